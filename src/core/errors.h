@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of stable error codes (errors.def): title, default policy bits, page for `explain`. */
+#ifndef WHERRY_CORE_ERRORS_H
+#define WHERRY_CORE_ERRORS_H
+
+#include <wherry/status.h>
+
+struct wh_error_page {
+    const char *code, *title;
+    bool retriable;
+    enum wh_scope scope;
+    int exit_code;    /* INTERFACE 6: what a run that ends by this code exits with */
+    const char *page; /* what it means, why it happens, what to do */
+};
+
+WH_EXPORT const struct wh_error_page *wh_error_page(const char *code); /* NULL if unknown */
+WH_EXPORT const struct wh_error_page *wh_error_pages(size_t *ret_n);
+
+#endif
