@@ -32,9 +32,13 @@ WH_EXPORT bool wh_str_ieqs(struct wh_str a, const char *b); /* ASCII case-insens
 WH_EXPORT bool wh_str_starts(struct wh_str a, const char *prefix);
 WH_EXPORT bool wh_str_ends(struct wh_str a, const char *suffix);
 WH_EXPORT bool wh_utf8_valid(const char *s, size_t n);
+/* Bytes of the character at s, 0 if it is not valid or cut off. */
+WH_EXPORT size_t wh_utf8_len(const char *s, size_t n);
 WH_EXPORT int64_t wh_utf8_chars(const char *s, size_t n); /* code points of valid UTF-8 */
 /* Nearest of a NULL-terminated list by edit distance, or NULL when none is near. */
 WH_EXPORT const char *wh_did_you_mean(struct wh_str word, const char *const *words);
-WH_EXPORT bool wh_glob_match(const char *pattern, struct wh_str text, bool ignore_case); /* whole */
+/* `*` any bytes, `?` one character, `[a-z]` `[!a]` one byte, `\\` takes the next one as it is. The
+ * whole text must match. */
+WH_EXPORT bool wh_glob_match(const char *pattern, struct wh_str text, bool ignore_case);
 
 #endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/errors.h"
+
+#include <string.h>
+
+static const struct wh_error_page pages[] = {
+#define WH_ERR(code, title, retriable, scope, exit_code, page)                                     \
+    {#code, title, retriable, WH_SCOPE_##scope, exit_code, page},
+#include "core/errors.def"
+#undef WH_ERR
+};
+
+#define N_PAGES (sizeof pages / sizeof pages[0])
+
+const struct wh_error_page *wh_error_page(const char *code)
+{
+    size_t lo = 0, hi = N_PAGES;
+
+    while (code && lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int order = strcmp(code, pages[mid].code);
+
+        if (order == 0)
+            return &pages[mid];
+        if (order < 0)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return NULL;
+}
+
+const struct wh_error_page *wh_error_pages(size_t *ret_n)
+{
+    *ret_n = N_PAGES;
+    return pages;
+}
