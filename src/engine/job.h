@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The job model: what a YAML or JSON job file, or the arguments of `copy`, say.
+ *
+ * A job is typed and checked here, all problems at once with their places; it knows no server. All
+ * memory is the job's arena. Settings are rows of option tables (job_options.c): stream keys,
+ * write, table, values, dirty, split, guard, run, limits, timeouts. Keys that INTERFACE.md names
+ * but this build does not carry out are refused by name (E1xxx "not offered by this build yet"),
+ * never ignored.
+ */
+#ifndef WHERRY_ENGINE_JOB_H
+#define WHERRY_ENGINE_JOB_H
+
+#include <wherry/connector.h>
+#include "core/options.h"
+#include "core/hash.h"
+#include "data/lattice.h"
+
+/* One side of a stream: which connection, which object, which options. */
+struct wh_objref {
+    const char *text;  /* as the user wrote it, secrets masked: for people */
+    const char *where; /* place: "job.yaml:12:9", "argument 1" */
+    const char *conn;  /* connection name; NULL for a URL or a path */
+    const struct wh_connector *connector;
+    struct wh_node *connection; /* MAP of connection options (from `connections:` or the URL) */
+    struct wh_node *options;    /* MAP of from/to options */
+    struct wh_name name;        /* parts as text; part may be a glob, /regex/ (see `pattern`) */
+    bool pattern;               /* may match many objects: expands to flows */
+    struct wh_list exclude;
+    struct wh_list more; /* further files of one format (copy SRC... DST) */
+};
+
+/* One line of `columns:`. */
+struct wh_mapping {
+    enum {
+        WH_MAP_COLUMN,
+        WH_MAP_REST,
+        WH_MAP_VALUE,
+        WH_MAP_PROVENANCE
+    } kind;
+    const char *from, *to; /* COLUMN; REST: `*` (except in `except`) */
+    struct wh_list except;
+    const char *value; /* VALUE: constant text; PROVENANCE: table file line ... */
+    const char *type;  /* declared destination-side type text, or NULL */
+    const char *where;
+};
+
+struct wh_write_options {
+    int mode; /* enum wh_mode */
+    struct wh_list keys;
+    int atomic; /* enum wh_atomic or -1 = not asked */
+    const char *replace_where;
+    bool marker_off;
+};
+
+struct wh_stream {
+    const char *name, *where_place; /* unique name; place in the file */
+    struct wh_objref from, to;
+    const char *where, *query;
+    int64_t limit;
+    struct wh_mapping *columns;
+    size_t n_columns;    /* 0 = all by name */
+    struct wh_map types; /* --types / types: column -> type text, at the source side */
+    struct wh_write_options write;
+    int create, evolve; /* enum wh_create, wh_evolve */
+    int merge;          /* 0 not said, 1 same, 2 union, 3 common */
+    bool split_none;
+    int64_t split_bytes; /* wanted unit size; 0 = default */
+    int64_t parallel;    /* cap; 0 = none */
+    struct wh_value_policy values;
+    int64_t max_row_bytes;
+    int64_t dirty_rows; /* limit; default 0 */
+    double dirty_ratio; /* 0 = not said */
+    int validate;       /* 0 off, 1 count, 2 stats, 3 checksum */
+    bool guard_empty_allow;
+    int64_t guard_min_rows;
+    double guard_max_shrink; /* 0 = none */
+    struct wh_list accept_lossy;
+};
+
+struct wh_run_options {
+    int64_t parallel;              /* -j; 0 = min(4, cores) */
+    int64_t tables;                /* tables at once, 4 */
+    int consistent;                /* 0 try, 1 require, 2 off */
+    bool stop_on_failure;          /* on_stream_failure: stop */
+    int64_t rate_bytes, rate_rows; /* per second; 0 = none */
+    int64_t memory;                /* resident ceiling, 256 MB */
+    int64_t max_duration_ms;
+    int64_t retry_times, retry_wait_ms; /* of a unit; run-level retry comes later */
+    int64_t lock_wait_ms;
+    bool strict, error_on_empty, accept_mixed;
+    int checksum; /* 0 rows, 1 bytes, 2 off */
+    struct {
+        int64_t connect, user, statement, lock, no_progress, state; /* ms */
+    } timeouts;
+};
+
+struct wh_job {
+    struct wh_arena *arena;
+    const char *file, *name, *description, *timezone;
+    bool is_copy;         /* made from the arguments of `copy` */
+    struct wh_node *tree; /* resolved document: macros replaced, secrets by reference */
+    struct wh_stream *streams;
+    size_t n_streams;
+    struct wh_run_options run;
+    struct wh_map params;
+    const char *scheduled; /* --scheduled, or NULL */
+    int64_t planned_us;    /* "now" of all macros */
+    struct wh_u128 shape;  /* hash of everything that shapes the result; resume compares */
+};
+
+/* Reads a job file (YAML, or JSON by name or first byte). Problems: all of them. */
+wh_status wh_job_read(const char *file, const char *text, size_t n, const struct wh_map *set,
+                      const char *scheduled, struct wh_job **ret, struct wh_problems *);
+/* The job of `copy SRC... DST`: settings are a MAP tree with the same keys as a stream and `run`.
+ */
+wh_status wh_job_copy(struct wh_list sources, const char *destination, struct wh_node *settings,
+                      struct wh_job **ret, struct wh_problems *);
+/* Object text (INTERFACE 1) to a reference; `connections` = MAP of named ones, or NULL. */
+bool wh_objref_parse(struct wh_arena *, const char *text, const char *where,
+                     const struct wh_node *connections, struct wh_objref *ret,
+                     struct wh_problems *);
+/* Stored again at resume: the resolved tree as JSON, without secrets. */
+wh_status wh_job_to_json(const struct wh_job *, struct wh_buf *);
+void wh_job_free(struct wh_job *);
+
+#endif

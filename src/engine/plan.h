@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plan: a job resolved against its servers. It touches nothing and fixes everything that
+ * decides the result: flows, columns, types, steps, mode, class, split method, upper bounds.
+ *
+ * wh_plan_make opens endpoints and control sessions (they stay open and are used by the run), lists
+ * catalogues, opens scans and targets in planning mode. At resume it is given what the state keeps
+ * (frozen) and refuses on any difference, naming it.
+ */
+#ifndef WHERRY_ENGINE_PLAN_H
+#define WHERRY_ENGINE_PLAN_H
+
+#include "engine/job.h"
+
+/* One connection of the run, in one process. Two streams with equal connection options share it. */
+struct wh_endpoint {
+    int index;
+    const struct wh_connector *connector;
+    struct wh_node *options; /* MAP, secrets by reference */
+    void *opts, *ep;         /* filled table; connector's endpoint memory */
+    void *control;           /* control session memory, NULL until opened */
+    bool control_open;
+    const char *name; /* for people: connection name or masked URL */
+    bool is_source, is_target;
+    struct wh_ctx ctx;           /* engine's services for it (engine/ctx.c) */
+    struct wh_snapshot snapshot; /* token owned by the plan's arena; kind NONE if none */
+    bool snapshot_taken, snapshot_joined;
+    int instants; /* 1; 2 = mixed after a lost snapshot */
+    int max_readers;
+};
+
+/* How one destination column comes to be. */
+struct wh_plan_column {
+    const char *name;
+    int64_t source;          /* index in the scan's schema, -1 = constant */
+    const char *value;       /* constant text */
+    struct wh_type from, to; /* to = accept's */
+    enum wh_fit fit;
+    const char *why; /* from the lattice, or "guessed from 10,000 rows" */
+};
+
+/* A step as the plan prints it (form) or the run journals it. */
+struct wh_plan_step {
+    struct wh_step step; /* text and token owned by the plan's arena */
+};
+
+struct wh_flow {
+    int index; /* number in the run, from 0 */
+    uint32_t generation;
+    const struct wh_stream *stream;
+    const char *table; /* what people see: the source object's name, unique in the run */
+    struct wh_endpoint *from, *to;
+    struct wh_name source, target;
+    void *from_opts, *to_opts;
+    const char **projection;
+    size_t n_projection;
+
+    /* Source side. */
+    void *sc;            /* scan memory, open */
+    struct wh_scan scan; /* as asked and answered */
+    struct ArrowSchema source_schema;
+    /* Mapping and destination side. */
+    struct wh_plan_column *columns;
+    int64_t n_columns;
+    struct ArrowSchema mapped;  /* destination names, source types */
+    void *fl;                   /* target memory, open */
+    struct wh_target tgt;       /* as asked and answered; accept lives here */
+    struct wh_plan_step *steps; /* forms of all phases */
+    size_t n_steps;
+
+    const char *frame;    /* pass-through encoding or NULL */
+    bool fused;           /* one thread: frame, or less than one batch expected */
+    int lanes;            /* at most, after all caps */
+    const char *delivery; /* "exactly once per unit" | "per run" | "idempotent" | "at least once" */
+    const char *on_kill;  /* one sentence */
+    struct wh_u128 fingerprint; /* of both schemas, mapping, mode, method, bounds, memo */
+    bool refused;               /* its own error below; the run is refused before anything moves */
+    struct wh_error error;
+};
+
+struct wh_plan {
+    struct wh_arena *arena;
+    const struct wh_job *job;
+    const char *run; /* "r-20261122-7f3a9c01d2e4" */
+    struct wh_endpoint **endpoints;
+    size_t n_endpoints;
+    struct wh_flow **flows;
+    size_t n_flows;
+    int parallel;                /* lanes over the run */
+    int64_t memory;              /* sum of what lanes may hold, as printed */
+    struct wh_problems problems; /* warnings for the plan's text */
+};
+
+/* What the state keeps of a flow so that it can be opened the same again. */
+struct wh_frozen_flow {
+    uint32_t generation;
+    const char *table, *source_schema, *accept_schema; /* JSON of schemas */
+    struct wh_bytes bounds, memo;
+    struct wh_u128 fingerprint;
+};
+
+struct wh_frozen {
+    const char *run;
+    const struct wh_frozen_flow *flows;
+    size_t n_flows;
+    /* Snapshot tokens per endpoint index; p == NULL where none was taken. */
+    const struct wh_snapshot *snapshots;
+    size_t n_snapshots;
+};
+
+struct wh_services; /* engine/ctx.h: what contexts are made of */
+
+/* frozen NULL: a new run (run id is made here). Refused flows are all reported: the return value is
+ * WH_E_USAGE (or the worst of them) and plan->flows[i]->error tells each. *ret is set even then, so
+ * that it can be printed; free it. */
+wh_status wh_plan_make(const struct wh_job *, struct wh_services *, const struct wh_frozen *,
+                       struct wh_plan **ret, struct wh_error *reterr);
+void wh_plan_free(struct wh_plan *); /* closes targets, scans, sessions, endpoints */
+
+/* The text for people (INTERFACE 2 and 6: resolved where/paths/names first, per flow: columns with
+ * decisions, units, steps with their SQL, mode, delivery words, what a kill would mean) and JSON.
+ */
+wh_status wh_plan_print(const struct wh_plan *, bool full, struct wh_buf *);
+wh_status wh_plan_to_json(const struct wh_plan *, struct wh_buf *);
+
+/* Control session of an endpoint, opened on first use; management thread only. */
+wh_status wh_endpoint_control(struct wh_endpoint *, void **ret_se, struct wh_error *reterr);
+void wh_endpoint_control_lost(struct wh_endpoint *); /* close it; the next use opens another */
+
+#endif
