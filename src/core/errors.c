@@ -35,3 +35,11 @@ const struct wh_error_page *wh_error_pages(size_t *ret_n)
     *ret_n = N_PAGES;
     return pages;
 }
+
+int wh_error_exit(const char *code, bool touched)
+{
+    const struct wh_error_page *page = wh_error_page(code);
+    int exit_code = page ? page->exit_code : 1;
+
+    return exit_code == 1 && !touched && page && code[1] != '9' ? 2 : exit_code;
+}

@@ -15,5 +15,8 @@ struct wh_error_page {
 
 WH_EXPORT const struct wh_error_page *wh_error_page(const char *code); /* NULL if unknown */
 WH_EXPORT const struct wh_error_page *wh_error_pages(size_t *ret_n);
+/* Exit code of a run that ends by this code. Before anything was touched "failed" (1) is "refused"
+ * (2); the others keep their meaning. An unknown code is our own bug: 1. */
+WH_EXPORT int wh_error_exit(const char *code, bool touched);
 
 #endif

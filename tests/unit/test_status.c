@@ -24,12 +24,17 @@ static void table_is_complete(void **state)
         assert_ptr_equal(wh_error_page(page->code), page);
         if (strlen(page->title) < 5 || strlen(page->page) < 60 || !strstr(page->page, "Do: "))
             fail_msg("%s needs a title and a page that says what to do", page->code);
-        if (page->exit_code < 1 || page->exit_code > 10)
+        if ((page->exit_code < 1 || page->exit_code > 10) && page->exit_code != 130)
             fail_msg("%s has no exit code of a failure", page->code);
     }
     assert_null(wh_error_page("E0000"));
     assert_null(wh_error_page("E9999"));
     assert_null(wh_error_page(NULL));
+    assert_int_equal(wh_error_exit("E3006", true), 1);
+    assert_int_equal(wh_error_exit("E3006", false), 2);
+    assert_int_equal(wh_error_exit("E2001", false), 5);
+    assert_int_equal(wh_error_exit("E9001", false), 1);
+    assert_int_equal(wh_error_exit("E0000", false), 1);
 }
 
 /* Red when wh_fail forgets a field, keeps one of an older error, or dies without a place to write.
