@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stages of the gate, in the order in which they run: cheap and often wrong first."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+
+from gate import ROOT, Failed, last_line, stage
+
+# How deep each tier goes; tests read these from the environment.
+DEPTH = {'check': {'WH_TEST_KILLS': '5', 'WH_TEST_KILL_ROWS': '50000'},
+         'all': {'WH_TEST_KILLS': '20', 'WH_TEST_KILL_ROWS': '500000'},
+         'soak': {'WH_TEST_KILLS': '200', 'WH_TEST_KILL_ROWS': '500000'}}
+FUZZ_RUNS = {'all': 1000000, 'soak': 10000000}
+
+
+def tracked(*patterns):
+    """Files of the project: what git knows, or (in an export) what is there."""
+    if os.path.exists(os.path.join(ROOT, '.git')):
+        out = subprocess.run(['git', '-c', 'safe.directory=*', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT,
+                             stdout=subprocess.PIPE, check=True).stdout.decode().split('\n')
+        files = [f for f in out if f and os.path.exists(os.path.join(ROOT, f))]
+    else:
+        files = []
+        for base, dirs, names in os.walk(ROOT):
+            dirs[:] = [d for d in dirs if not d.startswith('build') and d != '.git']
+            files += [os.path.relpath(os.path.join(base, n), ROOT) for n in names]
+    return sorted({f for f in files if not patterns or f.endswith(patterns)})
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding='utf-8', errors='replace') as f:
+        return f.read()
+
+
+# ---- reading the source ---------------------------------------------------------------------------
+
+
+@stage('format')
+def format_(s):
+    """clang-format-14 would change no C file"""
+    files = tracked('.c', '.h')
+    code, out = s.sh(['clang-format-14', '--dry-run', '-Werror', '--ferror-limit=1'] + files, check=False)
+    wrong = sorted(set(re.findall(r'^(\S+?):\d+:\d+: error', out, re.M)))
+    if code and not wrong:
+        raise Failed(last_line(out))
+    for f in wrong:
+        s.bad('%s: not formatted (make format)' % os.path.relpath(f, ROOT))
+    s.ok(0 if wrong else 1)
+    s.note('%d files' % len(files))
+
+
+def strip_c(text):
+    """C without comments and the contents of strings; line numbers stay."""
+    def blank(m):
+        t = m.group(0)
+        if t[0] == '/':
+            return re.sub(r'[^\n]', ' ', t)
+        return t[0] + ' ' * (len(t) - 2) + t[0]
+    return re.sub(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text, flags=re.S)
+
+
+BANNED = re.compile(r'(?<![\w.>])(sprintf|vsprintf|strcpy|strcat|strncpy|strncat|gets|strtok|atoi|atol|atoll|atof'
+                    r'|sscanf|system|localtime|gmtime|ctime|asctime|strerror|alloca)\s*\(')
+MALLOC = re.compile(r'(?<![\w.>])(malloc|calloc|realloc|free|strdup|strndup|asprintf|vasprintf|posix_memalign'
+                    r'|aligned_alloc|getline)\s*\(')
+# What a layer may include with a layer's name in front (DESIGN 3). Its own folder is always allowed.
+ARROWS = {'core': (), 'data': ('core',), 'net': ('core',), 'formats': ('core', 'data'), 'state': ('core', 'net'),
+          'connectors': ('core', 'data', 'formats', 'net'), 'engine': ('core', 'data', 'state'),
+          'cli': ('core', 'data', 'state', 'engine')}
+# Files that may use the malloc family: the one place, and memory that foreign libraries hand over.
+MAY_MALLOC = ('src/core/alloc.c',)
+SPDX = 'SPDX-License-Identifier: Apache-2.0'
+NO_SPDX = ('LICENSE', '.json', '.csv', '.gz', '.zst', '.sql', '.expect', '.out', '.err', '.gitignore', '.clang-format',
+           '.txt', '.bin', '.parquet', '.md', '.input', '.seed')
+MACHINE = re.compile(r'/work/|/root/|/home/[a-z]|/tmp/bash_jobs')
+
+
+def lines_with(pattern, path, text):
+    for m in pattern.finditer(text):
+        yield '%s:%d: %s' % (path, text.count('\n', 0, m.start()) + 1, m.group(0).strip())
+
+
+@stage('banned')
+def banned(s):
+    """no banned call, no malloc outside core/alloc, includes follow the arrows, licence lines, error codes known"""
+    c_files = tracked('.c', '.h')
+    calls, mallocs, arrows = [], [], []
+    for f in c_files:
+        text = strip_c(read(f))
+        calls += lines_with(BANNED, f, text)
+        if f.startswith('src/') and f not in MAY_MALLOC:
+            mallocs += [x for x in lines_with(MALLOC, f, text) if 'allow-malloc' not in line_of(x)]
+        if f.startswith(('src/', 'include/')):
+            arrows += wrong_includes(f)
+    verdict(s, 'banned calls', calls)
+    verdict(s, 'malloc family outside core/alloc', mallocs)
+    verdict(s, 'includes against the arrows', arrows)
+    verdict(s, 'files without an SPDX line', [f for f in tracked() if needs_spdx(f) and SPDX not in read(f)[:400]])
+    verdict(s, 'paths of one machine', [x for f in tracked() if not f.endswith(('.gz', '.csv')) and f != 'tools/lib/stages.py'
+                                        for x in lines_with(MACHINE, f, read(f))])
+    verdict(s, 'error codes', error_codes())
+    s.note('%d C files' % len(c_files))
+
+
+def line_of(where):
+    path, number = where.split(':')[:2]
+    return read(path).split('\n')[int(number) - 1]
+
+
+def needs_spdx(f):
+    name = os.path.basename(f)
+    if f.startswith(('tests/corpus/', 'tests/fuzz/corpus', 'tests/golden/cases/')) or name in NO_SPDX:
+        return False
+    return not name.endswith(NO_SPDX) and name not in ('floor', 'README')
+
+
+def wrong_includes(f):
+    part = f.split('/')
+    layer = part[1] if part[0] == 'src' else 'include'
+    allowed = ARROWS.get(layer, ()) + (layer,)
+    for m in re.finditer(r'^\s*#\s*include\s+["<]([^">]+)[">]', read(f), re.M):
+        first = m.group(1).split('/')[0]
+        if '..' in m.group(1) or (first in ARROWS and first not in allowed):
+            yield '%s: includes %s' % (f, m.group(1))
+
+
+def error_codes():
+    """Every code used is a row of errors.def, every row is used."""
+    table = 'src/core/errors.def'
+    rows = set(re.findall(r'"(E[1-9]\d{3})"', read(table)))
+    used = {}
+    for f in tracked('.c', '.h'):
+        if f.startswith('src/'):
+            for m in re.finditer(r'"(E[1-9]\d{3})"', read(f)):
+                used.setdefault(m.group(1), f)
+    for code in sorted(set(used) - rows):
+        yield '%s: %s has no row in %s' % (used[code], code, table)
+    for code in sorted(rows - set(used)):
+        yield '%s: %s is used nowhere' % (table, code)
+
+
+def verdict(s, what, found):
+    found = list(found)
+    if not found:
+        s.ok()
+        return
+    s.bad('%s: %d' % (what, len(found)))
+    for x in found[:15]:
+        s.problems.append('  ' + x)
+
+
+@stage('complexity')
+def complexity(s):
+    """no function with a cyclomatic complexity over 50 (pmccabe); the five highest are named"""
+    files = [f for f in tracked('.c') if f.startswith('src/')]
+    _, out = s.sh(['pmccabe'] + files)
+    rows = []
+    for line in out.splitlines():
+        part = line.split('\t')
+        if len(part) == 6 and part[0].isdigit():
+            rows.append((int(part[1]), part[5]))
+    if not rows:
+        raise Failed('pmccabe reported nothing')
+    rows.sort(reverse=True)
+    for n, where in rows:
+        if n > 50:
+            s.bad('%s: complexity %d' % (where, n))
+    if rows[0][0] <= 50:
+        s.ok()
+    s.note('%d functions, highest: %s' % (len(rows), ', '.join('%s %d' % (w.split(': ')[-1], n) for n, w in rows[:5])))
+
+
+# ---- building ---------------------------------------------------------------------------------------
+
+
+@stage('build-gcc')
+def build_gcc(s):
+    """gcc, all warnings, -Werror"""
+    s.build('gcc')
+    s.ok()
+
+
+@stage('build-clang')
+def build_clang(s):
+    """clang-14, all warnings, -Werror"""
+    s.build('clang')
+    s.ok()
+
+
+# ---- testing ----------------------------------------------------------------------------------------
+
+
+@stage('unit')
+def unit(s):
+    """unit tests (cmocka) of every layer"""
+    s.meson('gcc', ['unit'])
+
+
+@stage('lattice', rest=True)
+def lattice(s):
+    """the type lattice, every pair by value, judged by pyarrow (--all: the full set of values)"""
+    s.meson('gcc', ['lattice', 'oracle'], timeout_factor=3, env=DEPTH[s.tier])
+
+
+@stage('golden')
+def golden(s):
+    """words people see: output, errors, exit codes, plans"""
+    s.build('gcc')
+    s.script(['/usr/bin/python3', 'tests/golden/run.py', '--wherry', 'build-gcc/wherry'])
+    s.meson('gcc', ['golden'])
+
+
+@stage('engine')
+def engine(s):
+    """the engine suite on the hard cases, connectors of the slice, faults, edges of the model"""
+    log = os.path.join(ROOT, 'build', 'logs', 'transitions.txt')
+    if os.path.exists(log):
+        os.unlink(log)
+    s.meson('gcc', ['engine', 'conformance', 'fault'], timeout_factor=3,
+            env={**DEPTH['check'], 'WH_TEST_TRANSITIONS': log})
+    if os.path.exists(log):
+        s.script(['/usr/bin/python3', 'tests/model/check_edges.py', log])
+
+
+@stage('kill', rest=True)
+def kill(s):
+    """kill -9 at every named point with controls, zombies, resume without help (--all: 20 per destination)"""
+    log = os.path.join(ROOT, 'build', 'logs', 'transitions-kill.txt')
+    if os.path.exists(log):
+        os.unlink(log)
+    env = {**DEPTH[s.tier], 'WH_TEST_TRANSITIONS': log}
+    s.meson('gcc', ['kill'], timeout_factor=4 if s.tier == 'check' else 20, env=env)
+    for script in sorted(glob.glob(os.path.join(ROOT, 'tests/kill/test_*.py'))):
+        s.script(['/usr/bin/python3', os.path.relpath(script, ROOT), '--wherry', 'build-gcc/wherry'], env=env)
+    if os.path.exists(log):
+        s.script(['/usr/bin/python3', 'tests/model/check_edges.py', log])
+
+
+@stage('fuzz-replay')
+def fuzz_replay(s):
+    """corpora and once-bad inputs through every parser"""
+    s.meson('gcc', ['fuzz', 'fuzz-replay'])
+
+
+@stage('asan')
+def asan(s):
+    """unit, replay and a fast engine suite under AddressSanitizer and UBSan"""
+    env = {**DEPTH['check'], 'WH_TEST_FAST': '1',
+           'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:allocator_may_return_null=1',
+           'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1'}
+    s.meson('asan', ['unit', 'fuzz', 'fuzz-replay', 'engine', 'conformance'], timeout_factor=6, env=env)
+
+
+@stage('tsan')
+def tsan(s):
+    """unit and a fast engine suite under ThreadSanitizer"""
+    env = {**DEPTH['check'], 'WH_TEST_FAST': '1', 'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1'}
+    s.meson('tsan', ['unit', 'engine'], timeout_factor=8, env=env)
+
+
+@stage('model', rest=True)
+def model(s):
+    """the marker protocol in Promela: holds, and fails as it must without marker, epoch, lookup"""
+    s.script(['/usr/bin/python3', 'tests/model/run.py'] + (['--all'] if s.tier != 'check' else []), timeout=2400)
+
+
+@stage('builtin')
+def builtin(s):
+    """-Dmodules=builtin: one file that copies real tables alone"""
+    path = s.build('builtin')
+    s.ok()
+    alone = os.path.join(ROOT, 'build', 'home', 'builtin', 'alone')
+    os.makedirs(alone)
+    shutil.copy(os.path.join(path, 'wherry'), alone)
+    s.script(['/usr/bin/python3', 'tests/demo/test_demo.py', '--wherry', os.path.join(alone, 'wherry')])
+
+
+@stage('install')
+def install(s):
+    """make install into a DESTDIR: that tree runs by itself"""
+    dest = os.path.join(ROOT, 'build', 'home', 'install', 'dest')
+    s.sh(['make', 'install', 'DESTDIR=' + dest, 'PREFIX=/usr'])
+    program = os.path.join(dest, 'usr/bin/wherry')
+    modules = glob.glob(os.path.join(dest, 'usr/lib/*/wherry/wherry-*.so'))
+    for what, good in (('usr/bin/wherry', os.path.exists(program)), ('modules in usr/lib/<triplet>/wherry', modules)):
+        s.ok() if good else s.bad('make install made no %s' % what)
+    if modules:
+        code, out = s.sh([program, 'copy', os.path.join(ROOT, 'examples/nycflights/airlines.csv'),
+                          os.path.join(s.env['HOME'], 'a.db')], check=False,
+                         env={'WHERRY_MODULES': os.path.dirname(modules[0])})
+        s.ok() if code == 0 else s.bad('the installed program: exit %d: %s' % (code, last_line(out)))
+
+
+@stage('demo')
+def demo(s):
+    """the demo runs, twice, and every column and value is what Python reads from the files"""
+    s.build('gcc')
+    s.script(['/usr/bin/python3', 'tests/demo/test_demo.py', '--wherry', 'build-gcc/wherry'])
+    for _ in range(2):
+        code, out = s.sh(['tests/demo/demo'], check=False, timeout=600)
+        s.ok() if code == 0 else s.bad('tests/demo/demo: exit %d: %s' % (code, last_line(out)))
+
+
+@stage('docs')
+def docs(s):
+    """paths and codes in documents exist, every folder has its place, examples run in bash, dash and zsh"""
+    s.build('gcc')
+    s.script(['/usr/bin/python3', 'tests/docs/test_docs.py', '--wherry', 'build-gcc/wherry'])
+
+
+# ---- long -----------------------------------------------------------------------------------------------
+
+
+@stage('fuzz', tiers=('all', 'soak'))
+def fuzz(s):
+    """libFuzzer: 10^6 inputs per parser, edges reported (soak: 10^7)"""
+    path = s.build('fuzz')
+    targets = [t for t in sorted(glob.glob(os.path.join(path, 'tests/fuzz/fuzz_*')))
+               if os.path.isfile(t) and os.access(t, os.X_OK)]
+    for target in targets:
+        fuzz_one(s, target)
+
+
+def fuzz_one(s, target):
+    name = os.path.basename(target)
+    runs = FUZZ_RUNS[s.tier]
+    work = os.path.join(s.env['HOME'], name)
+    os.makedirs(work)
+    seeds = [d for d in (os.path.join(ROOT, 'tests/fuzz/corpus', name[5:]),
+                         os.path.join(s.env.get('WH_TEST_CORPORA', ''), 'fuzz', name[5:])) if os.path.isdir(d)]
+    code, out = s.sh([target, '-runs=%d' % runs, '-seed=1', '-max_len=4096', '-timeout=20', '-rss_limit_mb=1024',
+                      '-max_total_time=%d' % (300 if s.tier == 'all' else 7200), '-print_final_stats=1',
+                      '-artifact_prefix=' + work + '/', work] + seeds, check=False, timeout=3 * 3600)
+    done = re.findall(r'stat::number_of_executed_units: (\d+)', out)
+    edges = re.findall(r'cov: (\d+)', out)
+    text = '%s: %s inputs, %s edges' % (name, done[-1] if done else '?', edges[-1] if edges else '?')
+    if code:
+        s.bad('%s: exit %d: %s' % (text, code, last_line(out)))
+    elif done and int(done[-1]) < runs:
+        s.bad('%s: stopped by time before %d inputs' % (text, runs))
+    else:
+        s.ok()
+    s.note(text)
