@@ -260,7 +260,8 @@ struct wh_step_record {
     const char *error;
 };
 
-/* The real steps of a phase, journalled when made: all of them, once. */
+/* The real steps of a phase, journalled when made: all of them, once. A phase without steps is
+ * journalled by one record with id 0. */
 wh_status wh_state_steps_put(struct wh_state *, const char *run, uint32_t epoch,
                              const struct wh_step_record *, size_t n, struct wh_error *reterr);
 wh_status wh_state_steps(struct wh_state *, const char *run, int flow, uint32_t generation,

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs: records, ownership by lock file and epoch, beats, ends. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "state/db.h"
+
+static const char *const run_states[] = {
+    [WH_RUN_PLANNED] = "planned",     [WH_RUN_CLAIMED] = "claimed",
+    [WH_RUN_MOVING] = "moving",       [WH_RUN_PUBLISHING] = "publishing",
+    [WH_RUN_FINISHING] = "finishing", [WH_RUN_CLOSING] = "closing",
+    [WH_RUN_CLOSED] = "closed",       [WH_RUN_DISCARDED] = "discarded",
+};
+
+const char *wh_run_state_name(enum wh_run_state s)
+{
+    return s <= WH_RUN_DISCARDED ? run_states[s] : "unknown";
+}
+
+#define RUN_COLUMNS                                                                                \
+    "run, job, file, identity, is_copy, scheduled, job_json, shape, version, state, epoch,"        \
+    "exit_code, finished, summary, report, snapshot, created_us, started_us, ended_us, host, pid," \
+    "beat_us, limits, rows_read, rows_written, rows_dirty, rows_filtered, rows_skipped"
+
+static int read_run(struct wh_arena *a, sqlite3_stmt *q, struct wh_run_record *r)
+{
+    int64_t n[28];
+    for (int i = 0; i < 28; i++)
+        n[i] = sqlite3_column_int64(q, i);
+    *r = (struct wh_run_record){.is_copy = n[4],
+                                .state = (enum wh_run_state)n[9],
+                                .epoch = (uint32_t)n[10],
+                                .exit_code = (int)n[11],
+                                .finished = n[12],
+                                .created_us = n[16],
+                                .started_us = n[17],
+                                .ended_us = n[18],
+                                .pid = n[20],
+                                .beat_us = n[21],
+                                .rows_read = n[23],
+                                .rows_written = n[24],
+                                .rows_dirty = n[25],
+                                .rows_filtered = n[26],
+                                .rows_skipped = n[27]};
+    const struct {
+        int column;
+        const char **to;
+    } texts[] = {{0, &r->run},       {1, &r->job},      {2, &r->file},      {3, &r->identity},
+                 {5, &r->scheduled}, {6, &r->job_json}, {7, &r->shape},     {8, &r->version},
+                 {13, &r->summary},  {14, &r->text},    {15, &r->snapshot}, {19, &r->host},
+                 {22, &r->limits}};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        WH_TRY(wh_db_text(a, q, texts[i].column, texts[i].to));
+    return WH_OK;
+}
+
+static const char *host_name(char out[128])
+{
+    if (gethostname(out, 127) != 0)
+        return "localhost";
+    out[127] = 0;
+    return out;
+}
+
+int wh_state_run_new(struct wh_state *s, const struct wh_run_record *r, struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    char host[128];
+    WH_TRY(wh_db_begin(s, NULL, 0, true, reterr));
+    int st = wh_db_run(s, NULL, reterr,
+                       "insert into run(run, job, file, identity, is_copy, scheduled, job_json,"
+                       "shape, version, state, epoch, exit_code, finished, created_us, host, pid,"
+                       "beat_us) values (?,?,?,?,?,?,?,?,?,?,0,-1,0,?,?,?,?)",
+                       "ssssnssssnisii", r->run, r->job, r->file, r->identity, r->is_copy,
+                       r->scheduled, r->job_json, r->shape, r->version, (int)WH_RUN_PLANNED,
+                       r->created_us ? r->created_us : wh_wall_us(), host_name(host),
+                       (int64_t)getpid(), (int64_t)0);
+    st = wh_db_end(s, st, reterr);
+    if (st == WH_OK)
+        wh_transition("run", r->run, "none", "planned");
+    return st;
+}
+
+int wh_state_run_get(struct wh_state *s, const char *run, struct wh_arena *a,
+                     struct wh_run_record *ret, struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    char low[96], high[104];
+    snprintf(low, sizeof(low), "%s%s", strncmp(run, "r-", 2) == 0 ? "" : "r-", run);
+    snprintf(high, sizeof(high), "%s~", low);
+    sqlite3_stmt *q;
+    WH_TRY(wh_db_query(s, &q, reterr,
+                       "select " RUN_COLUMNS " from run where run >= ? and run < ?"
+                       " order by run limit 2",
+                       "ss", low, high));
+    int st = wh_db_step(s, q, reterr);
+    if (st == WH_END) {
+        st = wh_fail(reterr, WH_E_NOT_FOUND, "E7007", "the state has no run %s", run);
+        wh_error_hint(reterr, "wherry history lists the runs of %s", s->path);
+        return st;
+    }
+    WH_TRY(st);
+    st = read_run(a, q, ret);
+    int second = st == WH_OK && strcmp(ret->run, low) != 0 ? wh_db_step(s, q, reterr) : WH_END;
+    sqlite3_reset(q);
+    if (st == WH_OK && second == WH_OK) {
+        st = wh_fail(reterr, WH_E_NOT_FOUND, "E7007", "more than one run begins with %s", run);
+        wh_error_hint(reterr, "write more of its id; wherry history lists them");
+    } else if (st == WH_E_NOMEM) {
+        wh_ignore(wh_fail(reterr, st, "E8001", "no memory for a run record"));
+    }
+    return st;
+}
+
+/* Pages by created time so that the callback may use the store. */
+int wh_state_runs(struct wh_state *s, const char *job, const char *identity, bool unfinished_only,
+                  wh_run_fn each, void *arg, struct wh_error *reterr)
+{
+    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
+    int64_t before = INT64_MAX;
+    const char *last = "~";
+    int st = a ? WH_OK : wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory to list runs");
+    while (st == WH_OK) {
+        struct wh_run_record r;
+        {
+            WH_DB_GUARD(s);
+            sqlite3_stmt *q;
+            st = wh_db_query(s, &q, reterr,
+                             "select " RUN_COLUMNS " from run where"
+                             " (created_us < ?1 or (created_us = ?1 and run < ?2))"
+                             " and (?3 is null or job = ?3) and (?4 is null or identity = ?4)"
+                             " and (?5 = 0 or (finished = 0 and state < 7))"
+                             " order by created_us desc, run desc limit 1",
+                             "isssn", before, last, job, identity, (int)unfinished_only);
+            if (st == WH_OK)
+                st = wh_db_step(s, q, reterr);
+            if (st == WH_OK) {
+                st = read_run(a, q, &r);
+                sqlite3_reset(q);
+            }
+        }
+        if (st != WH_OK)
+            break;
+        before = r.created_us;
+        last = r.run;
+        st = each(arg, &r);
+    }
+    return st == WH_END ? WH_OK : st;
+}
+
+/* ---- ownership ---- */
+
+static int lock_path(const struct wh_state *s, const char *run, uint32_t epoch, char *out, size_t n)
+{
+    return snprintf(out, n, "%s/locks/%s.e%u", s->dir, run, epoch) < (int)n ? WH_OK : WH_E_LIMIT;
+}
+
+/* 1 = its lock file is held, 0 = it is not (the process is gone), on this host. */
+static int lock_held(const struct wh_state *s, const char *run, uint32_t epoch)
+{
+    char path[4352];
+    if (lock_path(s, run, epoch, path, sizeof(path)) != WH_OK)
+        return 0;
+    for (struct wh_lock_file *l = s->locks; l; l = l->next)
+        if (l->epoch == epoch && strcmp(l->run, run) == 0)
+            return 1;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    int held = flock(fd, LOCK_EX | LOCK_NB) != 0;
+    close(fd);
+    return held;
+}
+
+int wh_state_run_alive(struct wh_state *s, const struct wh_run_record *r, int64_t stale_ms)
+{
+    char host[128];
+    bool stale = wh_wall_us() - r->beat_us > stale_ms * 1000;
+    if (r->epoch == 0 || stale)
+        return 0;
+    if (r->host && strcmp(r->host, host_name(host)) == 0)
+        return lock_held(s, r->run, r->epoch);
+    return -1;
+}
+
+static int take_lock(struct wh_state *s, const char *run, uint32_t epoch, struct wh_error *reterr)
+{
+    char path[4352];
+    snprintf(path, sizeof(path), "%s/locks", s->dir);
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return wh_fail_errno(reterr, errno, "E7014", "cannot make %s", path);
+    WH_TRY(lock_path(s, run, epoch, path, sizeof(path)));
+    struct wh_lock_file *l = wh_calloc(1, sizeof(*l));
+    if (!l)
+        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for a lock");
+    l->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (l->fd < 0 || flock(l->fd, LOCK_EX | LOCK_NB) != 0) {
+        int st = wh_fail_errno(reterr, errno, "E7014", "cannot lock %s", path);
+        if (l->fd >= 0)
+            close(l->fd);
+        wh_free(l);
+        return st;
+    }
+    snprintf(l->run, sizeof(l->run), "%s", run);
+    l->epoch = epoch;
+    l->next = s->locks;
+    s->locks = l;
+    return WH_OK;
+}
+
+static void drop_lock(struct wh_state *s, const char *run, uint32_t epoch)
+{
+    char path[4352];
+    for (struct wh_lock_file **l = &s->locks; *l; l = &(*l)->next)
+        if ((*l)->epoch == epoch && strcmp((*l)->run, run) == 0) {
+            struct wh_lock_file *gone = *l;
+            *l = gone->next;
+            if (lock_path(s, run, epoch, path, sizeof(path)) == WH_OK)
+                unlink(path);
+            close(gone->fd);
+            wh_free(gone);
+            return;
+        }
+}
+
+static int claim_in_transaction(struct wh_state *s, const char *run, int64_t stale_ms,
+                                struct wh_arena *a, uint32_t *ret_epoch, struct wh_error *reterr)
+{
+    sqlite3_stmt *q;
+    struct wh_run_record r;
+    char host[128], since[32];
+    WH_TRY(wh_db_query(s, &q, reterr, "select " RUN_COLUMNS " from run where run = ?", "s", run));
+    int st = wh_db_step(s, q, reterr);
+    if (st == WH_END)
+        return wh_fail(reterr, WH_E_NOT_FOUND, "E7007", "the state has no run %s", run);
+    WH_TRY(st);
+    st = read_run(a, q, &r);
+    sqlite3_reset(q);
+    WH_TRY(st);
+    if (r.state >= WH_RUN_CLOSED)
+        return wh_fail(reterr, WH_E_STATE, "E7013", "run %s is %s: nothing is left to do", run,
+                       wh_run_state_name(r.state));
+    if (wh_state_run_alive(s, &r, stale_ms) != 0) {
+        wh_format_utc(r.started_us, since);
+        st = wh_fail(reterr, WH_HELD_BY, "E7006",
+                     "run %s is being carried out by process %" PRId64 " on %s since %s", run,
+                     r.pid, r.host ? r.host : "?", since);
+        wh_error_hint(reterr, "wherry status %s shows it; --lock-wait 10m waits for its end", run);
+        return st;
+    }
+    WH_TRY(take_lock(s, run, r.epoch + 1, reterr));
+    int64_t now = wh_wall_us();
+    st = wh_db_run(s, NULL, reterr,
+                   "update run set epoch = epoch + 1, host = ?2, pid = ?3, beat_us = ?4,"
+                   " started_us = ?4, cancel = 0, state = case when state = ?5 then ?5"
+                   " else state end where run = ?1",
+                   "ssiin", run, host_name(host), (int64_t)getpid(), now, (int)WH_RUN_CLOSING);
+    if (st != WH_OK) {
+        drop_lock(s, run, r.epoch + 1);
+        return st;
+    }
+    *ret_epoch = r.epoch + 1;
+    return WH_OK;
+}
+
+int wh_state_run_claim(struct wh_state *s, const char *run, int64_t stale_ms, uint32_t *ret_epoch,
+                       struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(16 << 20);
+    if (!a)
+        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory to claim a run");
+    uint32_t epoch = 0;
+    WH_TRY(wh_db_begin(s, NULL, 0, true, reterr));
+    int st = wh_db_end(s, claim_in_transaction(s, run, stale_ms, a, &epoch, reterr), reterr);
+    if (st == WH_OK)
+        *ret_epoch = epoch;
+    else if (epoch)
+        drop_lock(s, run, epoch);
+    return st;
+}
+
+void wh_state_run_unclaim(struct wh_state *s, const char *run, uint32_t epoch)
+{
+    WH_DB_GUARD(s);
+    drop_lock(s, run, epoch);
+}
+
+/* ---- changes ---- */
+
+static int state_of(struct wh_state *s, const char *run, int *ret, struct wh_error *reterr)
+{
+    sqlite3_stmt *q;
+    WH_TRY(wh_db_query(s, &q, reterr, "select state from run where run = ?", "s", run));
+    int st = wh_db_step(s, q, reterr);
+    if (st == WH_OK) {
+        *ret = sqlite3_column_int(q, 0);
+        sqlite3_reset(q);
+    }
+    return st;
+}
+
+int wh_state_run_set(struct wh_state *s, const char *run, uint32_t epoch, enum wh_run_state to,
+                     struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    int from = 0;
+    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    int st = state_of(s, run, &from, reterr);
+    if (st == WH_OK)
+        st = wh_db_run(s, NULL, reterr, "update run set state = ? where run = ?", "ns", (int)to,
+                       run);
+    st = wh_db_end(s, st, reterr);
+    if (st == WH_OK && from != (int)to)
+        wh_transition("run", run, wh_run_state_name((enum wh_run_state)from),
+                      wh_run_state_name(to));
+    return st;
+}
+
+int wh_state_run_beat(struct wh_state *s, const char *run, uint32_t epoch, struct wh_arena *a,
+                      const char **ret_limits, int *ret_cancel, struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    WH_TRY(wh_db_begin(s, run, epoch, false, reterr));
+    int st = wh_db_run(s, NULL, reterr, "update run set beat_us = ? where run = ?", "is",
+                       wh_wall_us(), run);
+    sqlite3_stmt *q;
+    if (st == WH_OK)
+        st = wh_db_query(s, &q, reterr, "select limits, cancel from run where run = ?", "s", run);
+    if (st == WH_OK)
+        st = wh_db_step(s, q, reterr);
+    if (st == WH_OK) {
+        if (ret_cancel)
+            *ret_cancel = sqlite3_column_int(q, 1);
+        if (a && ret_limits)
+            st = wh_db_text(a, q, 0, ret_limits);
+        sqlite3_reset(q);
+    }
+    return wh_db_end(s, st, reterr);
+}
+
+int wh_state_run_end(struct wh_state *s, const struct wh_run_record *r, uint32_t epoch,
+                     struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    WH_TRY(wh_db_begin(s, r->run, epoch, true, reterr));
+    int st = wh_db_run(s, NULL, reterr,
+                       "update run set exit_code = ?2, finished = ?3, summary = ?4, report = ?5,"
+                       " snapshot = ?6, ended_us = ?7, rows_read = ?8, rows_written = ?9,"
+                       " rows_dirty = ?10, rows_filtered = ?11, rows_skipped = ?12 where run = ?1",
+                       "snnsssiiiiii", r->run, r->exit_code, (int)r->finished, r->summary, r->text,
+                       r->snapshot, r->ended_us ? r->ended_us : wh_wall_us(), r->rows_read,
+                       r->rows_written, r->rows_dirty, r->rows_filtered, r->rows_skipped);
+    return wh_db_end(s, st, reterr);
+}
+
+/* One column of a run that another process may be carrying out: no epoch to check. */
+#define SET_COLUMN(s, run, sql, format, ...)                                                       \
+    do {                                                                                           \
+        WH_DB_GUARD(s);                                                                            \
+        int64_t n_ = 0;                                                                            \
+        WH_TRY(wh_db_begin(s, NULL, 0, true, reterr));                                             \
+        int st_ = wh_db_run(s, &n_, reterr, sql, format, __VA_ARGS__, run);                        \
+        if (st_ == WH_OK && n_ == 0)                                                               \
+            st_ = wh_fail(reterr, WH_E_NOT_FOUND, "E7007", "the state has no run %s", run);        \
+        return wh_db_end(s, st_, reterr);                                                          \
+    } while (0)
+
+int wh_state_run_limit(struct wh_state *s, const char *run, const char *limits_json,
+                       struct wh_error *reterr)
+{
+    SET_COLUMN(s, run, "update run set limits = ? where run = ?", "ss", limits_json);
+}
+
+int wh_state_run_cancel(struct wh_state *s, const char *run, bool discard, struct wh_error *reterr)
+{
+    SET_COLUMN(s, run, "update run set cancel = ? where run = ?", "ns", discard ? 2 : 1);
+}
+
+int wh_state_run_snapshot(struct wh_state *s, const char *run, uint32_t epoch, const char *snapshot,
+                          struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    return wh_db_end(s,
+                     wh_db_run(s, NULL, reterr, "update run set snapshot = ? where run = ?", "ss",
+                               snapshot, run),
+                     reterr);
+}
+
+int wh_state_snapshot_put(struct wh_state *s, const char *run, uint32_t epoch,
+                          const struct wh_snapshot_record *r, struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    int st = wh_db_run(s, NULL, reterr,
+                       "insert or replace into snapshot(run, endpoint, kind, instants, token, what,"
+                       " provable, taken_us) values (?,?,?,?,?,?,?,?)",
+                       "snnnbsni", run, r->endpoint, r->kind, r->instants, r->token, r->what,
+                       (int)r->unchanged_provable, r->taken_us ? r->taken_us : wh_wall_us());
+    return wh_db_end(s, st, reterr);
+}
+
+int wh_state_snapshots(struct wh_state *s, const char *run, struct wh_arena *a,
+                       struct wh_snapshot_record **ret, size_t *ret_n, struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    enum {
+        MOST = 1024
+    };
+    struct wh_snapshot_record *v = wh_arena_alloc(a, MOST * sizeof(*v));
+    sqlite3_stmt *q;
+    size_t n = 0;
+    if (!v)
+        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for snapshots");
+    WH_TRY(wh_db_query(s, &q, reterr,
+                       "select endpoint, kind, instants, token, what, provable, taken_us"
+                       " from snapshot where run = ? order by endpoint",
+                       "s", run));
+    int st;
+    while ((st = wh_db_step(s, q, reterr)) == WH_OK && n < MOST) {
+        struct wh_snapshot_record *r = &v[n++];
+        r->endpoint = sqlite3_column_int(q, 0);
+        r->kind = sqlite3_column_int(q, 1);
+        r->instants = sqlite3_column_int(q, 2);
+        r->unchanged_provable = sqlite3_column_int(q, 5);
+        r->taken_us = sqlite3_column_int64(q, 6);
+        st = wh_db_blob(a, q, 3, &r->token);
+        if (st == WH_OK)
+            st = wh_db_text(a, q, 4, &r->what);
+        if (st != WH_OK) {
+            sqlite3_reset(q);
+            return wh_fail(reterr, st, "E8001", "no memory for snapshots");
+        }
+    }
+    if (st != WH_END)
+        return st;
+    *ret = v;
+    *ret_n = n;
+    return WH_OK;
+}
+
+/* ---- housekeeping ---- */
+
+static void remove_archive(const struct wh_state *s, const char *run)
+{
+    char path[4352];
+    snprintf(path, sizeof(path), "%s/dirty/%s", s->dir, run);
+    unlink(path); /* a folder is emptied by the engine's gc; an empty one goes here */
+    rmdir(path);
+}
+
+int wh_state_gc(struct wh_state *s, int64_t older_than_us, bool dry_run, int64_t *ret_runs,
+                struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(16 << 20);
+    sqlite3_stmt *q;
+    int64_t n = 0;
+    if (!a)
+        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory to collect old runs");
+    for (;;) {
+        const char *run = NULL;
+        WH_TRY(wh_db_query(s, &q, reterr,
+                           "select run from run where finished = 1 and state >= ?"
+                           " and ended_us < ? order by run limit 1 offset ?",
+                           "nii", (int)WH_RUN_CLOSED, older_than_us, dry_run ? n : (int64_t)0));
+        int st = wh_db_step(s, q, reterr);
+        if (st == WH_END)
+            break;
+        WH_TRY(st);
+        st = wh_db_text(a, q, 0, &run);
+        sqlite3_reset(q);
+        WH_TRY(st);
+        n++;
+        if (dry_run)
+            continue;
+        WH_TRY(wh_db_begin(s, NULL, 0, false, reterr));
+        st = wh_db_run(s, NULL, reterr, "delete from unit where run = ?", "s", run);
+        if (st == WH_OK)
+            st = wh_db_run(s, NULL, reterr, "delete from step where run = ?", "s", run);
+        if (st == WH_OK)
+            st = wh_db_run(s, NULL, reterr, "delete from phase where run = ?", "s", run);
+        if (st == WH_OK)
+            st = wh_db_run(s, NULL, reterr, "delete from flow where run = ?", "s", run);
+        if (st == WH_OK)
+            st = wh_db_run(s, NULL, reterr, "delete from snapshot where run = ?", "s", run);
+        if (st == WH_OK)
+            st = wh_db_run(s, NULL, reterr, "delete from target where run = ?", "s", run);
+        if (st == WH_OK)
+            st = wh_db_run(s, NULL, reterr, "delete from run where run = ?", "s", run);
+        WH_TRY(wh_db_end(s, st, reterr));
+        remove_archive(s, run);
+    }
+    *ret_runs = n;
+    return WH_OK;
+}
