@@ -119,6 +119,12 @@ wh_status wh_job_copy(struct wh_list sources, const char *destination, struct wh
 bool wh_objref_parse(struct wh_arena *, const char *text, const char *where,
                      const struct wh_node *connections, struct wh_objref *ret,
                      struct wh_problems *);
+/* Settings given beside the job (flags of run and resume): a MAP tree with the same keys as `run:`
+ * and as `defaults:` (so `{run: {parallel: 2}, dirty: {rows: 5}}`), typed by the same tables and
+ * laid over every stream. Only those keys that do not shape the result are allowed when `resuming`.
+ */
+wh_status wh_job_override(struct wh_job *, const struct wh_node *settings, bool resuming,
+                          struct wh_problems *);
 /* Stored again at resume: the resolved tree as JSON, without secrets. */
 wh_status wh_job_to_json(const struct wh_job *, struct wh_buf *);
 void wh_job_free(struct wh_job *);

@@ -95,6 +95,13 @@ wh_status wh_run_execute(struct wh_plan *, struct wh_services *, struct wh_state
                          const struct wh_run_start *, const struct wh_run_listener *,
                          struct wh_run_result *ret, struct wh_error *reterr);
 
+/* Gives an unfinished run up (cancel --discard, --fresh): claims it, drops stages and parts (DROP),
+ * closes it at every destination, marks it discarded. The plan was made from frozen state. Counts
+ * the rows of committed units that stay visible; with any of them and !yes it refuses (E1012)
+ * before it touches anything. */
+wh_status wh_run_discard(struct wh_plan *, struct wh_services *, struct wh_state *, bool yes,
+                         int64_t *ret_rows_staying, struct wh_error *reterr);
+
 /* From any thread or a signal handler: 1 = graceful (cut, commit, save, exit 130/143 within 10 s),
  * 2 = at once. Async-signal-safe. */
 void wh_run_stop(int level, int signal_number);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting: what `run`, `copy`, `resume`, `cancel --discard` have in common (INTERFACE 5).
+ *
+ * Decides from a job's identity whether a run is new, resumed, refused or already done; makes the
+ * plan, keeps it in the state, executes it. The one entry for the command line and the server.
+ */
+#ifndef WHERRY_ENGINE_START_H
+#define WHERRY_ENGINE_START_H
+
+#include "engine/run.h"
+
+struct wh_start {
+    const char *run_id; /* --run-id, or NULL */
+    bool fresh, again, yes;
+    bool accept_mixed;
+    int64_t lock_wait_ms;
+    const struct wh_node *override; /* laid over the job (wh_job_override); NULL */
+    const struct wh_run_listener *listener;
+};
+
+enum wh_started {
+    WH_STARTED_NEW,
+    WH_STARTED_RESUMED,
+    WH_STARTED_DONE_BEFORE, /* nothing moved: `text` is the old summary */
+};
+
+struct wh_outcome {
+    enum wh_started how;
+    int exit_code;
+    char run[64];
+    char *text; /* DONE_BEFORE: the old summary; wh_free */
+};
+
+/* Takes the job. On refusal (exit 2 and the like) reterr says why and outcome->exit_code is set. */
+wh_status wh_start_job(struct wh_job *take, struct wh_services *, struct wh_state *,
+                       const struct wh_start *, struct wh_outcome *ret, struct wh_error *reterr);
+/* run NULL: the only unfinished one; several are listed in the message. */
+wh_status wh_start_resume(const char *run, struct wh_services *, struct wh_state *,
+                          const struct wh_start *, struct wh_outcome *ret, struct wh_error *reterr);
+wh_status wh_start_discard(const char *run, struct wh_services *, struct wh_state *,
+                           const struct wh_start *, int64_t *ret_rows_staying,
+                           struct wh_error *reterr);
+/* INTERFACE 6: the exit code that a failure means. */
+int wh_exit_code(const struct wh_error *);
+
+#endif
