@@ -86,6 +86,7 @@ struct wh_run_listener {
 struct wh_run_start {
     bool fresh, again, yes;
     bool resume;             /* the plan was made from frozen state */
+    const char *identity;    /* for the new run's record (start.c makes it) */
     const char *only_failed; /* reserved */
 };
 
