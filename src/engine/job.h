@@ -15,6 +15,8 @@
 #include "core/hash.h"
 #include "data/lattice.h"
 
+struct wh_part;
+
 /* One side of a stream: which connection, which object, which options. */
 struct wh_objref {
     const char *text;  /* as the user wrote it, secrets masked: for people */
@@ -26,7 +28,10 @@ struct wh_objref {
     struct wh_name name;        /* parts as text; part may be a glob, /regex/ (see `pattern`) */
     bool pattern;               /* may match many objects: expands to flows */
     struct wh_list exclude;
-    struct wh_list more; /* further files of one format (copy SRC... DST) */
+    struct wh_list more;    /* further files of one format (copy SRC... DST) */
+    struct wh_part *parts;  /* how each name.part[] is meant; name.n of them (engine/object.h) */
+    const char *query_file; /* NAME:@report.sql */
+    bool whole;             /* no object named: everything that is there (sources) */
 };
 
 /* One line of `columns:`. */
