@@ -172,8 +172,11 @@ static int parse_string(struct reader *r, struct wh_node **ret)
     r->p++;
     const char *end = string_end(r);
 
-    if (!end)
-        return expected(r, "a string that ends with a quote", NULL);
+    if (!end) {
+        doc_problem(&r->doc, "E1032", r->line, r->column, NULL,
+                    "the string that begins here never ends");
+        return WH_E_USAGE;
+    }
     /* No escape makes a text longer. */
     char *text = wh_arena_alloc(r->doc.arena, (size_t)(end - r->p) + 1), *out = text;
 
@@ -246,7 +249,7 @@ static int parse_word(struct reader *r, struct wh_node **ret)
         r->p += n;
         return WH_OK;
     }
-    return expected(r, "a value", here_is(r, '\'') ? "strings are in double quotes" : NULL);
+    return expected(r, "a value", here_is(r, '\'') ? "texts are in double quotes" : NULL);
 }
 
 static int parse_value(struct reader *r, struct wh_node **ret);
@@ -281,7 +284,8 @@ static int parse_map(struct reader *r, struct wh_node *map)
     for (;;) {
         if (!here_is(r, '"'))
             return expected(r, "a key in double quotes",
-                            here_is(r, '}') ? "remove the comma" : NULL);
+                            here_is(r, '}') ? "remove the comma"
+                                            : "keys and texts are in double quotes");
         WH_TRY(parse_string(r, &key));
         skip_blanks(r);
         if (!take(r, ':'))

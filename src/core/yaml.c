@@ -201,6 +201,7 @@ struct map_state {
     bool flow;
     struct wh_node *merged;   /* value of '<<' */
     struct wh_node *lone_key; /* first key of a flow map that has no value */
+    bool colon;               /* ... but a colon */
     size_t entries;
 };
 
@@ -213,9 +214,13 @@ static int read_pair(struct reader *r, struct wh_node *map, struct map_state *st
     WH_TRY(read_key(r, state->flow, &key));
     const struct yaml_place place = {.key = key, .flow = state->flow};
 
+    struct wh_str rest = yaml_rest(&r->lines, &r->event.end_mark);
+
     WH_TRY(next(r));
-    if (state->flow && !after_split && !state->lone_key && nothing_written(&r->event))
+    if (state->flow && !after_split && !state->lone_key && nothing_written(&r->event)) {
         state->lone_key = key;
+        state->colon = rest.n > 0 && *rest.s == ':';
+    }
     WH_TRY(read_node(r, &place, &value));
     state->entries++;
     if (key->quoted || strcmp(key->text, "<<") != 0)
@@ -241,7 +246,7 @@ static int read_map(struct reader *r, struct wh_node *map)
         WH_TRY(read_pair(r, map, &state));
     }
     if (state.lone_key)
-        yaml_refuse_lone_key(&r->doc, state.lone_key, state.entries);
+        yaml_refuse_lone_key(&r->doc, state.lone_key, state.colon, state.entries);
     return state.merged ? merge(r, map, state.merged) : WH_OK;
 }
 
@@ -305,7 +310,7 @@ static int read_document(struct reader *r, struct wh_node **ret)
         return doc_node(&r->doc, WH_NODE_NULL, 1, 1, ret);
     if (r->event.data.document_start.tag_directives.start !=
         r->event.data.document_start.tag_directives.end)
-        return refuse(r, "E1034", "%TAG is not used here");
+        return refuse(r, "E1034", "%TAG is not used in job files");
     WH_TRY(next(r));
     WH_TRY(read_node(r, &top, ret));
     WH_TRY(next(r)); /* end of the document */

@@ -291,9 +291,15 @@ bool yaml_check_scalar(struct doc *doc, const struct yaml_lines *lines, const ya
     return true;
 }
 
-void yaml_refuse_lone_key(struct doc *doc, const struct wh_node *key, size_t entries)
+void yaml_refuse_lone_key(struct doc *doc, const struct wh_node *key, bool colon, size_t entries)
 {
-    if (entries == 1) {
+    if (colon) {
+        const char *hint =
+            wh_arena_printf(doc->arena, "quote it: %.60s: ','; or remove it", key->text);
+
+        doc_problem(doc, "E1037", key->line, key->column, hint,
+                    "'%s' has no value: inside { } a comma or bracket ends it", key->text);
+    } else if (entries == 1) {
         const char *hint = wh_arena_printf(doc->arena, "quote it: '{%.60s}'", key->text);
 
         doc_problem(doc, "E1037", key->line, key->column, hint,
@@ -307,6 +313,9 @@ void yaml_refuse_lone_key(struct doc *doc, const struct wh_node *key, size_t ent
 
 void yaml_refuse_tag(struct doc *doc, const yaml_event_t *event, const char *tag)
 {
+    static const char core[] = "tag:yaml.org,2002:"; /* what !! stands for */
+    bool short_form = wh_str_starts(wh_str(tag), core);
+
     doc_problem(doc, "E1034", (int)event->start_mark.line + 1, (int)event->start_mark.column + 1,
                 "put the whole value in single quotes", "'%s' is read as a YAML tag, not as text",
                 tag);
@@ -436,6 +445,12 @@ static bool by_bracket_in_flow(const struct stop *s, struct explanation *ret)
 {
     if (!said(s, "',' or"))
         return false;
+    if (s->parser->context_mark.line < s->parser->problem_mark.line && !contains(s->line, "${")) {
+        *ret = (struct explanation){
+            "E1031", wh_arena_printf(s->doc->arena, "close the bracket that opens in line %zu",
+                                     s->parser->context_mark.line + 1)};
+        return true;
+    }
     *ret = (struct explanation){
         "E1037", contains(s->line, "${")
                      ? "inside [ ] and { } a macro must be quoted: '${...}'"

@@ -34,8 +34,8 @@ struct yaml_place {
 /* False if the scalar is a trap; then a problem was added. */
 bool yaml_check_scalar(struct doc *, const struct yaml_lines *, const yaml_event_t *,
                        const struct yaml_place *);
-/* A flow map's key without a value: {source.table}. */
-void yaml_refuse_lone_key(struct doc *, const struct wh_node *key, size_t entries);
+/* A flow map's key without a value: {source.table}, or { delimiter: , } with a colon. */
+void yaml_refuse_lone_key(struct doc *, const struct wh_node *key, bool colon, size_t entries);
 void yaml_refuse_tag(struct doc *, const yaml_event_t *, const char *tag);
 void yaml_refuse_alias(struct doc *, const struct yaml_lines *, const yaml_event_t *);
 /* Adds the problem for a parser that stopped. */
