@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The holder: a process of its own that keeps a snapshot while the engine lives, dies and lives
+ * again. It is `wherry hold CONNECTOR FILE TTL_MS`: own session, no inherited descriptors, its
+ * configuration on stdin, its readiness on stdout. It lives as long as its hold file is there and
+ * younger than the TTL; `tick` touches the file, releasing removes it.
+ */
+#include "engine/service.h"
+#include "engine/registry.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "data/number.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    READY_MOST = 64 << 10,
+    READY_WAIT_MS = 60000,
+};
+
+static void hold_path(struct wh_ctx_self *base, char *out, size_t n)
+{
+    const char *dash = strrchr(base->run, '-');
+
+    snprintf(out, n, "%s/holders/%s.%d", base->services->state_dir, dash ? dash + 1 : base->run,
+             base->endpoint->index);
+}
+
+static int write_all(int fd, const void *p, size_t n)
+{
+    const char *s = p;
+
+    while (n) {
+        ssize_t k = write(fd, s, n);
+
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return -1;
+        s += k;
+        n -= (size_t)k;
+    }
+    return 0;
+}
+
+/* Reads to the end of the descriptor, bounded in bytes and time. */
+static int read_all(int fd, char *buf, size_t cap, size_t *ret_n, int64_t deadline_ns)
+{
+    size_t n = 0;
+
+    for (;;) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        int64_t left = (deadline_ns - wh_now_ns()) / 1000000;
+        int got = left > 0 ? poll(&p, 1, (int)left) : 0;
+        ssize_t k;
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return -1;
+        k = read(fd, buf + n, cap - n);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return -1;
+        if (k == 0 || n + (size_t)k == cap)
+            break;
+        n += (size_t)k;
+    }
+    *ret_n = n;
+    return 0;
+}
+
+/* In the grandchild: only async-signal-safe calls until exec. */
+static void become_holder(char *const argv[], int in, int out, int err)
+{
+    if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
+        _exit(127);
+    close_range(3, ~0U, 0);
+    if (chdir("/"))
+        _exit(127);
+    execv(argv[0], argv);
+    _exit(127);
+}
+
+/* Twice forked, so that the holder is nobody's child and leaves no zombie here. */
+static int spawn(char *const argv[], int in, int out, int err)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid < 0)
+        return -1;
+    if (pid == 0) {
+        if (setsid() < 0)
+            _exit(127);
+        pid = fork();
+        if (pid == 0)
+            become_holder(argv, in, out, err);
+        _exit(pid < 0 ? 127 : 0);
+    }
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -1;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+/* The process named in the hold file, if it is really a holder of ours; 0 otherwise. */
+static pid_t holder_pid(const char *path)
+{
+    char text[32], proc[64], line[1024];
+    int64_t pid = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text);
+
+    if (fd >= 0)
+        close(fd);
+    while (n > 0 && text[n - 1] == '\n')
+        n--;
+    if (n <= 0 || !wh_read_i64(text, (size_t)n, &pid) || pid <= 1)
+        return 0;
+    snprintf(proc, sizeof proc, "/proc/%lld/cmdline", (long long)pid);
+    fd = open(proc, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? 0 : read(fd, line, sizeof line);
+    if (fd >= 0)
+        close(fd);
+    return n > 0 && memmem(line, (size_t)n, path, strlen(path)) ? (pid_t)pid : 0;
+}
+
+void wh_ctx_holder_release(const struct wh_ctx *ctx)
+{
+    struct wh_ctx_self *base = ((struct wh_ctx_self *)ctx->self)->base;
+    char path[sizeof base->hold_file];
+    pid_t pid;
+
+    hold_path(base, path, sizeof path);
+    pid = holder_pid(path);
+    unlink(path);
+    if (pid > 1)
+        kill(pid, SIGTERM);
+    base->hold_file[0] = 0;
+}
+
+void wh_ctx_holder_touch(const struct wh_ctx *ctx)
+{
+    struct wh_ctx_self *base = ((struct wh_ctx_self *)ctx->self)->base;
+    char path[sizeof base->hold_file];
+
+    hold_path(base, path, sizeof path);
+    (void)utimensat(AT_FDCWD, path, NULL, 0);
+}
+
+static int make_hold_file(struct wh_ctx_self *base, struct wh_error *reterr)
+{
+    char folder[sizeof base->hold_file];
+    int fd;
+
+    snprintf(folder, sizeof folder, "%s/holders", base->services->state_dir);
+    if (mkdir(folder, 0700) && errno != EEXIST)
+        return wh_fail_errno(reterr, errno, "E7014", "cannot make %s", folder);
+    hold_path(base, base->hold_file, sizeof base->hold_file);
+    fd = open(base->hold_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return wh_fail_errno(reterr, errno, "E7014", "cannot make %s", base->hold_file);
+    close(fd);
+    return WH_OK;
+}
+
+/* Hands the configuration over and takes the ready bytes; what it said on stderr is the reason. */
+static int talk(struct wh_ctx_self *base, struct wh_bytes config, int in, int out, int err,
+                struct wh_bytes *ret_ready, struct wh_error *reterr)
+{
+    char *ready = wh_arena_alloc(base->arena, READY_MOST);
+    char words[400] = "";
+    size_t n = 0, n_words = 0;
+    int64_t deadline = wh_now_ns() + (int64_t)READY_WAIT_MS * 1000000;
+    bool ok;
+
+    if (!ready)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "holder");
+    ok = write_all(in, config.p, config.n) == 0;
+    close(in);
+    ok = ok && read_all(out, ready, READY_MOST, &n, deadline) == 0 && n > 0;
+    if (!ok) {
+        if (read_all(err, words, sizeof words - 1, &n_words, wh_now_ns() + 1000000000))
+            n_words = 0;
+        words[n_words] = 0;
+        return wh_fail(reterr, WH_E_REMOTE, "E4008",
+                       "the process that holds the snapshot did not start: %s",
+                       n_words ? words : "no answer");
+    }
+    *ret_ready = (struct wh_bytes){ready, n};
+    return WH_OK;
+}
+
+int wh_ctx_holder(const struct wh_ctx *ctx, struct wh_bytes config, int64_t ttl_ms,
+                  struct wh_bytes *ret_ready, struct wh_error *reterr)
+{
+    struct wh_ctx_self *base = ((struct wh_ctx_self *)ctx->self)->base;
+    int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
+    char ttl[24], name[64];
+    int st;
+
+    wh_ctx_holder_release(ctx);
+    WH_TRY(make_hold_file(base, reterr));
+    snprintf(ttl, sizeof ttl, "%lld", (long long)ttl_ms);
+    snprintf(name, sizeof name, "%s", base->endpoint->connector->name);
+    char *argv[] = {base->services->program, (char[]){"hold"}, name, base->hold_file, ttl, NULL};
+    if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC) ||
+        spawn(argv, in[0], out[1], err[1])) {
+        st = wh_fail_errno(reterr, errno, "E8005",
+                           "cannot start the process that holds the "
+                           "snapshot");
+    } else {
+        wh_closep(&in[0]);
+        wh_closep(&out[1]);
+        wh_closep(&err[1]);
+        in[0] = out[1] = err[1] = -1;
+        st = talk(base, config, in[1], out[0], err[0], ret_ready, reterr);
+        in[1] = -1;
+    }
+    wh_closep(&in[0]);
+    wh_closep(&in[1]);
+    wh_closep(&out[0]);
+    wh_closep(&out[1]);
+    wh_closep(&err[0]);
+    wh_closep(&err[1]);
+    if (st != WH_OK)
+        wh_ctx_holder_release(ctx);
+    return st;
+}
+
+/* ---- the other side ----------------------------------------------------------------------------
+ */
+
+struct hold_life {
+    const char *path;
+    int64_t ttl_ms;
+};
+
+static bool hold_alive(void *arg)
+{
+    const struct hold_life *life = arg;
+    struct stat st;
+
+    if (stat(life->path, &st))
+        return false;
+    return wh_wall_us() / 1000 -
+               ((int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000) <
+           life->ttl_ms;
+}
+
+static bool write_pid(const char *path)
+{
+    char text[32];
+    int n = snprintf(text, sizeof text, "%lld\n", (long long)getpid());
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    bool ok = fd >= 0 && write_all(fd, text, (size_t)n) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+int wh_hold_main(int argc, char **argv)
+{
+    struct wh_error err = {0};
+    const struct wh_connector *c = NULL;
+    struct hold_life life = {0};
+    char *config = wh_alloc(READY_MOST);
+    size_t n = 0;
+    int ready_fd, st = WH_E_USAGE;
+
+    signal(SIGPIPE, SIG_IGN);
+    if (argc == 4 && config && wh_read_i64(argv[3], strlen(argv[3]), &life.ttl_ms)) {
+        life.path = argv[2];
+        st = wh_registry_find((struct wh_str){argv[1], strlen(argv[1])}, &c, &err);
+    }
+    if (st == WH_OK && (!c->hold || !write_pid(life.path)))
+        st = wh_fail(&err, WH_E_UNSUPPORTED, "E9003", "%s cannot hold", argv[1]);
+    if (st == WH_OK &&
+        read_all(0, config, READY_MOST, &n, wh_now_ns() + (int64_t)READY_WAIT_MS * 1000000))
+        st = wh_fail(&err, WH_E_IO, "E9001", "no configuration");
+    if (st == WH_OK) {
+        ready_fd = dup(1);
+        close(0);
+        close(1);
+        st = c->hold((struct wh_bytes){config, n}, ready_fd, hold_alive, &life, &err);
+    }
+    if (config)
+        wh_wipe(config, READY_MOST);
+    wh_free(config);
+    if (st != WH_OK)
+        dprintf(2, "%s", err.message);
+    return st == WH_OK ? 0 : 1;
+}
