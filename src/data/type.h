@@ -62,30 +62,58 @@ struct wh_type {
     int precision, scale; /* decimals */
     int64_t length;       /* UTF8 characters, BINARY bytes, FIXED width; 0 = unbounded */
     enum wh_logical logical;
+    /* LIST, STRUCT, MAP, DICT: the field whose children tell the rest; borrowed, so the type lives
+     * no longer than the schema it was read from. NULL for all other kinds. */
+    const struct ArrowSchema *field;
 };
 
-/* Reads one field. WH_E_TYPE for what Wherry does not carry (large offsets, views, unions...). */
+/* A type without parameters, nullable: WH_TYPE(WH_K_I64). Others: (struct wh_type){.kind = ...}. */
+#define WH_TYPE(k) ((struct wh_type){.kind = (k), .nullable = true})
+#define WH_TYPE_DEC(p, s)                                                                          \
+    ((struct wh_type){.kind = (p) > 38 ? WH_K_DEC256 : WH_K_DEC128,                                \
+                      .nullable = true,                                                            \
+                      .precision = (p),                                                            \
+                      .scale = (s)})
+#define WH_TYPE_TS(u, z)                                                                           \
+    ((struct wh_type){.kind = WH_K_TIMESTAMP, .nullable = true, .unit = (u), .zoned = (z)})
+
+/* Reads one field. WH_E_TYPE (E3015) for what Wherry does not carry: large offsets, views, unions,
+ * half floats, date64, time32, decimals below 128 bits or with more than 38 (76) digits before or
+ * behind the point. A zone name ("Asia/Shanghai") is read as "zoned": instants in UTC. */
 WH_EXPORT wh_status wh_type_of(const struct ArrowSchema *field, struct wh_type *ret,
                                struct wh_error *reterr);
-/* "int64", "decimal(18,2)", "timestamp(us)", "timestamp(us, utc)", "utf8(20)", "list<int32>":
- * the words of plans, --types and DDL messages. wh_type_parse reads the same (plus SQL synonyms:
- * integer bigint varchar(n) text double real boolean date timestamp timestamptz numeric bytea...).
- */
+/* "int64", "decimal(18,2)", "timestamp(us)", "timestamp(us, utc)", "utf8(20)", "list<int32>",
+ * "struct<a: int32, \"b c\": utf8>", "map<utf8, int64>", "dictionary<utf8>", "json", "uuid",
+ * "int16 year": the words of plans, --types and DDL messages. "decimal" alone is decimal text.
+ * wh_type_parse reads the same (plus SQL synonyms: integer bigint varchar(n) text double real
+ * boolean date timestamp timestamptz numeric bytea...), in any case; it refuses LIST, STRUCT, MAP
+ * and DICT, whose children need memory: wh_field_parse reads everything. */
 WH_EXPORT wh_status wh_type_print(const struct wh_type *, struct wh_buf *);
 WH_EXPORT bool wh_type_parse(const char *text, struct wh_type *ret);
+WH_EXPORT wh_status wh_field_parse(const char *text, const char *name, struct ArrowSchema *ret,
+                                   struct wh_error *reterr); /* ret: owned, nullable */
+WH_EXPORT const char *wh_kind_name(enum wh_kind);            /* "int64", "decimal128", "list" */
 WH_EXPORT bool wh_type_equal(const struct wh_type *, const struct wh_type *); /* not nullability */
 
 /* Schemas: a struct field ("+s") with the columns as children. All built schemas own their memory
  * and are released by schema->release. */
 WH_EXPORT wh_status wh_schema_init(struct ArrowSchema *ret, int64_t n_columns);
-/* Fills child i (any child once). meta: NULL-terminated key, value pairs, may be NULL. */
+/* Fills child i (any child once). meta: NULL-terminated key, value pairs, may be NULL; length and
+ * logical are written from the type. Nested types copy the children of type->field (DICT without
+ * one gets utf8 values). WH_E_TYPE: a nested type without its field. */
 WH_EXPORT wh_status wh_schema_set(struct ArrowSchema *, int64_t i, const char *name,
                                   const struct wh_type *, const char *const *meta);
+/* One field by itself, same rules. */
+WH_EXPORT wh_status wh_field_init(struct ArrowSchema *ret, const char *name, const struct wh_type *,
+                                  const char *const *meta);
 WH_EXPORT wh_status wh_schema_copy(const struct ArrowSchema *, struct ArrowSchema *ret);
+WH_EXPORT wh_status wh_field_rename(struct ArrowSchema *field, const char *name); /* ours only */
 WH_EXPORT const char *wh_meta_get(const struct ArrowSchema *field, const char *key,
                                   struct wh_str *ret); /* pointer into the metadata, or NULL */
 WH_EXPORT wh_status wh_meta_set(struct ArrowSchema *field, const char *key, const char *value);
 WH_EXPORT int64_t wh_schema_find(const struct ArrowSchema *, struct wh_str name, bool ignore_case);
+/* Same types, names, nullability and metadata, in the same order. */
+WH_EXPORT bool wh_schema_equal(const struct ArrowSchema *, const struct ArrowSchema *);
 /* Text form for the state store and fingerprints (JSON: name, type, nullable, meta). */
 WH_EXPORT wh_status wh_schema_to_json(const struct ArrowSchema *, struct wh_buf *);
 WH_EXPORT wh_status wh_schema_from_json(const char *text, size_t n, struct ArrowSchema *ret,
