@@ -17,8 +17,9 @@
 #define MESSAGE_MAX  3072
 #define LINE_MAX_LOG 16384 /* every byte of a message may become \u00xx, and the frame */
 
-#define SECRET_MIN 4
-#define MASK       "***"
+#define SECRET_MIN  4
+#define SECRETS_MAX 4096
+#define MASK        "***"
 
 static struct {
     pthread_mutex_t lock;
@@ -72,6 +73,8 @@ static bool keep_secret(const char *text, size_t n)
     for (size_t i = 0; i < secrets.n; i++)
         if (strlen(secrets.v[i]) == n && memcmp(secrets.v[i], text, n) == 0)
             return true;
+    if (secrets.n == SECRETS_MAX)
+        return false;
     if (secrets.n == secrets.cap) {
         size_t cap = secrets.cap ? secrets.cap * 2 : 8;
         char **grown = wh_realloc(secrets.v, cap * sizeof *grown);

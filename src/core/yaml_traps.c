@@ -317,8 +317,8 @@ void yaml_refuse_tag(struct doc *doc, const yaml_event_t *event, const char *tag
     bool short_form = wh_str_starts(wh_str(tag), core);
 
     doc_problem(doc, "E1034", (int)event->start_mark.line + 1, (int)event->start_mark.column + 1,
-                "put the whole value in single quotes", "'%s' is read as a YAML tag, not as text",
-                tag);
+                "put the whole value in single quotes", "'%s%s' is read as a YAML tag, not as text",
+                short_form ? "!!" : "", short_form ? tag + sizeof core - 1 : tag);
 }
 
 void yaml_refuse_alias(struct doc *doc, const struct yaml_lines *lines, const yaml_event_t *event)
