@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Run row, epoch, targets (CONTRACT 4) in SQLite's terms.
+ *
+ * SQLite has one writer at a time: whoever is inside BEGIN IMMEDIATE proves that no other
+ * transaction that writes lives. So claim needs no row locks: when its transaction commits, every
+ * later unit or step of an older epoch finds a run row that is not its own any more. A stopped
+ * process that holds the write lock cannot be ended from here: BLOCKED names it. */
+#include "sqlite.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+
+enum {
+    KEEP_DAYS = 30
+};
+
+static const char *const make_tables[] = {
+    "create table if not exists wherry_run(run text not null primary key, epoch integer not null,"
+    " state text not null, pid integer, host text, since text, closed_at integer) without rowid",
+    "create table if not exists wherry_unit(run text not null, flow integer not null,"
+    " generation integer not null, unit integer not null, attempt integer not null,"
+    " epoch integer not null, rows integer, bytes integer, dirty integer, filtered integer,"
+    " skipped integer, hash blob, rest blob, ends blob,"
+    " primary key(run, flow, generation, unit)) without rowid",
+    "create table if not exists wherry_target(object text not null primary key collate nocase,"
+    " run text not null) without rowid",
+};
+
+static wh_status set_journal(struct lite_se *se, struct wh_error *reterr)
+{
+    int mode = se->ep->o->journal_mode;
+
+    if (mode == LITE_J_KEEP)
+        return WH_OK;
+    return lite_exec(
+        se, mode == LITE_J_WAL ? "pragma journal_mode = wal" : "pragma journal_mode = delete",
+        reterr);
+}
+
+static wh_status made(struct lite_se *se, struct wh_error *reterr)
+{
+    for (size_t i = 0; i < sizeof make_tables / sizeof *make_tables; i++) {
+        int st = lite_exec(se, make_tables[i], reterr);
+
+        if (st != WH_OK)
+            return st;
+    }
+    return WH_OK;
+}
+
+/* Does this step must not fail silently: a write statement of ours with its binds done. */
+static wh_status run_once(struct lite_se *se, sqlite3_stmt *s, const char *what,
+                          struct wh_error *reterr)
+{
+    int rc = sqlite3_step(s);
+
+    if (rc != SQLITE_DONE && rc != SQLITE_ROW)
+        return lite_fail(se, rc, reterr, WH_E_REMOTE, "E5013", "%s", what);
+    return WH_OK;
+}
+
+static wh_status take_run(struct lite_se *se, const struct wh_fence *f, struct wh_error *reterr)
+{
+    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL, *put WH_CLEANUP(lite_finalizep) = NULL;
+    char host[64] = "", since[32];
+    int rc;
+
+    WH_TRY(lite_prepare(se, "select epoch, state from wherry_run where run = ?1", &s, reterr));
+    lite_bind_str(s, 1, f->run);
+    rc = sqlite3_step(s);
+    if (rc == SQLITE_ROW) {
+        if (!wh_str_eqs(lite_text_at(s, 1), "open"))
+            return wh_fail(reterr, WH_FENCED, "E7010", "this run is closed at the destination");
+        if (sqlite3_column_int64(s, 0) > f->epoch)
+            return wh_fail(reterr, WH_FENCED, "E7010", "epoch %lld owns this run, we are %u",
+                           (long long)sqlite3_column_int64(s, 0), f->epoch);
+    } else if (rc != SQLITE_DONE) {
+        return lite_fail(se, rc, reterr, WH_E_REMOTE, "E5013", "cannot read the run row");
+    }
+    wh_ignore(gethostname(host, sizeof host - 1));
+    wh_format_utc(wh_wall_us(), since);
+    WH_TRY(lite_prepare(se,
+                        "insert into wherry_run(run, epoch, state, pid, host, since) "
+                        "values(?1, ?2, 'open', ?3, ?4, ?5) on conflict(run) do update set "
+                        "epoch = excluded.epoch, pid = excluded.pid, host = excluded.host, "
+                        "since = excluded.since",
+                        &put, reterr));
+    lite_bind_str(put, 1, f->run);
+    sqlite3_bind_int64(put, 2, f->epoch);
+    sqlite3_bind_int64(put, 3, getpid());
+    lite_bind_str(put, 4, wh_str(host));
+    lite_bind_str(put, 5, wh_str(since));
+    return run_once(se, put, "cannot write the run row", reterr);
+}
+
+/* One run per target, also for runs of other machines whose state we cannot see. */
+static wh_status take_target(struct lite_se *se, const struct wh_fence *f, struct wh_str object,
+                             struct wh_error *reterr)
+{
+    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL, *put WH_CLEANUP(lite_finalizep) = NULL;
+    int rc;
+
+    WH_TRY(lite_prepare(se,
+                        "select r.run, r.pid, r.host, r.since from wherry_target t join "
+                        "wherry_run r on r.run = t.run where t.object = ?1 and r.run <> ?2 and "
+                        "r.state = 'open'",
+                        &s, reterr));
+    lite_bind_str(s, 1, object);
+    lite_bind_str(s, 2, f->run);
+    rc = sqlite3_step(s);
+    if (rc == SQLITE_ROW) {
+        wh_ignore(
+            wh_fail(reterr, WH_HELD_BY, "E7005",
+                    "table \"%.*s\" belongs to the unfinished run %.*s (pid %lld on %.*s since "
+                    "%.*s)",
+                    WH_STR_FMT(object), WH_STR_FMT(lite_text_at(s, 0)),
+                    (long long)sqlite3_column_int64(s, 1), WH_STR_FMT(lite_text_at(s, 2)),
+                    WH_STR_FMT(lite_text_at(s, 3))));
+        if (reterr)
+            wh_error_hint(reterr, "wherry resume %.*s, or start anew with --fresh",
+                          WH_STR_FMT(lite_text_at(s, 0)));
+        return WH_HELD_BY;
+    }
+    if (rc != SQLITE_DONE)
+        return lite_fail(se, rc, reterr, WH_E_REMOTE, "E5013", "cannot read the target rows");
+    WH_TRY(lite_prepare(se, "insert or replace into wherry_target(object, run) values(?1, ?2)",
+                        &put, reterr));
+    lite_bind_str(put, 1, object);
+    lite_bind_str(put, 2, f->run);
+    return run_once(se, put, "cannot hold the target", reterr);
+}
+
+static wh_status claim_inside(struct lite_se *se, const struct wh_fence *f,
+                              const struct wh_objects *targets, struct wh_error *reterr)
+{
+    sqlite3_stmt *old WH_CLEANUP(lite_finalizep) = NULL;
+
+    WH_TRY(made(se, reterr));
+    WH_TRY(take_run(se, f, reterr));
+    for (size_t i = 0; targets && i < targets->n; i++) {
+        const struct wh_name *n = &targets->v[i];
+
+        if (n->n > 0)
+            WH_TRY(take_target(se, f, n->part[n->n - 1], reterr));
+    }
+    /* A closed run's row stays a while, so that a zombie of it finds itself fenced. */
+    WH_TRY(lite_prepare(se, "delete from wherry_run where state = 'closed' and closed_at < ?1",
+                        &old, reterr));
+    sqlite3_bind_int64(old, 1, wh_wall_us() / 1000000 - KEEP_DAYS * 86400);
+    return run_once(se, old, "cannot clear old runs", reterr);
+}
+
+/* BEGIN IMMEDIATE .. COMMIT around what touches our own tables. */
+static wh_status commit_or_not(struct lite_se *se, int st, struct wh_error *reterr)
+{
+    if (st == WH_OK)
+        st = lite_exec(se, "commit", reterr);
+    if (st != WH_OK)
+        lite_rollback(se);
+    return st;
+}
+
+wh_status lite_claim(void *endpoint, void *session, const struct wh_fence *f,
+                     const struct wh_objects *targets, struct wh_error *reterr)
+{
+    struct lite_ep *ep = endpoint;
+    struct lite_se *se = session;
+
+    WH_TRY(lite_se_create(se, reterr));
+    atomic_store(&ep->wrote, true);
+    WH_TRY(set_journal(se, reterr));
+    WH_TRY(lite_exec(se, "begin immediate", reterr));
+    return commit_or_not(se, claim_inside(se, f, targets, reterr), reterr);
+}
+
+/* Nobody can end another process's transaction in SQLite; if the write lock comes, none lives. */
+wh_status lite_evict(void *endpoint, void *session, const struct wh_fence *f,
+                     const struct wh_str *ident, struct wh_error *reterr)
+{
+    struct lite_se *se = session;
+
+    if (!se->db)
+        return WH_OK;
+    WH_TRY(lite_exec(se, "begin immediate", reterr));
+    lite_rollback(se);
+    return WH_OK;
+}
+
+static wh_status close_inside(struct lite_se *se, const struct wh_fence *f, struct wh_error *reterr)
+{
+    static const char *const each[] = {
+        "update wherry_run set state = 'closed', closed_at = ?2 where run = ?1",
+        "delete from wherry_unit where run = ?1",
+        "delete from wherry_target where run = ?1",
+    };
+    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
+    int rc;
+
+    WH_TRY(lite_prepare(se, "select epoch from wherry_run where run = ?1", &s, reterr));
+    lite_bind_str(s, 1, f->run);
+    rc = sqlite3_step(s);
+    if (rc == SQLITE_DONE) /* closed long ago, or never claimed */
+        return WH_OK;
+    if (rc != SQLITE_ROW)
+        return lite_fail(se, rc, reterr, WH_E_REMOTE, "E5013", "cannot read the run row");
+    if (sqlite3_column_int64(s, 0) > f->epoch)
+        return wh_fail(reterr, WH_FENCED, "E7010", "epoch %lld owns this run, we are %u",
+                       (long long)sqlite3_column_int64(s, 0), f->epoch);
+    for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+        sqlite3_stmt *w WH_CLEANUP(lite_finalizep) = NULL;
+
+        WH_TRY(lite_prepare(se, each[i], &w, reterr));
+        lite_bind_str(w, 1, f->run);
+        if (i == 0)
+            sqlite3_bind_int64(w, 2, wh_wall_us() / 1000000);
+        WH_TRY(run_once(se, w, "cannot close the run", reterr));
+    }
+    return WH_OK;
+}
+
+wh_status lite_run_close(void *endpoint, void *session, const struct wh_fence *f,
+                         struct wh_error *reterr)
+{
+    struct lite_se *se = session;
+    int64_t ours;
+
+    if (!se->db)
+        return WH_OK;
+    WH_TRY(
+        lite_number(se, "select 1 from sqlite_schema where name = 'wherry_run'", 0, &ours, reterr));
+    if (!ours)
+        return WH_OK;
+    WH_TRY(lite_exec(se, "begin immediate", reterr));
+    return commit_or_not(se, close_inside(se, f, reterr), reterr);
+}
