@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "formats/codec/internal.h"
+
+static const struct codec_ops codec_none = {.name = "none", .suffix = ""};
+
+static const struct codec_ops *const OPS[WH_CODEC_COUNT] = {
+    [WH_CODEC_NONE] = &codec_none,
+    [WH_CODEC_GZIP] = &codec_gzip,
+    [WH_CODEC_ZSTD] = &codec_zstd,
+};
+
+/* Ends of names, known or not. */
+static const struct {
+    const char *suffix;
+    enum wh_codec codec;
+    bool known;
+} SUFFIXES[] = {
+    {".gz", WH_CODEC_GZIP, true},   {".gzip", WH_CODEC_GZIP, true},
+    {".zst", WH_CODEC_ZSTD, true},  {".zstd", WH_CODEC_ZSTD, true},
+    {".bz2", WH_CODEC_NONE, false}, {".lz4", WH_CODEC_NONE, false},
+    {".sz", WH_CODEC_NONE, false},  {".snappy", WH_CODEC_NONE, false},
+    {".xz", WH_CODEC_NONE, false},  {".deflate", WH_CODEC_NONE, false},
+    {".zip", WH_CODEC_NONE, false}, {".tar", WH_CODEC_NONE, false},
+    {".tgz", WH_CODEC_NONE, false}, {".7z", WH_CODEC_NONE, false},
+};
+
+const char *wh_codec_name(enum wh_codec c)
+{
+    return OPS[c]->name;
+}
+
+const char *wh_codec_suffix(enum wh_codec c)
+{
+    return OPS[c]->suffix;
+}
+
+enum wh_codec wh_codec_of_name(struct wh_str name, bool *ret_known, struct wh_str *ret_suffix)
+{
+    *ret_known = true;
+    *ret_suffix = (struct wh_str){NULL, 0};
+    for (size_t i = 0; i < sizeof SUFFIXES / sizeof *SUFFIXES; i++) {
+        size_t n = strlen(SUFFIXES[i].suffix);
+        if (name.n > n &&
+            wh_str_ieqs((struct wh_str){name.s + name.n - n, n}, SUFFIXES[i].suffix)) {
+            *ret_known = SUFFIXES[i].known;
+            *ret_suffix = (struct wh_str){name.s + name.n - n, n};
+            return SUFFIXES[i].codec;
+        }
+    }
+    return WH_CODEC_NONE;
+}
+
+enum wh_codec wh_codec_of_bytes(const void *p, size_t n)
+{
+    if (n >= 2 && !memcmp(p, "\x1f\x8b", 2))
+        return WH_CODEC_GZIP;
+    if (n >= 4 && !memcmp(p, "\x28\xb5\x2f\xfd", 4))
+        return WH_CODEC_ZSTD;
+    return WH_CODEC_NONE;
+}
+
+struct wh_decoder {
+    const struct codec_ops *ops;
+    void *self;
+    int64_t taken;
+};
+
+wh_status wh_decoder_new(enum wh_codec c, struct wh_decoder **ret, struct wh_error *reterr)
+{
+    struct wh_decoder *d = wh_calloc(1, sizeof *d);
+    if (d) {
+        d->ops = OPS[c];
+        d->self = d->ops->decoder_new();
+    }
+    if (!d || !d->self) {
+        wh_free(d);
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to read %s", OPS[c]->name);
+    }
+    *ret = d;
+    return WH_OK;
+}
+
+void wh_decoder_free(struct wh_decoder *d)
+{
+    if (d)
+        d->ops->decoder_free(d->self);
+    wh_free(d);
+}
+
+wh_status wh_decode(struct wh_decoder *d, const void *in, size_t *io_n, bool last, void *out,
+                    size_t out_n, size_t *ret_n, struct wh_error *reterr)
+{
+    const char *why = "";
+    int st = d->ops->decode(d->self, in, io_n, last, out, out_n, ret_n, &why);
+    d->taken += (int64_t)*io_n;
+    if (st >= 0)
+        return st;
+    if (st == WH_E_NOMEM)
+        return wh_fail(reterr, st, "E8002", "no memory to read %s", d->ops->name);
+    if (st == WH_E_LIMIT)
+        return wh_fail(reterr, WH_E_DATA, "E4004", "the %s data ends too early, at byte %lld",
+                       d->ops->name, (long long)d->taken);
+    return wh_fail(reterr, WH_E_DATA, "E4005", "the %s data is damaged near byte %lld: %s",
+                   d->ops->name, (long long)d->taken, why);
+}
+
+struct wh_encoder {
+    const struct codec_ops *ops;
+    void *self;
+};
+
+wh_status wh_encoder_new(enum wh_codec c, int level, struct wh_encoder **ret,
+                         struct wh_error *reterr)
+{
+    struct wh_encoder *e = wh_calloc(1, sizeof *e);
+    if (e) {
+        e->ops = OPS[c];
+        e->self = e->ops->encoder_new(level);
+    }
+    if (!e || !e->self) {
+        wh_free(e);
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to write %s", OPS[c]->name);
+    }
+    *ret = e;
+    return WH_OK;
+}
+
+void wh_encoder_free(struct wh_encoder *e)
+{
+    if (e)
+        e->ops->encoder_free(e->self);
+    wh_free(e);
+}
+
+static wh_status encoded(const struct wh_encoder *e, int st, struct wh_error *reterr)
+{
+    if (st == WH_OK)
+        return WH_OK;
+    if (st == WH_E_BUG)
+        return wh_fail(reterr, st, "E9001", "%s cannot compress", e->ops->name);
+    return wh_fail(reterr, st, "E8002", "no memory to write %s", e->ops->name);
+}
+
+wh_status wh_encode(struct wh_encoder *e, const void *in, size_t n, struct wh_buf *out,
+                    struct wh_error *reterr)
+{
+    return encoded(e, e->ops->encode(e->self, in, n, out), reterr);
+}
+
+wh_status wh_encode_end(struct wh_encoder *e, struct wh_buf *out, struct wh_error *reterr)
+{
+    return encoded(e, e->ops->encode_end(e->self, out), reterr);
+}

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "data/number.h"
+#include "formats/csv/cell.h"
+
+static const char *const NOT_THIS_TYPE = "is not a value of type ";
+
+/* A cell on its way: text without quotes. */
+struct cell {
+    const uint8_t *s;
+    size_t n;
+    bool quoted;
+};
+
+uint32_t csv_null_lengths(const struct wh_csv_dialect *d)
+{
+    uint32_t bits = 0;
+    for (int i = 0; i < d->n_nulls; i++)
+        bits |= 1u << (d->nulls[i].n < 31 ? d->nulls[i].n : 31);
+    return bits;
+}
+
+static inline void raw_cell(const struct csv_block *b, int32_t r, int64_t field, struct cell *c)
+{
+    const uint32_t *at = b->at + b->rows[r].entry + field;
+    uint32_t start = field ? (at[-1] & CSV_AT_MASK) + b->d->delimiter_n : b->rows[r].start;
+    c->s = b->p + start;
+    c->n = (at[0] & CSV_AT_MASK) - start;
+}
+
+/* Takes quotes and escapes off. The common case, a quoted field without doubled quotes, is not
+ * copied. */
+static void strip(const struct csv_block *b, struct cell *c)
+{
+    const struct wh_csv_dialect *d = b->d;
+    c->quoted = csv_is_quoted(d, c->s, c->n);
+    bool escapes = d->escape >= 0 && d->escape != d->quote;
+    if (!c->quoted && !escapes)
+        return;
+    if (c->quoted && c->n >= 2 && !memchr(c->s + 1, d->quote, c->n - 2) &&
+        !(escapes && memchr(c->s, d->escape, c->n))) {
+        c->s++;
+        c->n -= 2;
+        return;
+    }
+    c->n = csv_unquote(d, c->s, c->n, b->scratch);
+    c->s = b->scratch;
+}
+
+static inline bool needs_strip(const struct csv_block *b, const struct cell *c)
+{
+    return c->n && (c->s[0] == (uint8_t)b->d->quote || b->d->escape >= 0) &&
+           (b->d->quote >= 0 || b->d->escape >= 0);
+}
+
+static wh_status fault(struct csv_block *b, int32_t r, int32_t column, const char *code,
+                       const char *text, struct wh_column *out, struct csv_fault *faults)
+{
+    if (!b->bad[r]) {
+        b->bad[r] = 1;
+        b->n_bad++;
+        faults[r] = (struct csv_fault){column, code, text};
+    }
+    return wh_put_null(out);
+}
+
+/* ---- fast numbers ---------------------------------------------------------------------------- */
+
+/* Eight ASCII digits or fewer from a word that may hold anything behind them. */
+static inline bool digits8(const uint8_t *s, size_t n, uint64_t *ret)
+{
+    uint64_t v;
+    memcpy(&v, s, 8);
+    v <<= 64 - 8 * n;
+    v |= n == 8 ? 0 : 0x3030303030303030u >> (8 * n);
+    if (((v & 0xf0f0f0f0f0f0f0f0u) | (((v + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u) >> 4)) !=
+        0x3333333333333333u)
+        return false;
+    v = (v & 0x0f0f0f0f0f0f0f0fu) * 2561 >> 8;
+    v = (v & 0x00ff00ff00ff00ffu) * 6553601 >> 16;
+    *ret = (v & 0x0000ffff0000ffffu) * 42949672960001u >> 32;
+    return true;
+}
+
+/* Plain integers of up to 16 digits; everything else is number.h's. The window is padded. */
+static inline bool read_i64(const uint8_t *s, size_t n, int64_t *ret)
+{
+    bool minus = n && s[0] == '-';
+    const uint8_t *t = s + minus;
+    size_t k = n - minus;
+    uint64_t hi = 0, lo = 0;
+    if (k - 1 < 8) {
+        if (!digits8(t, k, &lo))
+            return wh_read_i64((const char *)s, n, ret);
+    } else if (k - 1 < 16) {
+        if (!digits8(t, k - 8, &hi) || !digits8(t + k - 8, 8, &lo))
+            return wh_read_i64((const char *)s, n, ret);
+    } else {
+        return wh_read_i64((const char *)s, n, ret);
+    }
+    int64_t v = (int64_t)(hi * 100000000 + lo);
+    *ret = minus ? -v : v;
+    return true;
+}
+
+static const double POWERS[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+/* digits[.digits] of at most 15 digits: both numbers are exact in a double, so one division rounds
+ * once and correctly. */
+static inline bool read_f64(const uint8_t *s, size_t n, double *ret)
+{
+    bool minus = n && s[0] == '-';
+    const uint8_t *t = s + minus;
+    size_t k = n - minus;
+    uint64_t v = 0;
+    size_t point = k;
+    if (k - 1 >= 16)
+        return wh_read_f64((const char *)s, n, ret);
+    for (size_t i = 0; i < k; i++) {
+        uint8_t digit = (uint8_t)(t[i] - '0');
+        if (digit <= 9)
+            v = v * 10 + digit;
+        else if (t[i] == '.' && point == k)
+            point = i;
+        else
+            return wh_read_f64((const char *)s, n, ret);
+    }
+    if (point == k ? k > 15 : (point == 0 || point == k - 1))
+        return wh_read_f64((const char *)s, n, ret);
+    double x = (double)v / POWERS[point == k ? 0 : k - 1 - point];
+    *ret = minus ? -x : x;
+    return true;
+}
+
+/* ---- columns that are not text --------------------------------------------------------------- */
+
+typedef bool (*put_fn)(struct wh_column *, const struct wh_csv_dialect *, const uint8_t *s,
+                       size_t n, uint8_t *scratch, int *ret_status);
+
+static bool int_fits(enum wh_kind kind, int64_t v)
+{
+    switch (kind) {
+    case WH_K_I8:
+        return v == (int8_t)v;
+    case WH_K_I16:
+        return v == (int16_t)v;
+    case WH_K_I32:
+        return v == (int32_t)v;
+    default:
+        return true;
+    }
+}
+
+static bool put_int(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s, size_t n,
+                    uint8_t *scratch, int *st)
+{
+    int64_t v;
+    if (!read_i64(s, n, &v) || !int_fits(c->type.kind, v))
+        return false;
+    *st = wh_col_i64(c, v);
+    return true;
+}
+
+static bool put_uint(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s,
+                     size_t n, uint8_t *scratch, int *st)
+{
+    uint64_t v;
+    static const uint64_t top[] = {UINT8_MAX, UINT16_MAX, UINT32_MAX, UINT64_MAX};
+    if (!wh_read_u64((const char *)s, n, &v) || v > top[c->type.kind - WH_K_U8])
+        return false;
+    *st = wh_col_u64(c, v);
+    return true;
+}
+
+/* A decimal comma becomes a point; a point is then no number. */
+static bool point_text(const struct wh_csv_dialect *d, const uint8_t **s, size_t n,
+                       uint8_t *scratch)
+{
+    if (d->decimal == '.')
+        return true;
+    if (memchr(*s, '.', n))
+        return false;
+    memmove(scratch, *s, n);
+    uint8_t *comma = memchr(scratch, d->decimal, n);
+    if (comma)
+        *comma = '.';
+    *s = scratch;
+    return true;
+}
+
+static bool put_float(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s,
+                      size_t n, uint8_t *scratch, int *st)
+{
+    double v;
+    float f;
+    if (!point_text(d, &s, n, scratch))
+        return false;
+    if (c->type.kind == WH_K_F32) {
+        if (!wh_read_f32((const char *)s, n, &f))
+            return false;
+        *st = wh_col_f64(c, (double)f);
+        return true;
+    }
+    if (!read_f64(s, n, &v))
+        return false;
+    *st = wh_col_f64(c, v);
+    return true;
+}
+
+static bool put_decimal(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s,
+                        size_t n, uint8_t *scratch, int *st)
+{
+    const struct wh_type *t = &c->type;
+    if (!point_text(d, &s, n, scratch))
+        return false;
+    if (t->kind == WH_K_DEC128) {
+        __int128 v;
+        if (!wh_read_dec128((const char *)s, n, t->precision, t->scale, &v))
+            return false;
+        *st = wh_col_dec128(c, v);
+        return true;
+    }
+    uint64_t words[4];
+    if (!wh_read_dec256((const char *)s, n, t->precision, t->scale, words))
+        return false;
+    *st = wh_col_dec256(c, words);
+    return true;
+}
+
+/* Digits with sign, point and exponent, or NaN. */
+static bool is_decimal_text(const uint8_t *s, size_t n)
+{
+    double ignored;
+    return wh_read_f64((const char *)s, n, &ignored) &&
+           (!memchr("iI", s[0], 2) && !(n > 1 && memchr("iI", s[1], 2)));
+}
+
+static bool put_decimal_text(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s,
+                             size_t n, uint8_t *scratch, int *st)
+{
+    if (!point_text(d, &s, n, scratch) || !is_decimal_text(s, n))
+        return false;
+    *st = wh_col_bytes(c, s, n);
+    return true;
+}
+
+static bool put_bool(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s,
+                     size_t n, uint8_t *scratch, int *st)
+{
+    static const struct {
+        const char *word;
+        bool value;
+    } words[] = {{"true", true}, {"false", false}, {"1", true},
+                 {"0", false},   {"t", true},      {"f", false}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (wh_str_ieqs((struct wh_str){(const char *)s, n}, words[i].word)) {
+            *st = wh_col_i64(c, words[i].value);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool put_date(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s,
+                     size_t n, uint8_t *scratch, int *st)
+{
+    int32_t days;
+    if (!wh_read_date((const char *)s, n, &days))
+        return false;
+    *st = wh_put_i32(c, days);
+    return true;
+}
+
+static bool put_time(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s,
+                     size_t n, uint8_t *scratch, int *st)
+{
+    static const int64_t per[] = {1000000000, 1000000, 1000, 1};
+    int64_t ns;
+    if (!wh_read_time_ns((const char *)s, n, &ns) || ns % per[c->type.unit])
+        return false;
+    *st = wh_col_i64(c, ns / per[c->type.unit]);
+    return true;
+}
+
+static bool put_timestamp(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s,
+                          size_t n, uint8_t *scratch, int *st)
+{
+    int64_t v;
+    bool zoned;
+    if (!wh_read_timestamp((const char *)s, n, c->type.unit, &v, &zoned) || zoned != c->type.zoned)
+        return false;
+    *st = wh_put_i64(c, v);
+    return true;
+}
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* \x and hexadecimal digits, as our writer writes bytes. */
+static bool put_binary(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s,
+                       size_t n, uint8_t *scratch, int *st)
+{
+    if (n < 2 || n % 2 || s[0] != '\\' || s[1] != 'x')
+        return false;
+    size_t k = 0;
+    for (size_t i = 2; i < n; i += 2) {
+        int hi = hex_digit(s[i]), lo = hex_digit(s[i + 1]);
+        if (hi < 0 || lo < 0)
+            return false;
+        scratch[k++] = (uint8_t)(hi << 4 | lo);
+    }
+    if (c->type.kind == WH_K_FIXED && (int64_t)k != c->type.length)
+        return false;
+    *st = wh_col_bytes(c, scratch, k);
+    return true;
+}
+
+static const struct {
+    put_fn put;
+    const char *code; /* of a text that does not fit */
+} PUTS[WH_K_COUNT] = {
+    [WH_K_BOOL] = {put_bool, "E6006"},
+    [WH_K_I8] = {put_int, "E6003"},
+    [WH_K_I16] = {put_int, "E6003"},
+    [WH_K_I32] = {put_int, "E6003"},
+    [WH_K_I64] = {put_int, "E6006"},
+    [WH_K_U8] = {put_uint, "E6003"},
+    [WH_K_U16] = {put_uint, "E6003"},
+    [WH_K_U32] = {put_uint, "E6003"},
+    [WH_K_U64] = {put_uint, "E6003"},
+    [WH_K_F32] = {put_float, "E6006"},
+    [WH_K_F64] = {put_float, "E6006"},
+    [WH_K_DEC128] = {put_decimal, "E6003"},
+    [WH_K_DEC256] = {put_decimal, "E6003"},
+    [WH_K_DECTEXT] = {put_decimal_text, "E6006"},
+    [WH_K_BINARY] = {put_binary, "E6006"},
+    [WH_K_FIXED] = {put_binary, "E6006"},
+    [WH_K_DATE32] = {put_date, "E6006"},
+    [WH_K_TIME64] = {put_time, "E6006"},
+    [WH_K_TIMESTAMP] = {put_timestamp, "E6006"},
+};
+
+bool csv_cells_can(const struct wh_type *t)
+{
+    return t->kind == WH_K_UTF8 || t->kind == WH_K_NULL || PUTS[t->kind].put;
+}
+
+/* One inlined copy of this loop per hot kind: `put` is a constant in each. */
+static inline __attribute__((always_inline)) wh_status values(struct csv_block *b, int64_t field,
+                                                              struct wh_column *out, int32_t column,
+                                                              struct csv_fault *faults, put_fn put,
+                                                              const char *code)
+{
+    for (int32_t r = 0; r < b->n; r++) {
+        struct cell c = {0};
+        raw_cell(b, r, field, &c);
+        if (needs_strip(b, &c))
+            strip(b, &c);
+        if (!c.n ||
+            (b->nulls_look_like_numbers && csv_is_null_text(b->d, b->null_lengths, c.s, c.n))) {
+            WH_TRY(wh_put_null(out));
+            continue;
+        }
+        int st = WH_OK;
+        if (!put(out, b->d, c.s, c.n, b->scratch, &st)) {
+            if (csv_is_null_text(b->d, b->null_lengths, c.s, c.n))
+                WH_TRY(wh_put_null(out));
+            else
+                WH_TRY(fault(b, r, column, code, NOT_THIS_TYPE, out, faults));
+        }
+        if (st != WH_OK)
+            return st;
+    }
+    return WH_OK;
+}
+
+static bool hot_i64(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s, size_t n,
+                    uint8_t *scratch, int *st)
+{
+    int64_t v;
+    if (!read_i64(s, n, &v))
+        return false;
+    *st = wh_put_i64(c, v);
+    return true;
+}
+
+static bool hot_f64(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s, size_t n,
+                    uint8_t *scratch, int *st)
+{
+    double v;
+    if (!read_f64(s, n, &v))
+        return false;
+    *st = wh_put_f64(c, v);
+    return true;
+}
+
+static wh_status text(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
+                      struct csv_fault *faults)
+{
+    for (int32_t r = 0; r < b->n; r++) {
+        struct cell c = {0};
+        raw_cell(b, r, field, &c);
+        bool null = c.n ? csv_is_null_text(b->d, b->null_lengths, c.s, c.n) : b->d->empty_null;
+        if (null) {
+            WH_TRY(wh_put_null(out));
+            continue;
+        }
+        if (needs_strip(b, &c))
+            strip(b, &c);
+        if (!b->valid_utf8 && !wh_utf8_valid((const char *)c.s, c.n))
+            WH_TRY(fault(b, r, column, "E6005", "is not valid UTF-8", out, faults));
+        else
+            WH_TRY(wh_put_bytes(out, c.s, c.n));
+    }
+    return WH_OK;
+}
+
+static wh_status only_nulls(struct csv_block *b, int64_t field, struct wh_column *out,
+                            int32_t column, struct csv_fault *faults)
+{
+    for (int32_t r = 0; r < b->n; r++) {
+        struct cell c = {0};
+        raw_cell(b, r, field, &c);
+        if (!c.n || csv_is_null_text(b->d, b->null_lengths, c.s, c.n))
+            WH_TRY(wh_put_null(out));
+        else
+            WH_TRY(fault(b, r, column, "E6006", NOT_THIS_TYPE, out, faults));
+    }
+    return WH_OK;
+}
+
+wh_status csv_cells(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
+                    struct csv_fault *faults)
+{
+    enum wh_kind kind = out->type.kind;
+    switch (kind) {
+    case WH_K_UTF8:
+        return text(b, field, out, column, faults);
+    case WH_K_NULL:
+        return only_nulls(b, field, out, column, faults);
+    case WH_K_I64:
+        return values(b, field, out, column, faults, hot_i64, "E6006");
+    case WH_K_F64:
+        if (b->d->decimal == '.')
+            return values(b, field, out, column, faults, hot_f64, "E6006");
+        break;
+    case WH_K_DATE32:
+        return values(b, field, out, column, faults, put_date, "E6006");
+    case WH_K_TIMESTAMP:
+        return values(b, field, out, column, faults, put_timestamp, "E6006");
+    default:
+        break;
+    }
+    return values(b, field, out, column, faults, PUTS[kind].put, PUTS[kind].code);
+}

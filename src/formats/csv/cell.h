@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stage 2 of reading CSV: a column of a block of records into a builder column. */
+#ifndef WHERRY_FORMATS_CSV_CELL_H
+#define WHERRY_FORMATS_CSV_CELL_H
+
+#include "formats/csv/index.h"
+
+/* A record of the window: its first entry in at[], where its first field starts. */
+struct csv_row {
+    uint32_t entry, start;
+};
+
+/* Records under conversion; `bad` has a byte per row. */
+struct csv_block {
+    const struct wh_csv_dialect *d;
+    const uint8_t *p; /* window; CSV_PADDING readable bytes behind it */
+    const uint32_t *at;
+    const struct csv_row *rows;
+    int32_t n;
+    bool valid_utf8; /* the whole block is known to be valid */
+    uint8_t *bad;
+    int32_t n_bad;
+    uint8_t *scratch;      /* room for the longest field of the window */
+    uint32_t null_lengths; /* bit min(n, 31) for each null text */
+    bool nulls_look_like_numbers;
+};
+
+/* Why the first bad cell of a row is bad: code of errors.def. */
+struct csv_fault {
+    int32_t column;
+    const char *code, *text;
+};
+
+/* Converts field `field` of every row into column `out`; bad cells become nulls, are marked in
+ * b->bad and described in faults[row] (only the first per row). */
+wh_status csv_cells(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
+                    struct csv_fault *faults);
+/* Types that csv_cells can fill. */
+bool csv_cells_can(const struct wh_type *);
+
+static inline bool csv_is_null_text(const struct wh_csv_dialect *d, uint32_t lengths,
+                                    const uint8_t *s, size_t n)
+{
+    if (!(lengths >> (n < 31 ? n : 31) & 1))
+        return false;
+    for (int i = 0; i < d->n_nulls; i++)
+        if (d->nulls[i].n == n && !memcmp(d->nulls[i].text, s, n))
+            return true;
+    return false;
+}
+
+uint32_t csv_null_lengths(const struct wh_csv_dialect *);
+
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer: rows of views into text. Quotes only where needed; NULL is nothing (or nulls[0]), the
+ * empty text is "". */
+#include <string.h>
+
+#include "data/number.h"
+#include "formats/csv/csv.h"
+
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
+
+/* How a column's cells become text. */
+enum how {
+    HOW_I64,
+    HOW_I32,
+    HOW_INT,
+    HOW_UINT,
+    HOW_F64,
+    HOW_DEC128,
+    HOW_DATE,
+    HOW_TIMESTAMP,
+    HOW_TEXT,  /* may need quotes */
+    HOW_OTHER, /* canonical text of view.h; may need quotes */
+};
+
+enum {
+    CELL_MAX = 96, /* longest text of a cell that is not text, with its delimiter */
+};
+
+struct wh_csv_writer {
+    struct wh_csv_format f;
+    int64_t n_columns;
+    enum how *how;
+    char **names;
+    bool special[256];      /* bytes that force quotes */
+    bool one_byte, written; /* written: something stands in the file already */
+    struct wh_buf cell;
+};
+
+static enum how how_of(const struct wh_type *t)
+{
+    static const enum how by_kind[WH_K_COUNT] = {
+        [WH_K_NULL] = HOW_OTHER,     [WH_K_BOOL] = HOW_OTHER,     [WH_K_I8] = HOW_INT,
+        [WH_K_I16] = HOW_INT,        [WH_K_I32] = HOW_I32,        [WH_K_I64] = HOW_I64,
+        [WH_K_U8] = HOW_UINT,        [WH_K_U16] = HOW_UINT,       [WH_K_U32] = HOW_UINT,
+        [WH_K_U64] = HOW_UINT,       [WH_K_F32] = HOW_OTHER,      [WH_K_F64] = HOW_F64,
+        [WH_K_DEC128] = HOW_DEC128,  [WH_K_DEC256] = HOW_OTHER,   [WH_K_DECTEXT] = HOW_TEXT,
+        [WH_K_UTF8] = HOW_TEXT,      [WH_K_BINARY] = HOW_OTHER,   [WH_K_FIXED] = HOW_OTHER,
+        [WH_K_DATE32] = HOW_DATE,    [WH_K_TIME64] = HOW_OTHER,   [WH_K_TIMESTAMP] = HOW_TIMESTAMP,
+        [WH_K_DURATION] = HOW_OTHER, [WH_K_INTERVAL] = HOW_OTHER, [WH_K_LIST] = HOW_OTHER,
+        [WH_K_STRUCT] = HOW_OTHER,   [WH_K_MAP] = HOW_OTHER,      [WH_K_DICT] = HOW_OTHER,
+    };
+    return by_kind[t->kind];
+}
+
+static void mark_special(struct wh_csv_writer *w)
+{
+    const struct wh_csv_dialect *d = &w->f.dialect;
+    w->special['\n'] = w->special['\r'] = true;
+    if (d->quote >= 0)
+        w->special[d->quote] = true;
+    if (d->escape >= 0)
+        w->special[d->escape] = true;
+    /* One byte of a longer delimiter is enough to quote: never wrong, seldom unneeded. */
+    w->special[(uint8_t)d->delimiter[0]] = true;
+    w->one_byte = d->delimiter_n == 1 && d->escape < 0 && d->quote >= 0;
+}
+
+static wh_status fill(struct wh_csv_writer *w, const struct ArrowSchema *schema,
+                      struct wh_error *reterr)
+{
+    w->n_columns = schema->n_children;
+    w->how = wh_calloc((size_t)w->n_columns + 1, sizeof *w->how);
+    w->names = wh_calloc((size_t)w->n_columns + 1, sizeof *w->names);
+    if (!w->how || !w->names)
+        return WH_E_NOMEM;
+    for (int64_t i = 0; i < w->n_columns; i++) {
+        struct wh_type t;
+        WH_TRY(wh_type_of(schema->children[i], &t, reterr));
+        w->how[i] = how_of(&t);
+        w->names[i] = wh_strdup(schema->children[i]->name);
+        if (!w->names[i])
+            return WH_E_NOMEM;
+    }
+    return WH_OK;
+}
+
+wh_status wh_csv_writer_new(const struct wh_csv_format *f, const struct ArrowSchema *schema,
+                            struct wh_csv_writer **ret, struct wh_error *reterr)
+{
+    struct wh_csv_writer *w = wh_calloc(1, sizeof *w);
+    int st = w ? WH_OK : WH_E_NOMEM;
+    if (w) {
+        w->f = *f;
+        w->cell = WH_BUF((size_t)1 << 30);
+        mark_special(w);
+        st = fill(w, schema, reterr);
+    }
+    if (st == WH_OK) {
+        *ret = w;
+        return WH_OK;
+    }
+    wh_csv_writer_free(w);
+    return st == WH_E_NOMEM ? wh_fail(reterr, st, "E8002", "no memory for a CSV writer") : st;
+}
+
+void wh_csv_writer_free(struct wh_csv_writer *w)
+{
+    if (!w)
+        return;
+    for (int64_t i = 0; w->names && i < w->n_columns; i++)
+        wh_free(w->names[i]);
+    wh_free(w->names);
+    wh_free(w->how);
+    wh_buf_free(&w->cell);
+    wh_free(w);
+}
+
+/* ---- text ------------------------------------------------------------------------------------ */
+
+/* Texts that a reader's guess may take for NULL, or a file's first bytes that have a meaning. */
+static bool looks_null(const struct wh_csv_dialect *d, const char *s, size_t n)
+{
+    static const char *const words[] = {"NA", "N/A", "n/a", "NULL", "null", "\\N", "#N/A"};
+    for (int i = 0; i < d->n_nulls; i++)
+        if (d->nulls[i].n == n && !memcmp(d->nulls[i].text, s, n))
+            return true;
+    if (n < 2 || n > 4)
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (wh_str_eqs((struct wh_str){s, n}, words[i]))
+            return true;
+    return false;
+}
+
+static bool has_special(const struct wh_csv_writer *w, const uint8_t *s, size_t n)
+{
+    size_t i = 0;
+#if defined(__x86_64__)
+    if (w->one_byte) {
+        const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r'),
+                      delimiter = _mm_set1_epi8(w->f.dialect.delimiter[0]),
+                      quote = _mm_set1_epi8((char)w->f.dialect.quote);
+        for (; i + 16 <= n; i += 16) {
+            __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s + i));
+            __m128i hit =
+                _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, lf), _mm_cmpeq_epi8(v, cr)),
+                             _mm_or_si128(_mm_cmpeq_epi8(v, delimiter), _mm_cmpeq_epi8(v, quote)));
+            if (_mm_movemask_epi8(hit))
+                return true;
+        }
+    }
+#endif
+    for (; i < n; i++)
+        if (w->special[s[i]])
+            return true;
+    return false;
+}
+
+/* The first cell of a file could be taken for a byte order mark, `sep=` or a UTF-16 text. */
+static bool looks_like_start(const struct wh_csv_writer *w, const char *s, size_t n)
+{
+    return !w->written && ((uint8_t)s[0] >= 0xef || (n >= 4 && !memcmp(s, "sep=", 4)));
+}
+
+static wh_status quoted(struct wh_csv_writer *w, const char *s, size_t n, struct wh_buf *out)
+{
+    const struct wh_csv_dialect *d = &w->f.dialect;
+    char quote = (char)d->quote;
+    bool escapes = d->escape >= 0 && d->escape != d->quote;
+    WH_TRY(wh_buf_reserve(out, 2 * n + 2 + CELL_MAX));
+    char *p = out->p + out->n;
+    *p++ = quote;
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] == quote || (escapes && s[i] == (char)d->escape))
+            *p++ = escapes ? (char)d->escape : quote;
+        *p++ = s[i];
+    }
+    *p++ = quote;
+    out->n = (size_t)(p - out->p);
+    return WH_OK;
+}
+
+/* Without a quote byte some texts cannot be written: the caller's dialect decided so. */
+static wh_status bare(struct wh_csv_writer *w, const char *s, size_t n, struct wh_buf *out,
+                      struct wh_error *reterr)
+{
+    const struct wh_csv_dialect *d = &w->f.dialect;
+    if (d->escape < 0) {
+        int st = wh_fail(reterr, WH_E_DATA, "E6014",
+                         "a text with a delimiter, line end or null text in it cannot be written "
+                         "with quote=none");
+        wh_error_hint(reterr, "set quote or escape");
+        return st;
+    }
+    WH_TRY(wh_buf_reserve(out, 2 * n + CELL_MAX));
+    for (size_t i = 0; i < n; i++) {
+        if (w->special[(uint8_t)s[i]])
+            out->p[out->n++] = (char)d->escape;
+        out->p[out->n++] = s[i];
+    }
+    return WH_OK;
+}
+
+static wh_status put_text(struct wh_csv_writer *w, const char *s, size_t n, bool first,
+                          struct wh_buf *out, struct wh_error *reterr)
+{
+    const struct wh_csv_dialect *d = &w->f.dialect;
+    if (n && !has_special(w, (const uint8_t *)s, n) && !looks_null(d, s, n) &&
+        !(first && (looks_like_start(w, s, n) || (uint8_t)s[0] == (uint8_t)d->comment))) {
+        WH_TRY(wh_buf_reserve(out, n + CELL_MAX));
+        memcpy(out->p + out->n, s, n);
+        out->n += n;
+        return WH_OK;
+    }
+    if (d->quote >= 0)
+        return quoted(w, s, n, out);
+    if (!n)
+        return WH_OK; /* empty and NULL are one without quotes; the plan says so */
+    return bare(w, s, n, out, reterr);
+}
+
+/* ---- cells ----------------------------------------------------------------------------------- */
+
+static wh_status put_other(struct wh_csv_writer *w, const struct wh_view *v, int64_t i, bool first,
+                           struct wh_buf *out, struct wh_error *reterr)
+{
+    wh_buf_clear(&w->cell);
+    WH_TRY(wh_view_text(v, i, &w->cell));
+    return put_text(w, w->cell.p, w->cell.n, first, out, reterr);
+}
+
+static wh_status put_null(struct wh_csv_writer *w, struct wh_buf *out)
+{
+    const struct wh_csv_dialect *d = &w->f.dialect;
+    return d->n_nulls ? wh_buf_add(out, d->nulls[0].text, d->nulls[0].n) : WH_OK;
+}
+
+static wh_status put_decimal(const struct wh_csv_writer *w, const struct wh_view *v, int64_t i,
+                             struct wh_buf *out)
+{
+    char *p = out->p + out->n;
+    size_t n = wh_print_dec128(wh_view_dec128(v, i), v->type.scale, p);
+    out->n += n;
+    if (w->f.dialect.decimal != '.') {
+        char *point = memchr(p, '.', n);
+        if (point)
+            *point = w->f.dialect.decimal;
+    }
+    return WH_OK;
+}
+
+static wh_status put_f64(struct wh_csv_writer *w, double x, bool first, struct wh_buf *out,
+                         struct wh_error *reterr)
+{
+    if (w->f.dialect.decimal == '.') {
+        out->n += wh_print_f64(x, out->p + out->n);
+        return WH_OK;
+    }
+    char text[32];
+    size_t n = wh_print_f64(x, text);
+    char *point = memchr(text, '.', n);
+    if (point)
+        *point = w->f.dialect.decimal;
+    return put_text(w, text, n, first, out, reterr);
+}
+
+static wh_status put_cell(struct wh_csv_writer *w, enum how how, const struct wh_view *v, int64_t i,
+                          bool first, struct wh_buf *out, struct wh_error *reterr)
+{
+    int64_t k = i + v->offset;
+    char *p;
+    WH_TRY(wh_buf_reserve(out, CELL_MAX));
+    p = out->p + out->n;
+    switch (how) {
+    case HOW_I64:
+        out->n += wh_print_i64(((const int64_t *)v->data)[k], p);
+        return WH_OK;
+    case HOW_I32:
+        out->n += wh_print_i64(((const int32_t *)v->data)[k], p);
+        return WH_OK;
+    case HOW_INT:
+        out->n += wh_print_i64(wh_view_i64(v, i), p);
+        return WH_OK;
+    case HOW_UINT:
+        out->n += wh_print_u64(wh_view_u64(v, i), p);
+        return WH_OK;
+    case HOW_F64:
+        return put_f64(w, ((const double *)v->data)[k], first, out, reterr);
+    case HOW_DEC128:
+        return put_decimal(w, v, i, out);
+    case HOW_DATE:
+        out->n += wh_print_date(((const int32_t *)v->data)[k], p);
+        return WH_OK;
+    case HOW_TIMESTAMP:
+        out->n +=
+            wh_print_timestamp(((const int64_t *)v->data)[k], (int)v->type.unit, v->type.zoned, p);
+        return WH_OK;
+    case HOW_TEXT: {
+        struct wh_bytes b = wh_view_bytes(v, i);
+        return put_text(w, b.p, b.n, first, out, reterr);
+    }
+    default:
+        return put_other(w, v, i, first, out, reterr);
+    }
+}
+
+static wh_status end_line(const struct wh_csv_writer *w, struct wh_buf *out)
+{
+    return w->f.crlf ? wh_buf_add(out, "\r\n", 2) : wh_buf_addc(out, '\n');
+}
+
+wh_status wh_csv_write_header(struct wh_csv_writer *w, struct wh_buf *out)
+{
+    const struct wh_csv_dialect *d = &w->f.dialect;
+    for (int64_t c = 0; c < w->n_columns; c++) {
+        if (c)
+            WH_TRY(wh_buf_add(out, d->delimiter, d->delimiter_n));
+        WH_TRY(put_text(w, w->names[c], strlen(w->names[c]), c == 0, out, NULL));
+        w->written = true;
+    }
+    return end_line(w, out);
+}
+
+static wh_status write_row(struct wh_csv_writer *w, const struct wh_view *views, int64_t i,
+                           struct wh_buf *out, struct wh_error *reterr)
+{
+    const struct wh_csv_dialect *d = &w->f.dialect;
+    for (int64_t c = 0; c < w->n_columns; c++) {
+        if (c)
+            WH_TRY(wh_buf_add(out, d->delimiter, d->delimiter_n));
+        if (wh_view_null(&views[c], i))
+            WH_TRY(put_null(w, out));
+        else
+            WH_TRY(put_cell(w, w->how[c], &views[c], i, c == 0, out, reterr));
+    }
+    w->written = true;
+    return end_line(w, out);
+}
+
+wh_status wh_csv_write(struct wh_csv_writer *w, const struct wh_view *views, const int32_t *rows,
+                       int64_t first, int64_t n, struct wh_buf *out, struct wh_error *reterr)
+{
+    for (int64_t k = 0; k < n; k++) {
+        int st = write_row(w, views, rows ? rows[k] : first + k, out, reterr);
+        if (st == WH_E_NOMEM || st == WH_E_LIMIT)
+            return wh_fail(reterr, st, "E8002", "no memory for a row of text");
+        if (st != WH_OK)
+            return st;
+    }
+    return WH_OK;
+}
