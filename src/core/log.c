@@ -15,7 +15,7 @@
 
 /* A line never allocates: it must come out also when memory is short. */
 #define MESSAGE_MAX  3072
-#define LINE_MAX_LOG 16384 /* every byte of a message may become \u00xx, and the frame */
+#define LINE_MAX_LOG (6 * MESSAGE_MAX + 512) /* every byte may become \u00xx; and the frame */
 
 #define SECRET_MIN  4
 #define SECRETS_MAX 4096
@@ -157,11 +157,39 @@ static void mask_one(char *text, const char *secret)
         memmove(to, text, strlen(text) + 1);
 }
 
+/* Where a text was cut at n, its end may be the beginning of a secret. Returns the new length. */
+static size_t mask_end(char *text, size_t n)
+{
+    for (size_t i = 0; i < secrets.n; i++) {
+        size_t len = strlen(secrets.v[i]) - 1;
+
+        for (len = len < n ? len : n; len >= SECRET_MIN; len--) {
+            if (memcmp(text + n - len, secrets.v[i], len) != 0)
+                continue;
+            memcpy(text + n - len, MASK, sizeof MASK - 1);
+            return n - len + sizeof MASK - 1;
+        }
+    }
+    return n;
+}
+
+/* Texts that were cut to fit end in "..." (wh_fail does so). */
+static void mask_cut(char *text)
+{
+    size_t n = strlen(text);
+
+    if (n < 3 || memcmp(text + n - 3, "...", 3) != 0)
+        return;
+    n = mask_end(text, n - 3);
+    memcpy(text + n, "...", 4);
+}
+
 void wh_log_mask(char *text)
 {
     pthread_mutex_lock(&secrets.lock);
     for (size_t i = 0; i < secrets.n; i++)
         mask_one(text, secrets.v[i]);
+    mask_cut(text);
     if (secrets.lost && strlen(text) >= sizeof MASK - 1)
         memcpy(text, MASK, sizeof MASK);
     pthread_mutex_unlock(&secrets.lock);
@@ -234,6 +262,7 @@ static void write_line(int fd, const char *p, size_t n)
 void wh_log(enum wh_level level, const char *component, const char *fmt, ...)
 {
     char message[MESSAGE_MAX], text[LINE_MAX_LOG], ts[32];
+    /* A buffer over the stack: its room is its cap, so it never grows. One byte more for '\n'. */
     struct wh_buf line = {.p = text, .cap = sizeof text - 1, .max = sizeof text - 2};
     int saved = errno;
     va_list ap;
@@ -245,6 +274,13 @@ void wh_log(enum wh_level level, const char *component, const char *fmt, ...)
     va_end(ap);
     if (n < 0)
         return;
+    if ((size_t)n >= sizeof message) {
+        size_t cut = sizeof message - 4; /* before a character, not inside one */
+
+        while (((unsigned char)message[cut] & 0xC0) == 0x80)
+            cut--;
+        memcpy(message + cut, "...", 4);
+    }
     wh_log_mask(message);
     wh_format_utc(wh_wall_us(), ts);
     int st = (atomic_load(&sink.json) ? add_json_line : add_text_line)(&line, ts, level, component,

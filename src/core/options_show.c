@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* No value is longer than a document. */
+#define SHOWN_MAX ((size_t)64 << 20)
+
 const char *wh_option_type_name(enum wh_option_type type)
 {
     static const char *const names[] = {
@@ -177,40 +180,35 @@ union any_field {
     struct wh_map map;
 };
 
-/* Shows the row's default into `buf` by parsing it the way a user's text is. */
-static int show_default(const struct wh_option *row, struct wh_arena *arena, struct wh_buf *buf)
+/* Two fields of one row hold the same: they show the same. `a` and `b` are room to work in. */
+static int same_value(const struct wh_option *row, const void *x, const void *y, struct wh_buf *a,
+                      struct wh_buf *b, bool *ret_same)
 {
-    struct wh_option alone[2] = {*row, WH_OPT_END};
-    const struct wh_options table = {alone, sizeof(union any_field), "default"};
-    union any_field field = {0};
-
-    alone[0].offset = 0;
-    WH_TRY(wh_options_init(&table, &field, arena));
-    int st = show_field(&alone[0], &field, buf);
-
-    wh_options_wipe(&table, &field);
-    return st;
-}
-
-static int compare_default(const struct wh_option *row, const void *field, bool *ret_same)
-{
-    struct wh_arena *arena WH_CLEANUP(wh_arena_freep) = wh_arena_new(1 << 20);
-    struct wh_buf a WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
-    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
-
-    if (!arena)
-        return WH_E_NOMEM;
-    WH_TRY(show_field(row, field, &a));
-    WH_TRY(show_default(row, arena, &b));
-    *ret_same = a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+    wh_buf_clear(a);
+    wh_buf_clear(b);
+    WH_TRY(show_field(row, x, a));
+    WH_TRY(show_field(row, y, b));
+    *ret_same = a->n == b->n && memcmp(a->p, b->p, a->n) == 0;
     return WH_OK;
 }
 
 bool wh_option_is_default(const struct wh_option *row, const void *field)
 {
+    struct wh_arena *arena WH_CLEANUP(wh_arena_freep) = wh_arena_new(SHOWN_MAX);
+    struct wh_buf a WH_CLEANUP(wh_buf_free) = WH_BUF(SHOWN_MAX);
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SHOWN_MAX);
+    struct wh_option alone[2] = {*row, WH_OPT_END};
+    const struct wh_options table = {alone, sizeof(union any_field), "default"};
+    union any_field def = {0};
     bool same = false;
 
-    return compare_default(row, field, &same) == WH_OK && same;
+    alone[0].offset = 0;
+    if (!arena || wh_options_init(&table, &def, arena) != WH_OK)
+        return false;
+    int st = same_value(row, field, &def, &a, &b, &same);
+
+    wh_options_wipe(&table, &def);
+    return st == WH_OK && same;
 }
 
 static int by_name(const void *a, const void *b)
@@ -220,32 +218,49 @@ static int by_name(const void *a, const void *b)
     return strcmp((*x)->name, (*y)->name);
 }
 
+/* Adds a line for every row of `rows` (ends with NULL) that differs between `out` and `def`. */
+static int add_differences(const struct wh_option **rows, const char *out, const char *def,
+                           struct wh_buf *buf)
+{
+    struct wh_buf a WH_CLEANUP(wh_buf_free) = WH_BUF(SHOWN_MAX);
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SHOWN_MAX);
+    bool same;
+
+    for (; *rows; rows++) {
+        const struct wh_option *row = *rows;
+
+        if (row->type == WH_T_SECRET)
+            continue;
+        WH_TRY(same_value(row, out + row->offset, def + row->offset, &a, &b, &same));
+        if (same)
+            continue;
+        WH_TRY(wh_buf_printf(buf, "%s=", row->name));
+        WH_TRY(wh_buf_add(buf, a.p, a.n));
+        WH_TRY(wh_buf_addc(buf, '\n'));
+    }
+    return WH_OK;
+}
+
 int wh_options_fingerprint(const struct wh_options *table, const void *out, struct wh_buf *buf)
 {
+    struct wh_arena *arena WH_CLEANUP(wh_arena_freep) = wh_arena_new(SHOWN_MAX);
+    void *def WH_CLEANUP(wh_freep) = wh_calloc(1, table->size);
     size_t n = 0;
 
     while (table->rows[n].name)
         n++;
     const struct wh_option **rows WH_CLEANUP(wh_freep) = wh_calloc(n + 1, sizeof *rows);
 
-    if (!rows)
+    if (!arena || !def || !rows)
         return WH_E_NOMEM;
     for (size_t i = 0; i < n; i++)
         rows[i] = &table->rows[i];
     qsort(rows, n, sizeof *rows, by_name);
-    for (size_t i = 0; i < n; i++) {
-        bool same = true;
+    WH_TRY(wh_options_init(table, def, arena));
+    int st = add_differences(rows, out, def, buf);
 
-        if (rows[i]->type == WH_T_SECRET)
-            continue;
-        WH_TRY(compare_default(rows[i], (const char *)out + rows[i]->offset, &same));
-        if (same)
-            continue;
-        WH_TRY(wh_buf_printf(buf, "%s=", rows[i]->name));
-        WH_TRY(wh_options_show(rows[i], out, buf));
-        WH_TRY(wh_buf_addc(buf, '\n'));
-    }
-    return WH_OK;
+    wh_options_wipe(table, def);
+    return st;
 }
 
 /* ---- help ---------------------------------------------------------------------------------- */
