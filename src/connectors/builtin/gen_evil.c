@@ -480,7 +480,7 @@ static wh_status make(struct gen_scan *sc, struct gen_column **ret, int64_t *ret
 
 static int64_t row_bytes(const struct gen_scan *sc)
 {
-    return 900 + sc->opts.big / 8192 + (sc->opts.nested ? 200 : 0);
+    return 505 + sc->opts.big / 8192 + (sc->opts.nested ? 200 : 0);
 }
 
 const struct gen_shape wh_gen_evil = {

@@ -126,7 +126,7 @@ static const struct gen_column columns[] = {
 
 static int64_t row_bytes(const struct gen_scan *sc)
 {
-    return 780;
+    return 594;
 }
 
 const struct gen_shape wh_gen_hits = {

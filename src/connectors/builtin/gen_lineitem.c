@@ -275,7 +275,7 @@ static const struct gen_column columns[] = {
 
 static int64_t row_bytes(const struct gen_scan *sc)
 {
-    return 172;
+    return 169;
 }
 
 const struct gen_shape wh_gen_lineitem = {

@@ -200,10 +200,10 @@ enum {
 static int64_t created(uint64_t stream, uint64_t row)
 {
     return CREATED * INT64_C(1000000) +
-           (int64_t)(row * 370000 + gen_below(gen_at(stream, row), 1000000));
+           (int64_t)(row % 1000000000 * 370000 + gen_below(gen_at(stream, row), 1000000));
 }
 
-/* Microseconds: 2010-01-01 + 0.37 s * row + gen_below(h, 10^6). */
+/* Microseconds: 2010-01-01 + 0.37 s * (row mod 10^9) + gen_below(h, 10^6). */
 static GEN_FILL(fill_created)
 {
     for (int i = 0; i < b->n; i++)
@@ -247,7 +247,7 @@ static const struct gen_column columns[] = {
 
 static int64_t row_bytes(const struct gen_scan *sc)
 {
-    return 7320;
+    return 7300;
 }
 
 const struct gen_shape wh_gen_posts = {

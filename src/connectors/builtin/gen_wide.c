@@ -45,7 +45,7 @@ static wh_status make(struct gen_scan *sc, struct gen_column **ret, int64_t *ret
 
 static int64_t row_bytes(const struct gen_scan *sc)
 {
-    return 8 + (sc->opts.columns - 1) * 9;
+    return 8 + (sc->opts.columns - 1) * 38 / 5;
 }
 
 const struct gen_shape wh_gen_wide = {
