@@ -210,7 +210,8 @@ VARIANTS = {
     'builtin': ('gcc', ['-Dwerror=true', '-Dmodules=builtin', '-Dtests=false']),
     'asan': ('gcc', ['-Db_sanitize=address,undefined', '-Db_lundef=false', '-Doptimization=1']),
     'tsan': ('gcc', ['-Db_sanitize=thread', '-Db_lundef=false', '-Doptimization=1']),
-    'fuzz': ('clang-14', ['-Dfuzz=true', '-Db_lundef=false', '-Doptimization=1']),
+    'fuzz': ('clang-14', ['-Dfuzz=true', '-Db_lundef=false', '-Db_sanitize=address,undefined', '-Doptimization=1',
+                          '-Dc_args=-fsanitize=fuzzer-no-link']),
 }
 
 

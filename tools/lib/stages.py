@@ -111,7 +111,7 @@ def line_of(where):
 
 def needs_spdx(f):
     name = os.path.basename(f)
-    if f.startswith(('tests/corpus/', 'tests/fuzz/corpus', 'tests/golden/cases/')) or name in NO_SPDX:
+    if f.startswith(('tests/corpus/', 'tests/golden/cases/')) or name in NO_SPDX:
         return False
     return not name.endswith(NO_SPDX) and name not in ('floor', 'README')
 
@@ -328,7 +328,7 @@ def fuzz_one(s, target):
     runs = FUZZ_RUNS[s.tier]
     work = os.path.join(s.env['HOME'], name)
     os.makedirs(work)
-    seeds = [d for d in (os.path.join(ROOT, 'tests/fuzz/corpus', name[5:]),
+    seeds = [d for d in (os.path.join(ROOT, 'tests/corpus', name[5:]),
                          os.path.join(s.env.get('WH_TEST_CORPORA', ''), 'fuzz', name[5:])) if os.path.isdir(d)]
     code, out = s.sh([target, '-runs=%d' % runs, '-seed=1', '-max_len=4096', '-timeout=20', '-rss_limit_mb=1024',
                       '-max_total_time=%d' % (300 if s.tier == 'all' else 7200), '-print_final_stats=1',
