@@ -99,7 +99,7 @@ struct wh_error {
 WH_EXPORT int wh_fail(struct wh_error *reterr, int status, const char *code, const char *fmt, ...)
     WH_PRINTF(4, 5);
 WH_EXPORT int wh_failv(struct wh_error *reterr, int status, const char *code, const char *fmt,
-                       va_list ap);
+                       va_list ap) WH_PRINTF(4, 0);
 /* Same, with the words of an errno. EINTR, EAGAIN, ETIMEDOUT, ENOSPC, EIO... set retriable. */
 WH_EXPORT int wh_fail_errno(struct wh_error *reterr, int err, const char *code, const char *fmt,
                             ...) WH_PRINTF(4, 5);

@@ -390,8 +390,8 @@ static int schema_row(const struct wh_option *row, struct wh_buf *buf)
         [WH_T_ENUM] = "\"string\"",
         [WH_T_CHAR] = "\"string\",\"format\":\"wherry-character\"",
         [WH_T_LIST] = "[\"array\",\"string\"],\"items\":{\"type\":\"string\"}",
-        [WH_T_MAP] = "\"object\",\"additionalProperties\":{\"type\":[\"string\",\"number\","
-                     "\"boolean\"]}",
+        [WH_T_MAP] = ("\"object\",\"additionalProperties\":{\"type\":[\"string\",\"number\","
+                      "\"boolean\"]}"),
         [WH_T_COLUMNS] = "[\"array\",\"string\"],\"items\":{\"type\":\"string\"}",
         [WH_T_CRON] = "\"string\",\"format\":\"wherry-cron\"",
     };

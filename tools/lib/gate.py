@@ -154,7 +154,7 @@ class Stage:
         if not os.path.exists(os.path.join(path, 'build.ninja')):
             shutil.rmtree(path, ignore_errors=True)
             self.sh(['meson', 'setup', path] + options, env={'CC': cc})
-        code, out = self.sh(['ninja', '-C', path], check=False)
+        code, out = self.sh(['ninja', '-k', '0', '-C', path], check=False)
         if code:
             first = re.search(r'^.*(?:: error:|undefined reference|ERROR:).*$', out, re.M)
             raise Failed('build-%s does not build: %s' % (variant, first.group(0)[:160] if first else 'see the log'))

@@ -127,9 +127,9 @@ def wrong_includes(f):
 
 
 def error_codes():
-    """Every code used is a row of errors.def, every row is used."""
+    """Every code used is a row of errors.def. (A row stays when its code is no longer used.)"""
     table = 'src/core/errors.def'
-    rows = set(re.findall(r'"(E[1-9]\d{3})"', read(table)))
+    rows = set(re.findall(r'^WH_ERR\((E[1-9]\d{3}),', read(table), re.M))
     used = {}
     for f in tracked('.c', '.h'):
         if f.startswith('src/'):
@@ -137,8 +137,6 @@ def error_codes():
                 used.setdefault(m.group(1), f)
     for code in sorted(set(used) - rows):
         yield '%s: %s has no row in %s' % (used[code], code, table)
-    for code in sorted(rows - set(used)):
-        yield '%s: %s is used nowhere' % (table, code)
 
 
 def verdict(s, what, found):
