@@ -37,6 +37,7 @@ static void *ctx_alloc(const struct wh_ctx *ctx, size_t n)
     return p;
 }
 
+WH_PRINTF(3, 4)
 static void ctx_log(const struct wh_ctx *ctx, int level, const char *fmt, ...)
 {
     const struct wh_endpoint *ep = self_of(ctx)->endpoint;
@@ -290,7 +291,7 @@ void wh_services_stop(struct wh_services *sv)
 }
 
 int wh_ctx_endpoint(struct wh_services *sv, struct wh_endpoint *ep, const char *run,
-                    const char *timezone, struct wh_error *reterr)
+                    const char *zone, struct wh_error *reterr)
 {
     struct wh_ctx_self *self = wh_calloc(1, sizeof *self);
 
@@ -307,7 +308,7 @@ int wh_ctx_endpoint(struct wh_services *sv, struct wh_endpoint *ep, const char *
     ep->ctx.self = self;
     ep->ctx.run = self->run;
     ep->ctx.connection = ep->name ? ep->name : ep->connector->name;
-    ep->ctx.timezone = timezone ? timezone : "UTC";
+    ep->ctx.timezone = zone ? zone : "UTC";
     ep->ctx.state_dir = sv->state_dir;
     wh_ctx_tag(ep, 0, "c");
     return WH_OK;
