@@ -98,4 +98,5 @@ const struct wh_connector wh_connector_sqlite = {
     .ep_size = sizeof(struct lite_ep),
     .se_size = sizeof(struct lite_se),
     .endpoint = &lite_endpoint,
+    .source = &lite_source,
 };

@@ -148,7 +148,7 @@ wh_status lite_number(struct lite_se *, const char *sql, int64_t otherwise, int6
                       struct wh_error *reterr);
 void lite_rollback(struct lite_se *); /* never fails: nothing of ours stays open */
 void lite_finalizep(sqlite3_stmt **); /* cleanup attribute */
-struct wh_str lite_text_at(sqlite3_stmt *, int column);
+struct wh_str lite_text_at(sqlite3_stmt *, int column);    /* s NULL: NULL, or out of memory */
 void lite_bind_str(sqlite3_stmt *, int at, struct wh_str); /* borrowed until reset */
 
 /* sqlite_lock.c: "pid 4711 (wherry)" of those who hold locks on the file, most important first;

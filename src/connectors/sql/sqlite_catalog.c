@@ -12,6 +12,12 @@ enum {
     TABLE_ARENA = 64 << 20
 };
 
+/* NULL is kept as "". */
+static char *keep(struct wh_arena *a, struct wh_str v)
+{
+    return wh_arena_strndup(a, v.s ? v.s : "", v.n);
+}
+
 /* ---- names -------------------------------------------------------------------------------------
  */
 
@@ -61,7 +67,7 @@ wh_status lite_resolve(struct lite_se *se, const struct wh_name *name, struct wh
     if (rc != SQLITE_ROW)
         return lite_fail(se, rc, reterr, WH_E_REMOTE, "E4002", "cannot read the schema");
     found = lite_text_at(s, 0);
-    *ret = wh_arena_strndup(a, found.s, found.n);
+    *ret = keep(a, found);
     if (!*ret)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a name");
     return WH_OK;
@@ -92,10 +98,10 @@ static wh_status add_column(struct lite_table *t, int *cap, sqlite3_stmt *s, int
         *cap = more;
     }
     c = &t->cols[t->n_cols];
-    c->name = wh_arena_strndup(t->arena, name.s, name.n);
-    c->decl = wh_arena_strndup(t->arena, decl.s, decl.n);
+    c->name = keep(t->arena, name);
+    c->decl = keep(t->arena, decl);
     if (sqlite3_column_type(s, at + 3) != SQLITE_NULL)
-        c->dflt = wh_arena_strndup(t->arena, dflt.s, dflt.n);
+        c->dflt = keep(t->arena, dflt);
     if (!c->name || !c->decl)
         return WH_E_NOMEM;
     c->not_null = sqlite3_column_int(s, at + 2) != 0;
@@ -103,6 +109,8 @@ static wh_status add_column(struct lite_table *t, int *cap, sqlite3_stmt *s, int
     c->generated = hidden >= 2;
     c->affinity = lite_affinity_of(c->decl);
     c->promise = lite_type_of(c->decl, &c->type);
+    /* Of a primary key only the rowid itself and tables without one promise a value. */
+    c->type.nullable = !c->not_null && !(c->pk && (t->without_rowid || t->strict));
     t->n_cols++;
     return WH_OK;
 }
@@ -133,8 +141,10 @@ static void find_rowid(struct lite_table *t)
         if (!taken)
             t->rowid = names[n];
     }
-    if (t->alias >= 0)
+    if (t->alias >= 0) {
         t->rowid = t->cols[t->alias].name;
+        t->cols[t->alias].type.nullable = false;
+    }
 }
 
 /* An INTEGER PRIMARY KEY that is no alias has an automatic index. */
@@ -152,6 +162,7 @@ static wh_status pk_is_alias(struct lite_se *se, struct lite_table *t, struct wh
         return WH_OK;
     if (rc != SQLITE_ROW)
         return lite_fail(se, rc, reterr, WH_E_REMOTE, "E4002", "cannot read the indexes");
+    t->cols[t->alias].type.nullable = !t->cols[t->alias].not_null;
     t->alias = -1;
     t->rowid = NULL;
     for (int i = 0; i < t->n_cols; i++)
@@ -194,9 +205,9 @@ static wh_status describe_head(struct lite_se *se, struct wh_str name, struct li
         return lite_fail(se, rc, reterr, WH_E_REMOTE, "E4002", "cannot read the schema");
     set_kind(t, lite_text_at(s, 0), sqlite3_column_int(s, 1), sqlite3_column_int(s, 2));
     text = lite_text_at(s, 3);
-    t->sql = wh_arena_strndup(t->arena, text.s, text.n);
+    t->sql = keep(t->arena, text);
     text = lite_text_at(s, 4);
-    t->name = wh_arena_strndup(t->arena, text.s, text.n);
+    t->name = keep(t->arena, text);
     return t->sql && t->name ? WH_OK : wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory");
 }
 
@@ -348,7 +359,7 @@ static wh_status list_add(struct listing *l, struct wh_str name)
         l->names = grown;
         l->cap = more;
     }
-    l->names[l->n].s = wh_arena_strndup(l->arena, name.s, name.n);
+    l->names[l->n].s = keep(l->arena, name);
     l->names[l->n].n = name.n;
     return l->names[l->n++].s ? WH_OK : WH_E_NOMEM;
 }

@@ -273,7 +273,7 @@ struct wh_str lite_text_at(sqlite3_stmt *s, int column)
 {
     const char *p = (const char *)sqlite3_column_text(s, column);
 
-    return (struct wh_str){p ? p : "", p ? (size_t)sqlite3_column_bytes(s, column) : 0};
+    return (struct wh_str){p, p ? (size_t)sqlite3_column_bytes(s, column) : 0};
 }
 
 void lite_bind_str(sqlite3_stmt *s, int at, struct wh_str v)
