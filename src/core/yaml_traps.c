@@ -113,6 +113,20 @@ static struct wh_str clip(struct wh_str text)
     return (struct wh_str){text.s, n};
 }
 
+/* The text that begins at `start` up to where its item ends, if a bracket is open before it. */
+static struct wh_str item_at(struct wh_str line, const char *start)
+{
+    struct wh_str item = {start, (size_t)(line.s + line.n - start)};
+    bool flow = false;
+
+    for (const char *p = line.s; p < start; p++)
+        flow |= *p == '[' || *p == '{';
+    for (size_t i = 0; i < item.n; i++)
+        if ((flow && strchr(",]}", item.s[i])) || (i && item.s[i] == '#' && item.s[i - 1] == ' '))
+            item.n = i;
+    return item;
+}
+
 /* "quote it: '...'", doubling the single quotes inside as YAML wants it. */
 static const char *quote_hint(struct doc *doc, struct wh_str text)
 {
@@ -325,11 +339,9 @@ void yaml_refuse_alias(struct doc *doc, const struct yaml_lines *lines, const ya
 {
     struct wh_str rest = yaml_rest(lines, &event->start_mark);
 
-    for (size_t i = 0; i < rest.n; i++)
-        if (strchr(",]}#", rest.s[i]))
-            rest.n = i;
     doc_problem(doc, "E1035", (int)event->start_mark.line + 1, (int)event->start_mark.column + 1,
-                quote_hint(doc, rest), "'*%s' is read as a YAML alias, and no anchor &%s exists",
+                quote_hint(doc, item_at(yaml_line(lines, event->start_mark.line), rest.s)),
+                "'*%s' is read as a YAML alias, and no anchor &%s exists",
                 (const char *)event->data.alias.anchor, (const char *)event->data.alias.anchor);
 }
 
@@ -397,18 +409,12 @@ static bool by_first_character(const struct stop *s, struct explanation *ret)
 /* Cron lines and `* except (a)`: the mark is behind the star. */
 static bool by_star(const struct stop *s, struct explanation *ret)
 {
-    struct wh_str value = s->before;
-
     if (!said(s, "alias"))
         return false;
-    const char *star = value.n ? memrchr(value.s, '*', value.n) : NULL;
+    const char *star = s->before.n ? memrchr(s->before.s, '*', s->before.n) : s->rest.s;
 
-    if (star) {
-        value.n = (size_t)(s->line.s + s->line.n - star);
-        value.s = star;
-    }
-    *ret = (struct explanation){"E1035", star ? quote_hint(s->doc, value)
-                                              : "quote a value that begins with * or &"};
+    *ret = (struct explanation){"E1035", star ? quote_hint(s->doc, item_at(s->line, star))
+                                              : "quote a value that begins with *"};
     return true;
 }
 
