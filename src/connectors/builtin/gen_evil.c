@@ -332,9 +332,8 @@ static const double f64s[] = {0.0,
 #define NINES9  "999999999"
 #define NINES18 NINES9 NINES9
 #define NINES38 NINES18 NINES18 "99"
-static const char *const dec9s[] = {"0", "1", "-1", "100", "-100", NINES9, "-" NINES9, "10", "5"};
-static const char *const dec18s[] = {"0",     "1",           "-1",   "10000",
-                                     NINES18, ("-" NINES18), NINES9, "5000"};
+static const char *const dec9s[] = {"0", "1", "-1", "100", "-100", NINES9, ("-" NINES9), "10", "5"};
+static const char *const dec18s[] = {"0", "1", "-1", "10000", NINES18, "-" NINES18, NINES9, "5000"};
 static const char *const dec38s[] = {"0",
                                      "1",
                                      "-1",
