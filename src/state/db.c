@@ -18,6 +18,23 @@
 /* SQLite locks byte 120 of the -shm file for the one writer (file format, "WAL-index locks"). The
  * kernel's table of locks tells who has it; F_GETLK is no way, since closing that descriptor would
  * drop this process's own locks. */
+static bool locks_byte(const char *line, long long inode, long long byte, int64_t *ret_pid)
+{
+    /* "3: POSIX  ADVISORY  WRITE 4242 fe:00:131077 120 120" */
+    const char *p = strstr(line, "WRITE ");
+    char *end;
+    if (!p || !strstr(line, "POSIX"))
+        return false;
+    long long pid = strtoll(p + 6, &end, 10);
+    p = strrchr(end, ':');
+    if (!p || strtoll(p + 1, &end, 10) != inode)
+        return false;
+    long long from = strtoll(end, &end, 10),
+              to = strncmp(end, " EOF", 4) == 0 ? byte : strtoll(end, &end, 10);
+    *ret_pid = pid;
+    return from <= byte && to >= byte;
+}
+
 static int64_t writer_pid(const char *path)
 {
     char shm[4096];
@@ -27,13 +44,9 @@ static int64_t writer_pid(const char *path)
     FILE *f = fopen("/proc/locks", "re");
     char line[256];
     int64_t pid = 0;
-    while (f && fgets(line, sizeof(line), f)) {
-        long long p, inode, from, to;
-        if (sscanf(line, "%*d: POSIX ADVISORY WRITE %lld %*x:%*x:%lld %lld %lld", &p, &inode, &from,
-                   &to) == 4 &&
-            inode == (long long)st.st_ino && from <= 120 && to >= 120)
-            pid = p;
-    }
+    while (f && fgets(line, sizeof(line), f))
+        if (locks_byte(line, (long long)st.st_ino, 120, &pid))
+            break;
     if (f)
         fclose(f);
     return pid;

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line: one struct of what was typed, one file per command. Knows no connector. */
+#ifndef WHERRY_CLI_CLI_H
+#define WHERRY_CLI_CLI_H
+
+#include "core/options.h"
+#include "engine/start.h"
+#include "state/state.h"
+
+/* Which commands take a flag; a command's row in main.c names its groups. */
+enum {
+    WH_G_GLOBAL = 1,
+    WH_G_COPY = 2,      /* settings of a copy: stream keys */
+    WH_G_RUN = 4,       /* settings of a run that do not shape its result */
+    WH_G_START = 8,     /* which run: --fresh --again --run-id ... */
+    WH_G_JOB = 16,      /* --set --scheduled */
+    WH_G_VALIDATE = 32, /* --level */
+    WH_G_LIST = 64,     /* -n, --status */
+    WH_G_OUT = 128,     /* -o */
+    WH_G_PREVIEW = 256, /* --limit alone, --from */
+    WH_G_DISCARD = 512,
+    WH_G_FULL = 1024, /* --full */
+};
+
+struct wh_cli {
+    struct wh_arena *arena;
+    struct wh_problems problems;
+    struct wh_list args;      /* what is no flag */
+    struct wh_node *settings; /* MAP: the job keys that flags stand for */
+
+    /* Global. */
+    const char *dir, *state, *server, *events, *summary, *log_format, *log_file, *debug, *stats,
+        *color;
+    bool json, quiet, verbose, yes, no_input, no_progress, help;
+    /* Which run. */
+    const char *run_id, *scheduled, *plan_file, *output, *level, *status_filter, *lines, *save;
+    bool fresh, again, dry_run, discard, full;
+    struct wh_list set; /* P=V */
+
+    struct wh_state *store; /* opened on first use: wh_cli_state */
+    struct wh_services *services;
+};
+
+struct wh_command {
+    const char *name, *usage, *summary;
+    uint32_t groups;
+    int (*run)(struct wh_cli *); /* returns the exit code */
+    bool hidden;
+    const char *examples; /* NULL or lines */
+};
+
+/* flags.c */
+bool wh_flags_parse(struct wh_cli *, const struct wh_command *, int argc, char **argv);
+void wh_flags_help(const struct wh_command *, struct wh_buf *);
+const char *const *wh_flag_names(uint32_t groups); /* NULL-terminated, for "did you mean" */
+
+/* main.c */
+extern const struct wh_command wh_commands[];
+const struct wh_command *wh_command_find(const char *name);
+wh_status wh_cli_state(struct wh_cli *, struct wh_state **ret, struct wh_error *reterr);
+wh_status wh_cli_services(struct wh_cli *, struct wh_services **ret, struct wh_error *reterr);
+/* Prints an error for people (stderr) or as a JSON line (--json), returns its exit code. */
+int wh_cli_fail(struct wh_cli *, const struct wh_error *);
+/* Prints all problems; returns 2 if any is an error, else 0. */
+int wh_cli_problems(struct wh_cli *);
+/* A usage error of our own: fills and prints; returns 2. */
+int wh_cli_usage(struct wh_cli *, const char *code, const char *hint, const char *fmt, ...)
+    WH_PRINTF(4, 5);
+/* Writes all of it, retrying short writes; false when the reader has gone away. */
+bool wh_cli_write(int fd, const char *p, size_t n);
+bool wh_cli_print(struct wh_buf *); /* stdout, then clears */
+
+/* text.c: numbers as people read them. Each appends and ignores a full buffer. */
+void wh_text_count(struct wh_buf *, int64_t n);          /* 2,000,000 */
+void wh_text_size(struct wh_buf *, int64_t bytes);       /* 412 MB */
+void wh_text_seconds(struct wh_buf *, double s);         /* 4.1 s, 2 m 05 s */
+void wh_text_rate(struct wh_buf *, int64_t n, double s); /* 488k rows/s */
+void wh_text_time(struct wh_buf *, int64_t wall_us);     /* 2026-11-22 01:02:03Z, "-" for 0 */
+struct wh_grid; /* columns aligned by width in code points */
+struct wh_grid *wh_grid_new(struct wh_arena *, int columns,
+                            const char *right);        /* 'r' or 'l' each */
+void wh_grid_cell(struct wh_grid *, const char *text); /* row-wise; NULL = "" */
+void wh_grid_print(struct wh_grid *, struct wh_buf *);
+
+/* render.c: what people see of a run (stderr); json_events.c: what programs see. */
+struct wh_render;
+struct wh_render *wh_render_new(struct wh_cli *, bool stdout_is_data);
+const struct wh_run_listener *wh_render_listener(struct wh_render *);
+void wh_render_free(struct wh_render *);
+wh_status wh_event_json(const struct wh_event *, struct wh_buf *);
+wh_status wh_result_json(const struct wh_run_result *, struct wh_buf *); /* members, no braces */
+wh_status wh_result_text(const struct wh_run_result *, struct wh_buf *);
+
+/* One file per command. */
+int wh_cmd_copy(struct wh_cli *);
+int wh_cmd_run(struct wh_cli *);
+int wh_cmd_plan(struct wh_cli *);
+int wh_cmd_resume(struct wh_cli *);
+int wh_cmd_cancel(struct wh_cli *);
+int wh_cmd_validate(struct wh_cli *);
+int wh_cmd_check(struct wh_cli *);
+int wh_cmd_discover(struct wh_cli *);
+int wh_cmd_describe(struct wh_cli *);
+int wh_cmd_preview(struct wh_cli *);
+int wh_cmd_connectors(struct wh_cli *);
+int wh_cmd_status(struct wh_cli *);
+int wh_cmd_units(struct wh_cli *);
+int wh_cmd_history(struct wh_cli *);
+int wh_cmd_explain(struct wh_cli *);
+int wh_cmd_doctor(struct wh_cli *);
+int wh_cmd_version(struct wh_cli *);
+int wh_cmd_help(struct wh_cli *);
+
+/* Shared by the commands that move: reads JOB or SRC DST into a job. NULL: problems are printed. */
+struct wh_job *wh_cli_job(struct wh_cli *, const char *file);
+struct wh_job *wh_cli_copy_job(struct wh_cli *, size_t first_arg);
+int wh_cli_carry_out(struct wh_cli *, struct wh_job *take);
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wherry: finds the command, reads its flags, runs it, gives its exit code. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "core/log.h"
+#include "engine/ctx.h"
+#include "engine/killpoint.h"
+
+static int cmd_hold(struct wh_cli *c)
+{
+    return wh_cli_usage(c, "E1009", NULL, "'hold' is for wherry itself");
+}
+
+static int cmd_kill_points(struct wh_cli *c)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+    size_t n;
+    const struct wh_kill_name *v = wh_kill_names(&n);
+    for (size_t i = 0; i < n; i++)
+        wh_ignore(wh_buf_printf(&b, "%s %s\n", v[i].name, v[i].phase));
+    wh_cli_print(&b);
+    return 0;
+}
+
+#define MOVES (WH_G_COPY | WH_G_RUN | WH_G_START | WH_G_JOB)
+
+const struct wh_command wh_commands[] = {
+    {"copy", "SRC... DST", "one copy without a file", MOVES, wh_cmd_copy, false,
+     "  wherry copy planes.csv.gz out.db\n"
+     "  wherry copy 'sqlite:out.db#planes' planes.csv --where 'seats > 100'\n"
+     "  wherry copy 'gen:lineitem?rows=2e6' null:\n"},
+    {"run", "JOB...", "job files; safe to repeat", WH_G_RUN | WH_G_START | WH_G_JOB, wh_cmd_run,
+     false, "  wherry run nightly.yaml\n  wherry run nightly.yaml --scheduled 2026-11-21\n"},
+    {"plan", "JOB | SRC DST", "resolve all, touch nothing", MOVES | WH_G_OUT | WH_G_FULL,
+     wh_cmd_plan, false, "  wherry plan nightly.yaml\n  wherry plan in.csv out.db\n"},
+    {"resume", "[RUN]", "go on with an unfinished run", WH_G_RUN | WH_G_START, wh_cmd_resume, false,
+     "  wherry resume\n  wherry resume r-20261122-7f3a\n"},
+    {"cancel", "RUN [--discard]", "stop a run; --discard gives it up", WH_G_DISCARD, wh_cmd_cancel,
+     false, "  wherry cancel r-20261122-7f3a\n"},
+    {"validate", "JOB | A B", "are both ends equal?", WH_G_VALIDATE | WH_G_JOB, wh_cmd_validate,
+     false, "  wherry validate planes.csv.gz 'sqlite:out.db#planes'\n"},
+    {"check", "JOB | CONN", "reach, login, rights", WH_G_JOB, wh_cmd_check, false,
+     "  wherry check nightly.yaml\n  wherry check sqlite:out.db\n"},
+    {"discover", "CONN [GLOB]", "what is there", 0, wh_cmd_discover, false,
+     "  wherry discover sqlite:out.db\n  wherry discover 'in/*.csv'\n"},
+    {"describe", "OBJ", "columns with types and keys", WH_G_PREVIEW, wh_cmd_describe, false,
+     "  wherry describe planes.csv.gz\n"},
+    {"preview", "OBJ | JOB [STREAM]", "the first rows", WH_G_PREVIEW | WH_G_JOB, wh_cmd_preview,
+     false, "  wherry preview planes.csv.gz --limit 5\n"},
+    {"connectors", "[NAME]", "what can be read and written, and every setting", 0,
+     wh_cmd_connectors, false, "  wherry connectors\n  wherry connectors file\n"},
+    {"status", "[RUN]", "how far a run is", 0, wh_cmd_status, false, NULL},
+    {"units", "RUN", "the units of a run", WH_G_LIST, wh_cmd_units, false, NULL},
+    {"history", "[JOB]", "runs, newest first", WH_G_LIST, wh_cmd_history, false, NULL},
+    {"explain", "CODE", "what an error code means", 0, wh_cmd_explain, false,
+     "  wherry explain E7005\n"},
+    {"doctor", "", "is everything here that is needed?", 0, wh_cmd_doctor, false, NULL},
+    {"version", "", "version of program and libraries", 0, wh_cmd_version, false, NULL},
+    {"help", "[COMMAND]", "this list, or one command", 0, wh_cmd_help, false, NULL},
+    {"hold", "", "keeps a snapshot for a run (internal)", 0, cmd_hold, true, NULL},
+    {"kill-points", "", "names for WH_TEST_KILL (internal)", 0, cmd_kill_points, true, NULL},
+    {NULL, NULL, NULL, 0, NULL, false, NULL},
+};
+
+const struct wh_command *wh_command_find(const char *name)
+{
+    for (const struct wh_command *c = wh_commands; c->name; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
+
+/* ---- output ---- */
+
+bool wh_cli_write(int fd, const char *p, size_t n)
+{
+    while (n) {
+        ssize_t w = write(fd, p, n);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w <= 0)
+            return false;
+        p += w;
+        n -= (size_t)w;
+    }
+    return true;
+}
+
+bool wh_cli_print(struct wh_buf *b)
+{
+    bool ok = b->n == 0 || wh_cli_write(STDOUT_FILENO, b->p, b->n);
+    wh_buf_clear(b);
+    return ok;
+}
+
+static void error_text(const struct wh_error *e, struct wh_buf *b)
+{
+    wh_ignore(wh_buf_printf(b, "wherry: %s", e->code[0] ? e->code : "E9001"));
+    if (e->where[0])
+        wh_ignore(wh_buf_printf(b, " %s:", e->where));
+    wh_ignore(wh_buf_printf(b, " %s\n", e->message));
+    if (e->hint[0])
+        wh_ignore(wh_buf_printf(b, "  %s\n", e->hint));
+    if (e->code[0])
+        wh_ignore(wh_buf_printf(b, "  (wherry explain %s)\n", e->code));
+}
+
+int wh_cli_fail(struct wh_cli *c, const struct wh_error *e)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 16);
+    if (c->json) {
+        struct wh_event ev = {.type = WH_EV_ERROR, .error = e};
+        wh_ignore(wh_event_json(&ev, &b));
+        wh_cli_print(&b);
+    } else {
+        error_text(e, &b);
+        if (b.n) {
+            wh_log_mask(b.p);
+            wh_cli_write(STDERR_FILENO, b.p, b.n);
+        }
+    }
+    return wh_exit_code(e);
+}
+
+int wh_cli_problems(struct wh_cli *c)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+    for (size_t i = 0; i < c->problems.n; i++) {
+        const struct wh_problem *p = &c->problems.v[i];
+        if (c->json) {
+            struct wh_error e = {0};
+            snprintf(e.code, sizeof(e.code), "%s", p->code);
+            snprintf(e.where, sizeof(e.where), "%s", p->where ? p->where : "");
+            snprintf(e.message, sizeof(e.message), "%s", p->message);
+            snprintf(e.hint, sizeof(e.hint), "%s", p->hint ? p->hint : "");
+            struct wh_event ev = {.type = p->warning ? WH_EV_WARNING : WH_EV_ERROR, .error = &e};
+            wh_ignore(wh_event_json(&ev, &b));
+            wh_cli_print(&b);
+            continue;
+        }
+        wh_ignore(wh_buf_printf(&b, "wherry: %s%s %s%s%s\n", p->warning ? "warning " : "", p->code,
+                                p->where ? p->where : "", p->where ? ": " : "", p->message));
+        if (p->hint && *p->hint)
+            wh_ignore(wh_buf_printf(&b, "  %s\n", p->hint));
+    }
+    if (b.n) {
+        wh_log_mask(b.p);
+        wh_cli_write(STDERR_FILENO, b.p, b.n);
+    }
+    int code = c->problems.errors ? 2 : 0;
+    c->problems.n = c->problems.errors = 0;
+    return code;
+}
+
+int wh_cli_usage(struct wh_cli *c, const char *code, const char *hint, const char *fmt, ...)
+{
+    struct wh_error e = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    wh_ignore(wh_failv(&e, WH_E_USAGE, code, fmt, ap));
+    va_end(ap);
+    if (hint)
+        wh_error_hint(&e, "%s", hint);
+    return wh_cli_fail(c, &e);
+}
+
+/* ---- what commands share ---- */
+
+int wh_cli_state(struct wh_cli *c, struct wh_state **ret, struct wh_error *reterr)
+{
+    if (!c->store)
+        WH_TRY(wh_state_open(c->state, 10000, &c->store, reterr));
+    *ret = c->store;
+    return WH_OK;
+}
+
+int wh_cli_services(struct wh_cli *c, struct wh_services **ret, struct wh_error *reterr)
+{
+    if (!c->services)
+        WH_TRY(wh_services_new(c->store ? wh_state_dir(c->store) : NULL, "wherry", &c->services,
+                               reterr));
+    *ret = c->services;
+    return WH_OK;
+}
+
+static volatile sig_atomic_t stops;
+
+static void on_signal(int sig)
+{
+    stops = stops + 1;
+    wh_run_stop(stops > 1 ? 2 : 1, sig);
+}
+
+static void catch_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal};
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    sa.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &sa, NULL);
+}
+
+static int short_help(void)
+{
+    static const char text[] =
+        "wherry copies tables and files from anything it reads to anything it writes.\n"
+        "  wherry copy planes.csv.gz out.db              one table into SQLite\n"
+        "  wherry plan planes.csv.gz out.db              everything it would do, nothing done\n"
+        "  wherry validate planes.csv.gz 'out.db#planes' are both ends equal?\n"
+        "wherry help lists the commands.\n";
+    return wh_cli_write(STDOUT_FILENO, text, sizeof(text) - 1) ? 0 : 1;
+}
+
+int wh_cmd_help(struct wh_cli *c)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+    const struct wh_command *one = c->args.n ? wh_command_find(c->args.v[0]) : NULL;
+    if (c->args.n && !one)
+        return wh_cli_usage(c, "E1009", "wherry help lists the commands", "unknown command '%s'",
+                            c->args.v[0]);
+    if (one) {
+        wh_ignore(wh_buf_printf(&b, "wherry %s %s\n  %s\n", one->name, one->usage, one->summary));
+        if (one->examples)
+            wh_ignore(wh_buf_printf(&b, "\nExamples:\n%s", one->examples));
+        wh_flags_help(one, &b);
+    } else {
+        wh_ignore(wh_buf_adds(&b, "wherry COMMAND [FLAGS]\n\n"));
+        for (const struct wh_command *k = wh_commands; k->name; k++) {
+            char left[64];
+            snprintf(left, sizeof(left), "%s %s", k->name, k->usage);
+            if (!k->hidden)
+                wh_ignore(wh_buf_printf(&b, "  %-24s %s\n", left, k->summary));
+        }
+        wh_ignore(wh_buf_adds(&b, "\nwherry COMMAND --help tells more; wherry connectors lists "
+                                  "systems and their settings.\n"));
+    }
+    return wh_cli_print(&b) ? 0 : 1;
+}
+
+static int unknown_command(struct wh_cli *c, const char *word)
+{
+    static const char *const later[] = {"import",     "schema", "init",   "conn",   "grants",
+                                        "secret",     "config", "limit",  "unlock", "watch",
+                                        "logs",       "dirty",  "state",  "gc",     "serve",
+                                        "completion", "worker", "submit", NULL};
+    const char *names[64];
+    size_t n = 0;
+    for (const char *const *l = later; *l; l++)
+        if (strcmp(*l, word) == 0)
+            return wh_cli_usage(c, "E1014", "wherry help lists what is here",
+                                "'wherry %s' is not part of this version", word);
+    for (const struct wh_command *k = wh_commands; k->name; k++)
+        if (!k->hidden)
+            names[n++] = k->name;
+    names[n] = NULL;
+    char hint[128] = "wherry help lists the commands";
+    const char *near = wh_did_you_mean(wh_str(word), names);
+    if (near)
+        snprintf(hint, sizeof(hint), "did you mean 'wherry %s'?", near);
+    return wh_cli_usage(c, "E1009", hint, "unknown command '%s'", word);
+}
+
+static void open_log(const struct wh_cli *c)
+{
+    int fd = STDERR_FILENO;
+    if (c->log_file) {
+        fd = open(c->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (fd < 0)
+            fd = STDERR_FILENO;
+    }
+    bool json = c->log_format ? strcmp(c->log_format, "json") == 0 : c->json;
+    wh_log_open(fd, json,
+                c->debug     ? WH_LOG_DEBUG
+                : c->verbose ? WH_LOG_INFO
+                : c->quiet   ? WH_LOG_ERROR
+                             : WH_LOG_WARN,
+                c->debug);
+}
+
+static int dispatch(struct wh_cli *c, int argc, char **argv)
+{
+    const char *word = argv[1];
+    if (strcmp(word, "--version") == 0)
+        word = "version";
+    else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+        word = "help";
+    const struct wh_command *cmd = wh_command_find(word);
+    if (!cmd)
+        return unknown_command(c, word);
+    c->settings = wh_node_map(c->arena);
+    if (!c->settings || !wh_flags_parse(c, cmd, argc - 2, argv + 2)) {
+        struct wh_error e;
+        wh_ignore(wh_fail(&e, WH_E_NOMEM, "E8001", "no memory for the command line"));
+        return wh_cli_fail(c, &e);
+    }
+    if (c->help) {
+        c->args.n = 1;
+        c->args.v = (const char **)wh_arena_alloc(c->arena, sizeof(char *));
+        if (!c->args.v)
+            return 1;
+        c->args.v[0] = cmd->name;
+        return wh_cmd_help(c);
+    }
+    int code = wh_cli_problems(c);
+    if (code)
+        return code;
+    if (c->server)
+        return wh_cli_usage(c, "E1014", NULL, "--server is not part of this version");
+    if (c->dir && chdir(c->dir) != 0) {
+        struct wh_error e;
+        wh_ignore(wh_fail_errno(&e, errno, "E2012", "cannot work in %s", c->dir));
+        return wh_cli_fail(c, &e);
+    }
+    open_log(c);
+    return cmd->run(c);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "hold") == 0)
+        return wh_hold_main(argc, argv);
+    catch_signals();
+    if (argc < 2)
+        return short_help();
+    struct wh_cli c = {.arena = wh_arena_new(64 << 20)};
+    if (!c.arena)
+        return 1;
+    c.problems.arena = c.arena;
+    int code = dispatch(&c, argc, argv);
+    wh_services_free(c.services);
+    wh_state_close(c.store);
+    wh_arena_free(c.arena);
+    return code;
+}

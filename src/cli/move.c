@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What copy, run, plan and resume share: from words to a job, from a job to an exit code. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static int read_all(int fd, struct wh_buf *b)
+{
+    char chunk[65536];
+    for (;;) {
+        ssize_t n = read(fd, chunk, sizeof(chunk));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno;
+        if (n == 0)
+            return 0;
+        if (wh_buf_add(b, chunk, (size_t)n) != WH_OK)
+            return EFBIG;
+    }
+}
+
+static bool set_params(struct wh_cli *c, struct wh_map *ret)
+{
+    struct wh_pair *v = wh_arena_alloc(c->arena, (c->set.n + 1) * sizeof(*v));
+    for (size_t i = 0; v && i < c->set.n; i++) {
+        const char *eq = strchr(c->set.v[i], '=');
+        if (!eq || eq == c->set.v[i]) {
+            wh_cli_usage(c, "E1002", "write --set NAME=VALUE", "--set %s has no '='", c->set.v[i]);
+            return false;
+        }
+        v[i].key = wh_arena_strndup(c->arena, c->set.v[i], (size_t)(eq - c->set.v[i]));
+        v[i].value = eq + 1;
+    }
+    *ret = (struct wh_map){v, c->set.n};
+    return v != NULL;
+}
+
+static struct wh_job *finish_job(struct wh_cli *c, int st, struct wh_job *job)
+{
+    int code = wh_cli_problems(c);
+    if (st == WH_OK && code == 0)
+        return job;
+    if (st != WH_OK && code == 0) {
+        struct wh_error e;
+        wh_ignore(wh_fail(&e, st, "E8001", "the job cannot be kept in memory"));
+        wh_cli_fail(c, &e);
+    }
+    if (st == WH_OK)
+        wh_job_free(job);
+    return NULL;
+}
+
+struct wh_job *wh_cli_job(struct wh_cli *c, const char *file)
+{
+    struct wh_buf text WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
+    struct wh_job *job = NULL;
+    struct wh_map set = {0};
+    bool standard = strcmp(file, "-") == 0;
+    int fd = standard ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+    int e = fd < 0 ? errno : read_all(fd, &text);
+    if (fd > STDIN_FILENO)
+        close(fd);
+    if (e) {
+        struct wh_error err;
+        wh_ignore(wh_fail_errno(&err, e, "E1030", "cannot read job file %s", file));
+        wh_cli_fail(c, &err);
+        return NULL;
+    }
+    if (c->set.n && !set_params(c, &set))
+        return NULL;
+    int st = wh_job_read(standard ? "stdin" : file, text.p ? text.p : "", text.n, &set,
+                         c->scheduled, &job, &c->problems);
+    if (st == WH_OK && c->settings->n)
+        st = wh_job_override(job, c->settings, false, &c->problems);
+    return finish_job(c, st, job);
+}
+
+struct wh_job *wh_cli_copy_job(struct wh_cli *c, size_t first)
+{
+    struct wh_job *job = NULL;
+    struct wh_list sources = {c->args.v + first, c->args.n - first - 1};
+    int st = wh_job_copy(sources, c->args.v[c->args.n - 1], c->settings, &job, &c->problems);
+    return finish_job(c, st, job);
+}
+
+static bool writes_stdout(const struct wh_job *job)
+{
+    for (size_t i = 0; i < job->n_streams; i++) {
+        const struct wh_name *n = &job->streams[i].to.name;
+        if (n->n == 1 && wh_str_eqs(n->part[0], "-"))
+            return true;
+    }
+    return false;
+}
+
+static struct wh_start start_of(struct wh_cli *c, struct wh_render *r)
+{
+    return (struct wh_start){.run_id = c->run_id,
+                             .fresh = c->fresh,
+                             .again = c->again,
+                             .yes = c->yes,
+                             .override = c->settings->n ? c->settings : NULL,
+                             .listener = wh_render_listener(r)};
+}
+
+static int told(struct wh_cli *c, int st, const struct wh_outcome *o, const struct wh_error *e)
+{
+    if (st != WH_OK) {
+        wh_cli_fail(c, e);
+        return o->exit_code ? o->exit_code : wh_exit_code(e);
+    }
+    if (o->how == WH_STARTED_DONE_BEFORE) {
+        struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+        wh_ignore(wh_buf_printf(&b,
+                                "%srun %s was finished before; nothing was moved (--again runs "
+                                "it anew)\n",
+                                o->text ? o->text : "", o->run));
+        if (b.n)
+            wh_cli_write(STDERR_FILENO, b.p, b.n);
+    }
+    return o->exit_code;
+}
+
+int wh_cli_carry_out(struct wh_cli *c, struct wh_job *job)
+{
+    struct wh_state *state;
+    struct wh_services *services;
+    struct wh_error e = {0};
+    struct wh_outcome o = {0};
+    int st = wh_cli_state(c, &state, &e);
+    if (st == WH_OK)
+        st = wh_cli_services(c, &services, &e);
+    if (st != WH_OK) {
+        wh_job_free(job);
+        return wh_cli_fail(c, &e);
+    }
+    struct wh_render *r = wh_render_new(c, writes_stdout(job));
+    if (!r) {
+        wh_job_free(job);
+        return 1;
+    }
+    struct wh_start start = start_of(c, r);
+    start.override = NULL; /* laid over the job already */
+    st = wh_start_job(job, services, state, &start, &o, &e);
+    int code = told(c, st, &o, &e);
+    wh_free(o.text);
+    wh_render_free(r);
+    return code;
+}
+
+int wh_cmd_resume(struct wh_cli *c)
+{
+    struct wh_state *state;
+    struct wh_services *services;
+    struct wh_error e = {0};
+    struct wh_outcome o = {0};
+    if (c->args.n > 1)
+        return wh_cli_usage(c, "E1011", "wherry resume [RUN]", "resume takes one run");
+    int st = wh_cli_state(c, &state, &e);
+    if (st == WH_OK)
+        st = wh_cli_services(c, &services, &e);
+    if (st != WH_OK)
+        return wh_cli_fail(c, &e);
+    struct wh_render *r = wh_render_new(c, false);
+    if (!r)
+        return 1;
+    struct wh_start start = start_of(c, r);
+    st = wh_start_resume(c->args.n ? c->args.v[0] : NULL, services, state, &start, &o, &e);
+    int code = told(c, st, &o, &e);
+    wh_render_free(r);
+    return code;
+}

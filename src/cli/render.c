@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What people see of a run: plan in short, progress, one line per table, the last line. All of it
+ * on stderr; events for programs on stdout (--json) or where --events says. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "core/clock.h"
+#include "core/log.h"
+
+struct wh_render {
+    struct wh_cli *c;
+    struct wh_run_listener listener;
+    struct wh_buf out;
+    int events[2]; /* --json and --events; -1 = none */
+    bool close_events, terminal, color;
+    bool drawn; /* a progress line stands on the terminal */
+    int64_t started_ns, last_ns, last_rows, last_bytes;
+    int64_t plain_every_ns, plain_last_ns;
+};
+
+static void flush(struct wh_render *r)
+{
+    if (r->out.n) {
+        wh_log_mask(r->out.p);
+        wh_cli_write(STDERR_FILENO, r->out.p, r->out.n);
+    }
+    wh_buf_clear(&r->out);
+}
+
+static void erase(struct wh_render *r)
+{
+    if (r->drawn)
+        wh_ignore(wh_buf_adds(&r->out, "\r\033[K"));
+    r->drawn = false;
+}
+
+/* ---- the summary ---- */
+
+static void table_line(const struct wh_table_result *t, struct wh_grid *g, struct wh_arena *a)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(4096);
+    const struct {
+        int64_t n;
+        const char *word;
+    } cells[] = {{t->counts.rows_read, " read"},
+                 {t->counts.rows_written, " written"},
+                 {t->counts.rows_dirty, " dirty"},
+                 {t->counts.rows_filtered, " filtered"},
+                 {t->counts.rows_skipped, " skipped"}};
+    wh_grid_cell(g, t->table);
+    wh_grid_cell(g, t->status);
+    for (size_t i = 0; i < 5; i++) {
+        wh_text_count(&b, cells[i].n);
+        wh_ignore(wh_buf_adds(&b, cells[i].word));
+        wh_grid_cell(g, b.p);
+        wh_buf_clear(&b);
+    }
+    wh_text_size(&b, t->counts.bytes_read > t->counts.bytes_written ? t->counts.bytes_read
+                                                                    : t->counts.bytes_written);
+    wh_grid_cell(g, b.p);
+    wh_buf_clear(&b);
+    wh_text_seconds(&b, t->seconds);
+    wh_grid_cell(g, b.p);
+    wh_buf_clear(&b);
+    wh_text_rate(&b, t->counts.rows_written, t->seconds);
+    wh_grid_cell(g, b.p);
+    wh_buf_clear(&b);
+    wh_ignore(wh_buf_adds(&b, t->delivery ? t->delivery : ""));
+    if (t->ranges)
+        wh_ignore(wh_buf_printf(&b, ", ranges: %s", t->ranges));
+    if (t->hash && strcmp(t->hash, "rows") != 0)
+        wh_ignore(wh_buf_printf(&b, ", hash: %s", t->hash));
+    if (t->rows_staying)
+        wh_ignore(
+            wh_buf_printf(&b, ", %" PRId64 " rows of the given-up run stay", t->rows_staying));
+    wh_grid_cell(g, b.p);
+}
+
+wh_status wh_result_text(const struct wh_run_result *r, struct wh_buf *b)
+{
+    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
+    struct wh_grid *g = a ? wh_grid_new(a, 11, "llrrrrrrrrl") : NULL;
+    if (!g)
+        return WH_E_NOMEM;
+    for (size_t i = 0; i < r->n_tables; i++)
+        table_line(&r->tables[i], g, a);
+    wh_grid_print(g, b);
+    for (size_t i = 0; i < r->n_tables; i++) {
+        const struct wh_table_result *t = &r->tables[i];
+        if (!t->error.status)
+            continue;
+        wh_ignore(wh_buf_printf(b, "%s: %s%s%s %s\n", t->table, t->error.code,
+                                t->error.where[0] ? " " : "", t->error.where, t->error.message));
+        if (t->error.hint[0])
+            wh_ignore(wh_buf_printf(b, "  %s\n", t->error.hint));
+        wh_ignore(wh_buf_printf(b, "  (wherry explain %s)\n", t->error.code));
+    }
+    if (r->snapshot && strncmp(r->snapshot, "mixed", 5) == 0)
+        wh_ignore(wh_buf_printf(b, "snapshot: %s\n", r->snapshot));
+    wh_ignore(wh_buf_printf(b, "run %s %s  exit %d  peak ", r->run, r->status, r->exit_code));
+    wh_text_size(b, r->peak_rss);
+    wh_ignore(wh_buf_adds(b, "  cpu "));
+    wh_text_seconds(b, r->cpu_seconds);
+    if (r->resume)
+        wh_ignore(wh_buf_printf(b, "\nto go on: %s", r->resume));
+    return wh_buf_addc(b, '\n');
+}
+
+/* ---- progress ---- */
+
+static void waits(struct wh_buf *b, const struct wh_counts *t)
+{
+    int64_t r = t->read_wait_ns, w = t->write_wait_ns;
+    if (r + w < 100000000)
+        return;
+    /* read_wait: the reader waited for the writer. */
+    if (r > w)
+        wh_ignore(wh_buf_printf(b, "  destination-bound %d %%", (int)(100 * r / (r + w))));
+    else
+        wh_ignore(wh_buf_printf(b, "  source-bound %d %%", (int)(100 * w / (r + w))));
+}
+
+static void progress_text(struct wh_render *r, const struct wh_counts *t)
+{
+    int64_t now = wh_now_ns();
+    double s = (double)(now - r->last_ns) / 1e9;
+    if (t->units_total > 0) {
+        wh_ignore(wh_buf_printf(&r->out, "%3d %%  ", (int)(100 * t->units_done / t->units_total)));
+    }
+    wh_text_count(&r->out, t->rows_read);
+    wh_ignore(wh_buf_adds(&r->out, " read  "));
+    wh_text_count(&r->out, t->rows_written);
+    wh_ignore(wh_buf_adds(&r->out, " written  "));
+    wh_text_rate(&r->out, t->rows_read - r->last_rows, s);
+    wh_ignore(wh_buf_adds(&r->out, "  "));
+    wh_text_size(&r->out, s > 0 ? (int64_t)((double)(t->bytes_read - r->last_bytes) / s) : 0);
+    wh_ignore(wh_buf_printf(&r->out, "/s  %" PRId64 " dirty  units %" PRId64, t->rows_dirty,
+                            t->units_done));
+    if (t->units_total >= 0)
+        wh_ignore(wh_buf_printf(&r->out, "/%" PRId64, t->units_total));
+    if (t->units_total > t->units_done && t->units_done > 0) {
+        double past = (double)(now - r->started_ns) / 1e9;
+        wh_ignore(wh_buf_adds(&r->out, "  left "));
+        wh_text_seconds(&r->out,
+                        past * (double)(t->units_total - t->units_done) / (double)t->units_done);
+    }
+    waits(&r->out, t);
+    r->last_ns = now;
+    r->last_rows = t->rows_read;
+    r->last_bytes = t->bytes_read;
+}
+
+static void progress(struct wh_render *r, const struct wh_event *e)
+{
+    if (r->c->quiet || r->c->no_progress || !e->total)
+        return;
+    if (r->terminal) {
+        erase(r);
+        progress_text(r, e->total);
+        r->drawn = true;
+    } else {
+        int64_t now = wh_now_ns();
+        if (now - r->plain_last_ns < r->plain_every_ns)
+            return;
+        r->plain_last_ns = now;
+        progress_text(r, e->total);
+        wh_ignore(wh_buf_addc(&r->out, '\n'));
+    }
+}
+
+static void problem_line(struct wh_render *r, const struct wh_event *e)
+{
+    const char *word = e->type == WH_EV_UNIT_RETRY ? "again: "
+                       : e->type == WH_EV_WARNING  ? "note: "
+                                                   : "";
+    erase(r);
+    if (e->table)
+        wh_ignore(wh_buf_printf(&r->out, "%s: ", e->table));
+    if (e->unit)
+        wh_ignore(wh_buf_printf(&r->out, "unit %" PRId64 ": ", e->unit));
+    if (e->error && e->error->status) {
+        wh_ignore(wh_buf_printf(&r->out, "%s%s %s\n", word, e->error->code, e->error->message));
+        if (e->error->hint[0] && e->type == WH_EV_ERROR)
+            wh_ignore(wh_buf_printf(&r->out, "  %s\n", e->error->hint));
+    } else {
+        wh_ignore(wh_buf_printf(&r->out, "%s%s\n", word, e->text ? e->text : ""));
+    }
+}
+
+static void people(struct wh_render *r, const struct wh_event *e)
+{
+    switch (e->type) {
+    case WH_EV_PLAN:
+        if (!r->c->quiet && e->plan)
+            wh_ignore(wh_plan_print(e->plan, false, &r->out));
+        break;
+    case WH_EV_PROGRESS:
+        progress(r, e);
+        break;
+    case WH_EV_WARNING:
+    case WH_EV_UNIT_RETRY:
+        if (!r->c->quiet)
+            problem_line(r, e);
+        break;
+    case WH_EV_ERROR:
+        problem_line(r, e);
+        break;
+    case WH_EV_RUN_FINISHED:
+        erase(r);
+        wh_ignore(wh_result_text(e->result, &r->out));
+        break;
+    default:
+        break;
+    }
+    flush(r);
+}
+
+static void on_event(void *self, const struct wh_event *e)
+{
+    struct wh_render *r = self;
+    struct wh_buf line WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
+    if (r->events[0] >= 0 || r->events[1] >= 0 ||
+        (r->c->summary && e->type == WH_EV_RUN_FINISHED)) {
+        wh_ignore(wh_event_json(e, &line));
+        wh_log_mask(line.p);
+        for (int i = 0; i < 2; i++)
+            if (r->events[i] >= 0)
+                wh_cli_write(r->events[i], line.p, line.n);
+    }
+    if (r->c->summary && e->type == WH_EV_RUN_FINISHED) {
+        int fd = open(r->c->summary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        if (fd < 0 || !wh_cli_write(fd, line.p, line.n))
+            wh_log(WH_LOG_WARN, "cli", "summary file %s cannot be written", r->c->summary);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (!r->c->json)
+        people(r, e);
+}
+
+static int event_descriptor(const char *where, bool *ret_close)
+{
+    int64_t fd;
+    *ret_close = false;
+    if (wh_parse_i64(where, &fd) && fd >= 0 && fd < 1 << 20)
+        return (int)fd;
+    *ret_close = true;
+    return open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+}
+
+struct wh_render *wh_render_new(struct wh_cli *c, bool stdout_is_data)
+{
+    struct wh_render *r = wh_arena_alloc(c->arena, sizeof(*r));
+    int64_t every_ms = 60000;
+    if (!r)
+        return NULL;
+    if (c->stats)
+        wh_parse_duration(c->stats, &every_ms);
+    *r = (struct wh_render){.c = c, .out = WH_BUF(16 << 20), .events = {-1, -1}};
+    if (c->json)
+        r->events[0] = stdout_is_data ? STDERR_FILENO : STDOUT_FILENO;
+    if (c->events)
+        r->events[1] = event_descriptor(c->events, &r->close_events);
+    r->terminal = isatty(STDERR_FILENO);
+    r->started_ns = r->last_ns = r->plain_last_ns = wh_now_ns();
+    r->plain_every_ns = every_ms * 1000000;
+    r->listener = (struct wh_run_listener){
+        .self = r,
+        .event = on_event,
+        .progress_ms = c->no_progress && !c->json ? 0
+                       : r->terminal              ? 200
+                                                  : 1000,
+    };
+    return r;
+}
+
+const struct wh_run_listener *wh_render_listener(struct wh_render *r)
+{
+    return &r->listener;
+}
+
+void wh_render_free(struct wh_render *r)
+{
+    if (!r)
+        return;
+    if (r->close_events && r->events[1] >= 0)
+        close(r->events[1]);
+    wh_buf_free(&r->out);
+}

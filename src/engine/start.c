@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* New, resumed, refused, or done before: the rules of INTERFACE 5 about runs and their identity. */
+#include "engine/start.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/errors.h"
+#include "state/state.h"
+
+int wh_exit_code(const struct wh_error *e)
+{
+    const struct wh_error_page *page = e->code[0] ? wh_error_page(e->code) : NULL;
+    switch (e->status) {
+    case WH_OK:
+        return 0;
+    case WH_E_USAGE:
+    case WH_E_UNSUPPORTED:
+        return 2;
+    case WH_E_AUTH:
+        return 9;
+    case WH_FENCED:
+        return 10;
+    default:
+        return page ? page->exit_code : e->retriable ? 5 : 1;
+    }
+}
+
+/* ---- identity ---- */
+
+static int identity_of(const struct wh_job *job, const struct wh_start *start, char out[80])
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+    if (start->run_id) {
+        snprintf(out, 80, "id:%016" PRIx64, wh_hash64(start->run_id, strlen(start->run_id), 0));
+        return WH_OK;
+    }
+    /* `copy` has no name to go by: its arguments are what it is. */
+    char shape[33];
+    wh_u128_hex(job->shape, shape);
+    WH_TRY(wh_buf_printf(&b, "%s\n%s\n%s\n", job->is_copy ? "copy" : job->name,
+                         job->scheduled ? job->scheduled : "", job->is_copy ? shape : ""));
+    for (size_t i = 0; i < job->params.n; i++)
+        WH_TRY(wh_buf_printf(&b, "%s=%s\n", job->params.v[i].key, job->params.v[i].value));
+    struct wh_u128 h = wh_hash128(b.p, b.n, 1);
+    wh_u128_hex(h, out);
+    return WH_OK;
+}
+
+/* ---- what the state keeps, as the planner wants it ---- */
+
+struct kept {
+    struct wh_arena *arena;
+    struct wh_run_record run;
+    struct wh_frozen frozen;
+};
+
+static void kept_done(struct kept *k)
+{
+    wh_arena_free(k->arena);
+}
+
+static int keep_flows(struct wh_state *state, struct kept *k, struct wh_error *reterr)
+{
+    struct wh_flow_record *flows;
+    size_t n;
+    WH_TRY(wh_state_flows(state, k->run.run, k->arena, &flows, &n, reterr));
+    struct wh_frozen_flow *v = wh_arena_alloc(k->arena, (n + 1) * sizeof(*v));
+    if (!v)
+        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for %zu kept flows", n);
+    for (size_t i = 0; i < n; i++) {
+        v[i] = (struct wh_frozen_flow){.generation = flows[i].generation,
+                                       .table = flows[i].table,
+                                       .source_schema = flows[i].source_schema,
+                                       .accept_schema = flows[i].accept_schema,
+                                       .bounds = flows[i].bounds,
+                                       .memo = flows[i].memo};
+        if (flows[i].fingerprint && !wh_u128_parse(flows[i].fingerprint, &v[i].fingerprint))
+            return wh_fail(reterr, WH_E_STATE, "E7003", "fingerprint of flow %zu is damaged", i);
+    }
+    k->frozen.flows = v;
+    k->frozen.n_flows = n;
+    return WH_OK;
+}
+
+static int keep_snapshots(struct wh_state *state, struct kept *k, struct wh_error *reterr)
+{
+    struct wh_snapshot_record *r;
+    size_t n, most = 0;
+    WH_TRY(wh_state_snapshots(state, k->run.run, k->arena, &r, &n, reterr));
+    for (size_t i = 0; i < n; i++)
+        if ((size_t)r[i].endpoint + 1 > most)
+            most = (size_t)r[i].endpoint + 1;
+    struct wh_snapshot *v = wh_arena_alloc(k->arena, (most + 1) * sizeof(*v));
+    if (!v)
+        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for %zu kept snapshots", n);
+    for (size_t i = 0; i < n; i++) {
+        struct wh_snapshot *s = &v[r[i].endpoint];
+        s->kind = (enum wh_snapshot_kind)r[i].kind;
+        s->token = r[i].token;
+        s->unchanged_provable = r[i].unchanged_provable;
+        snprintf(s->what, sizeof(s->what), "%s", r[i].what ? r[i].what : "");
+    }
+    k->frozen.snapshots = v;
+    k->frozen.n_snapshots = most;
+    return WH_OK;
+}
+
+/* run NULL: k->run is filled already. */
+static int keep(struct wh_state *state, const char *run, struct kept *k, struct wh_error *reterr)
+{
+    k->arena = wh_arena_new(256 << 20);
+    if (!k->arena)
+        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for a kept run");
+    WH_TRY(wh_state_run_get(state, run, k->arena, &k->run, reterr));
+    k->frozen.run = k->run.run;
+    WH_TRY(keep_flows(state, k, reterr));
+    return keep_snapshots(state, k, reterr);
+}
+
+/* ---- comparing jobs ---- */
+
+static bool differs(const struct wh_node *a, const struct wh_node *b, struct wh_buf *path);
+
+static bool differs_in(const struct wh_node *a, const struct wh_node *b, const char *key,
+                       struct wh_buf *path)
+{
+    size_t was = path->n;
+    wh_ignore(wh_buf_printf(path, "%s%s", was ? "." : "", key));
+    if (differs(a, b, path))
+        return true;
+    path->n = was;
+    if (path->p)
+        path->p[was] = 0;
+    return false;
+}
+
+static bool maps_differ(const struct wh_node *a, const struct wh_node *b, struct wh_buf *path)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (differs_in(a->items[i], wh_node_get(b, a->keys[i]->text), a->keys[i]->text, path))
+            return true;
+    for (size_t i = 0; i < b->n; i++)
+        if (!wh_node_get(a, b->keys[i]->text) &&
+            differs_in(NULL, b->items[i], b->keys[i]->text, path))
+            return true;
+    return false;
+}
+
+/* The first place where two documents differ; the path ends in " (was X, is Y)". */
+static bool differs(const struct wh_node *a, const struct wh_node *b, struct wh_buf *path)
+{
+    const char *was = a ? a->kind == WH_NODE_SCALAR ? a->text : "something else" : "not there";
+    const char *is = b ? b->kind == WH_NODE_SCALAR ? b->text : "something else" : "not there";
+    if (a && b && a->kind == b->kind) {
+        if (a->kind == WH_NODE_MAP)
+            return maps_differ(a, b, path);
+        if (a->kind == WH_NODE_LIST && a->n == b->n) {
+            for (size_t i = 0; i < a->n; i++) {
+                char key[24];
+                snprintf(key, sizeof(key), "%zu", i + 1);
+                if (differs_in(a->items[i], b->items[i], key, path))
+                    return true;
+            }
+            return false;
+        }
+        if (a->kind == WH_NODE_NULL || (a->kind == WH_NODE_SCALAR && strcmp(was, is) == 0))
+            return false;
+    }
+    wh_ignore(wh_buf_printf(path, " (was %.60s, is %.60s)", was, is));
+    return true;
+}
+
+static int job_changed(const struct wh_job *job, const struct wh_run_record *old,
+                       struct wh_error *reterr)
+{
+    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
+    struct wh_buf path WH_CLEANUP(wh_buf_free) = WH_BUF(4096);
+    struct wh_buf now WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
+    struct wh_problems p = {.arena = a};
+    struct wh_node *x, *y;
+    if (!a || wh_job_to_json(job, &now) != WH_OK ||
+        wh_json_parse(a, "stored job", old->job_json, strlen(old->job_json), &x, &p) != WH_OK ||
+        wh_json_parse(a, "job", now.p, now.n, &y, &p) != WH_OK || !differs(x, y, &path))
+        wh_ignore(wh_buf_adds(&path, "its settings"));
+    int st = wh_fail(reterr, WH_E_USAGE, "E7008",
+                     "run %s of this job is unfinished, and the job has changed since: %s",
+                     old->run, path.p ? path.p : "?");
+    wh_error_hint(reterr, "wherry resume %s goes on with the old job; --fresh gives it up",
+                  old->run);
+    return st;
+}
+
+/* ---- executing ---- */
+
+static int execute(struct wh_job *job, struct wh_services *services, struct wh_state *state,
+                   const struct wh_start *start, const struct wh_frozen *frozen,
+                   const char *identity, struct wh_outcome *ret, struct wh_error *reterr)
+{
+    struct wh_plan *plan = NULL;
+    struct wh_run_result result = {0};
+    struct wh_run_start how = {.fresh = start->fresh,
+                               .again = start->again,
+                               .yes = start->yes,
+                               .resume = frozen != NULL,
+                               .identity = identity};
+    int st = wh_plan_make(job, services, frozen, &plan, reterr);
+    if (st == WH_OK) {
+        snprintf(ret->run, sizeof(ret->run), "%s", plan->run);
+        struct wh_event e = {.type = WH_EV_PLAN, .run = plan->run, .job = job->name, .plan = plan};
+        if (start->listener)
+            start->listener->event(start->listener->self, &e);
+        st = wh_run_execute(plan, services, state, &how, start->listener, &result, reterr);
+        ret->exit_code = result.run ? result.exit_code : 0;
+        if (st != WH_OK && ret->exit_code == 0)
+            ret->exit_code = wh_exit_code(reterr);
+        /* The listener has told people everything; the caller only needs the code. */
+        if (result.run)
+            st = WH_OK;
+    } else {
+        ret->exit_code = wh_exit_code(reterr);
+    }
+    wh_plan_free(plan);
+    return st;
+}
+
+static int stored_job(const struct wh_run_record *r, const struct wh_start *start,
+                      struct wh_job **ret, struct wh_error *reterr)
+{
+    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
+    struct wh_problems p = {.arena = a};
+    if (!a)
+        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for a stored job");
+    int st = wh_job_read(r->run, r->job_json, strlen(r->job_json), NULL, r->scheduled, ret, &p);
+    if (st == WH_OK && start->override)
+        st = wh_job_override(*ret, start->override, true, &p);
+    if (st != WH_OK && p.n) {
+        st = wh_fail(reterr, WH_E_USAGE, p.v[0].code, "%s", p.v[0].message);
+        wh_error_where(reterr, "%s", p.v[0].where ? p.v[0].where : r->run);
+        if (p.v[0].hint)
+            wh_error_hint(reterr, "%s", p.v[0].hint);
+    }
+    return st;
+}
+
+static int resume_kept(struct kept *k, struct wh_services *services, struct wh_state *state,
+                       const struct wh_start *start, struct wh_outcome *ret,
+                       struct wh_error *reterr)
+{
+    struct wh_job *job = NULL;
+    ret->how = WH_STARTED_RESUMED;
+    snprintf(ret->run, sizeof(ret->run), "%s", k->run.run);
+    int st = stored_job(&k->run, start, &job, reterr);
+    if (st == WH_OK)
+        st = execute(job, services, state, start, &k->frozen, k->run.identity, ret, reterr);
+    wh_job_free(job);
+    return st;
+}
+
+static int discard_kept(struct kept *k, struct wh_services *services, struct wh_state *state,
+                        const struct wh_start *start, int64_t *ret_staying, struct wh_error *reterr)
+{
+    struct wh_job *job = NULL;
+    struct wh_plan *plan = NULL;
+    const struct wh_start plain = {.yes = start->yes};
+    int st = stored_job(&k->run, &plain, &job, reterr);
+    if (st == WH_OK)
+        st = wh_plan_make(job, services, &k->frozen, &plan, reterr);
+    if (st == WH_OK)
+        st = wh_run_discard(plan, services, state, start->yes, ret_staying, reterr);
+    wh_plan_free(plan);
+    wh_job_free(job);
+    return st;
+}
+
+/* ---- finding ---- */
+
+struct found {
+    char unfinished[64], finished[64];
+    char list[512];
+    int n;
+};
+
+static wh_status find_one(void *arg, const struct wh_run_record *r)
+{
+    struct found *f = arg;
+    if (r->state == WH_RUN_DISCARDED)
+        return WH_OK;
+    if (r->finished) {
+        if (!f->finished[0])
+            snprintf(f->finished, sizeof(f->finished), "%s", r->run);
+    } else if (!f->unfinished[0]) {
+        snprintf(f->unfinished, sizeof(f->unfinished), "%s", r->run);
+    }
+    return WH_OK;
+}
+
+static wh_status list_unfinished(void *arg, const struct wh_run_record *r)
+{
+    struct found *f = arg;
+    size_t n = strlen(f->list);
+    if (f->n++ == 0)
+        snprintf(f->unfinished, sizeof(f->unfinished), "%s", r->run);
+    snprintf(f->list + n, sizeof(f->list) - n, "%s%s (%s)", n ? ", " : "", r->run, r->job);
+    return f->n < 8 ? WH_OK : WH_END;
+}
+
+/* Same identity and unfinished: run resumes it, copy stops, --fresh gives it up. OK = go on anew,
+ * END = *ret is the outcome. */
+static int unfinished_before(struct wh_job *job, const char *run, struct wh_services *services,
+                             struct wh_state *state, const struct wh_start *start,
+                             struct wh_outcome *ret, int64_t *ret_staying, struct wh_error *reterr)
+{
+    struct kept k WH_CLEANUP(kept_done) = {0};
+    char shape[33];
+    WH_TRY(keep(state, run, &k, reterr));
+    if (start->fresh)
+        return discard_kept(&k, services, state, start, ret_staying, reterr);
+    if (job->is_copy) {
+        int st = wh_fail(reterr, WH_E_USAGE, "E7012", "an identical copy, %s, is unfinished", run);
+        wh_error_hint(reterr, "wherry resume %s goes on with it; --fresh gives it up", run);
+        return st;
+    }
+    wh_u128_hex(job->shape, shape);
+    if (k.run.shape && strcmp(k.run.shape, shape) != 0)
+        return job_changed(job, &k.run, reterr);
+    int st = resume_kept(&k, services, state, start, ret, reterr);
+    return st == WH_OK ? WH_END : st;
+}
+
+static int done_before(const char *run, struct wh_state *state, struct wh_outcome *ret,
+                       struct wh_error *reterr)
+{
+    struct kept k WH_CLEANUP(kept_done) = {0};
+    WH_TRY(keep(state, run, &k, reterr));
+    ret->how = WH_STARTED_DONE_BEFORE;
+    ret->exit_code = 0;
+    snprintf(ret->run, sizeof(ret->run), "%s", run);
+    ret->text = wh_strdup(k.run.text ? k.run.text : "");
+    return ret->text ? WH_END : wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for a summary");
+}
+
+static int start_job(struct wh_job *job, struct wh_services *services, struct wh_state *state,
+                     const struct wh_start *start, struct wh_outcome *ret, struct wh_error *reterr)
+{
+    char identity[80];
+    struct found f = {{0}};
+    int64_t staying = 0;
+    if (identity_of(job, start, identity) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for the identity of a run");
+    WH_TRY(wh_state_runs(state, NULL, identity, false, find_one, &f, reterr));
+    if (f.unfinished[0])
+        WH_TRY(unfinished_before(job, f.unfinished, services, state, start, ret, &staying, reterr));
+    else if (f.finished[0] && (job->scheduled || start->run_id) && !start->again && !job->is_copy)
+        WH_TRY(done_before(f.finished, state, ret, reterr));
+    ret->how = WH_STARTED_NEW;
+    return execute(job, services, state, start, NULL, identity, ret, reterr);
+}
+
+int wh_start_job(struct wh_job *job, struct wh_services *services, struct wh_state *state,
+                 const struct wh_start *start, struct wh_outcome *ret, struct wh_error *reterr)
+{
+    *ret = (struct wh_outcome){0};
+    int st = start_job(job, services, state, start, ret, reterr);
+    wh_job_free(job);
+    if (st == WH_END)
+        return WH_OK;
+    if (st != WH_OK && ret->exit_code == 0)
+        ret->exit_code = wh_exit_code(reterr);
+    return st;
+}
+
+/* ---- resume and discard ---- */
+
+static int which(const char *run, struct wh_state *state, struct wh_arena *a, const char **ret,
+                 struct wh_error *reterr)
+{
+    struct found f = {{0}};
+    if (run) {
+        *ret = run;
+        return WH_OK;
+    }
+    WH_TRY(wh_state_runs(state, NULL, NULL, true, list_unfinished, &f, reterr));
+    if (f.n == 0)
+        return wh_fail(reterr, WH_E_USAGE, "E7007", "no run is unfinished");
+    if (f.n > 1) {
+        int st =
+            wh_fail(reterr, WH_E_USAGE, "E7007", "more than one run is unfinished: %s", f.list);
+        wh_error_hint(reterr, "name one: wherry resume %s", f.unfinished);
+        return st;
+    }
+    *ret = wh_arena_strdup(a, f.unfinished);
+    return *ret ? WH_OK : wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for a name");
+}
+
+static int over_already(const struct wh_run_record *r, struct wh_error *reterr)
+{
+    if (r->state < WH_RUN_CLOSED)
+        return WH_OK;
+    int st = wh_fail(reterr, WH_E_USAGE, "E7013", "run %s is %s: nothing is left to do", r->run,
+                     wh_run_state_name(r->state));
+    wh_error_hint(reterr, "wherry history lists what is unfinished");
+    return st;
+}
+
+int wh_start_resume(const char *run, struct wh_services *services, struct wh_state *state,
+                    const struct wh_start *start, struct wh_outcome *ret, struct wh_error *reterr)
+{
+    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(1 << 20);
+    struct kept k WH_CLEANUP(kept_done) = {0};
+    *ret = (struct wh_outcome){0};
+    int st = a ? which(run, state, a, &run, reterr)
+               : wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory to resume");
+    if (st == WH_OK)
+        st = keep(state, run, &k, reterr);
+    if (st == WH_OK)
+        st = over_already(&k.run, reterr);
+    if (st == WH_OK)
+        st = resume_kept(&k, services, state, start, ret, reterr);
+    if (st != WH_OK && ret->exit_code == 0)
+        ret->exit_code = wh_exit_code(reterr);
+    return st;
+}
+
+int wh_start_discard(const char *run, struct wh_services *services, struct wh_state *state,
+                     const struct wh_start *start, int64_t *ret_rows_staying,
+                     struct wh_error *reterr)
+{
+    struct kept k WH_CLEANUP(kept_done) = {0};
+    WH_TRY(keep(state, run, &k, reterr));
+    WH_TRY(over_already(&k.run, reterr));
+    return discard_kept(&k, services, state, start, ret_rows_staying, reterr);
+}
