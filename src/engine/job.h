@@ -108,9 +108,13 @@ struct wh_job {
     size_t n_streams;
     struct wh_run_options run;
     struct wh_map params;
-    const char *scheduled; /* --scheduled, or NULL */
-    int64_t planned_us;    /* "now" of all macros */
-    struct wh_u128 shape;  /* hash of everything that shapes the result; resume compares */
+    const char *scheduled;  /* --scheduled, or NULL */
+    int64_t planned_us;     /* "now" of all macros */
+    struct wh_u128 shape;   /* hash of everything that shapes the result; resume compares */
+    const char *shape_text; /* what is hashed: sorted lines "streams.orders.where=..." */
+    const char *run_id;     /* what ${run.id} means; the plan of a new run takes it */
+    const struct wh_node *connections; /* MAP of named connections, secrets by reference; or NULL */
+    struct wh_problems notes;          /* warnings for the plan's text */
 };
 
 /* Reads a job file (YAML, or JSON by name or first byte). Problems: all of them. */
@@ -130,8 +134,15 @@ bool wh_objref_parse(struct wh_arena *, const char *text, const char *where,
  */
 wh_status wh_job_override(struct wh_job *, const struct wh_node *settings, bool resuming,
                           struct wh_problems *);
-/* Stored again at resume: the resolved tree as JSON, without secrets. */
+/* Stored again at resume: the resolved tree as JSON, without secrets. Reading it with wh_job_read
+ * gives the same job: same run id, planned time, parameters, shape. */
 wh_status wh_job_to_json(const struct wh_job *, struct wh_buf *);
+/* What differs in the shape of two jobs, for E7008: "streams.orders.where: 'a' before, 'b' now",
+ * one line each, at most `most`. Nothing is added when they are equal. */
+wh_status wh_job_difference(const struct wh_job *before, const struct wh_job *now, size_t most,
+                            struct wh_buf *);
+/* A new run id: "r-20261122-7f3a9c01d2e4". */
+void wh_run_id(char out[32]);
 void wh_job_free(struct wh_job *);
 
 #endif

@@ -32,9 +32,10 @@ static bool no_memory(struct reading *r)
     return false;
 }
 
+/* A reference is no secret; it is needed to find the secret again. */
 static void mask(struct reading *r, struct wh_str span)
 {
-    if (r->n_masks < MASKS_MAX)
+    if (r->n_masks < MASKS_MAX && !wh_str_starts(span, "${"))
         r->masks[r->n_masks++] = span;
 }
 

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the job model share (engine/job*.c only). */
+#ifndef WHERRY_ENGINE_JOB_INTERNAL_H
+#define WHERRY_ENGINE_JOB_INTERNAL_H
+
+#include "engine/job.h"
+#include "engine/macro.h"
+#include "engine/object.h"
+
+/* A job being read. */
+struct wh_job_reading {
+    struct wh_job *job;
+    struct wh_arena *arena; /* the job's */
+    const char *file;
+    struct wh_problems *problems;
+    struct wh_macros macros;
+};
+
+/* Key of a stream, of a group inside it, or of the top. Refused keys are known to INTERFACE but
+ * not carried out by this build; they are named, never ignored. */
+struct wh_job_key {
+    const char *name;
+    bool refused;
+    const char *hint; /* nearest thing that works; NULL */
+};
+
+const char *wh_job_where(const struct wh_job_reading *, const struct wh_node *);
+bool wh_job_no_memory(const struct wh_job_reading *);
+/* Is `key` one of keys (ends with a NULL name)? Adds E1014 or E1001 with "did you mean" if not. */
+bool wh_job_key_allowed(const struct wh_job_reading *, const struct wh_job_key *keys,
+                        const struct wh_node *key, const char *of);
+
+/* job_doc.c: document to resolved tree. `doc` is not changed. */
+bool wh_job_resolve(struct wh_job_reading *, const struct wh_node *doc, const struct wh_map *set,
+                    const char *scheduled);
+/* Copy of `over` laid on `under`: maps key by key, everything else as a whole. */
+struct wh_node *wh_job_merge(struct wh_job_reading *, const struct wh_node *under,
+                             const struct wh_node *over);
+/* Types job->tree: streams, run; then computes the shape. Repeatable after a change of the tree. */
+bool wh_job_type(struct wh_job_reading *);
+
+/* job_options.c: groups of settings. */
+bool wh_job_stream_settings(struct wh_job_reading *, const struct wh_node *stream,
+                            struct wh_stream *ret);
+bool wh_job_run_settings(struct wh_job_reading *, const struct wh_node *run,
+                         struct wh_run_options *ret);
+
+/* job_columns.c */
+bool wh_job_columns(struct wh_job_reading *, const struct wh_node *columns, struct wh_stream *ret);
+bool wh_job_types(struct wh_job_reading *, const struct wh_node *types, struct wh_stream *ret);
+
+/* job_side.c: `from:` or `to:`, text or map. */
+bool wh_job_side(struct wh_job_reading *, const struct wh_node *, enum wh_side,
+                 struct wh_objref *ret);
+
+/* job_shape.c */
+bool wh_job_shape(struct wh_job_reading *);
+
+#endif
