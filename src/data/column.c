@@ -2,6 +2,7 @@
 /* One growing column: room, appends, taking rows back. */
 #include "data/builder.h"
 #include "data/column.h"
+#include "data/kernel.h"
 #include "data/pool.h"
 
 #include <assert.h>
@@ -345,6 +346,30 @@ wh_status wh_col_close(struct wh_column *c)
         c->offsets[c->n + 1] = (int32_t)items->n;
     }
     c->n++;
+    return WH_OK;
+}
+
+wh_status wh_col_add_valid(struct wh_column *c, uint64_t keep, int m)
+{
+    uint64_t all = m == 64 ? UINT64_MAX : (UINT64_C(1) << m) - 1, gone = all & ~keep;
+
+    if (gone) {
+        if (!c->validity && !(c->validity = new_validity(c, c->rows_cap)))
+            return WH_E_NOMEM;
+        c->n_null += __builtin_popcountll(gone);
+        if ((c->n & 7) == 0) {
+            uint64_t bits = ~gone; /* bits beyond stay 1 */
+
+            memcpy(c->validity + (c->n >> 3), &bits, (size_t)(m + 7) / 8);
+        } else {
+            for (; gone; gone &= gone - 1) {
+                int64_t at = c->n + __builtin_ctzll(gone);
+
+                c->validity[at >> 3] &= (uint8_t) ~(1u << (at & 7));
+            }
+        }
+    }
+    c->n += m;
     return WH_OK;
 }
 

@@ -93,6 +93,9 @@ struct wh_decimal_text {
 /* [-+]? digits, a point anywhere but at least one digit, [eE][-+]?digits; the whole text. */
 bool wh_scan_decimal(const char *s, size_t n, struct wh_decimal_text *ret);
 
+/* number_float.c: is the number exactly this finite float? */
+bool wh_decimal_is_float(const struct wh_decimal_text *, double);
+
 /* The first `max` digits of D as a number (max <= 19); returns how many there were (<= max). */
 int wh_decimal_head(const struct wh_decimal_text *, int max, uint64_t *ret);
 

@@ -148,23 +148,53 @@ static int64_t big_digits(const struct wh_decimal_text *t, struct big *ret)
     return (int64_t)(total - used) - 1;
 }
 
-/* Compares the text's magnitude with the midpoint above the float with these bits. */
-static int compare_midpoint(const struct wh_decimal_text *t, uint64_t bits, const struct format *f)
+/* Compares the text's magnitude with m * 2^two. */
+static int compare_exactly(const struct wh_decimal_text *t, uint64_t m, int64_t two)
 {
-    int e = (int)(bits >> f->mantissa_bits);
-    uint64_t m = bits & ((UINT64_C(1) << f->mantissa_bits) - 1);
-    struct big left, right = {.n = 1};
+    struct big left, right = {.n = m != 0, .limb = {m}};
     int64_t ten = t->exponent + big_digits(t, &left);
-    int64_t two; /* midpoint = (2m + 1) * 2^two */
 
-    if (e)
-        m |= UINT64_C(1) << f->mantissa_bits;
-    two = (e ? e : 1) - f->bias - f->mantissa_bits - 1;
-    right.limb[0] = 2 * m + 1;
     big_mul_pow5(ten >= 0 ? &left : &right, ten >= 0 ? ten : -ten);
     two -= ten; /* left * 2^ten against right * 2^two */
     big_shift(two < 0 ? &left : &right, two < 0 ? -two : two);
     return big_compare(&left, &right);
+}
+
+/* A float's magnitude as m * 2^two. */
+static uint64_t take_apart(uint64_t bits, const struct format *f, int *ret_two)
+{
+    int e = (int)(bits >> f->mantissa_bits);
+    uint64_t m = bits & ((UINT64_C(1) << f->mantissa_bits) - 1);
+
+    *ret_two = (e ? e : 1) - f->bias - f->mantissa_bits;
+    return e ? m | UINT64_C(1) << f->mantissa_bits : m;
+}
+
+/* Compares with the midpoint above the float with these bits. */
+static int compare_midpoint(const struct wh_decimal_text *t, uint64_t bits, const struct format *f)
+{
+    int two;
+    uint64_t m = take_apart(bits, f, &two);
+
+    return compare_exactly(t, 2 * m + 1, two - 1);
+}
+
+bool wh_decimal_is_float(const struct wh_decimal_text *t, double d)
+{
+    uint64_t bits;
+    int two;
+
+    memcpy(&bits, &d, 8);
+    if (t->a_n + t->b_n == 0 || t->negative != bits >> 63)
+        return t->a_n + t->b_n == 0 && d == 0;
+    /* Far from any float, where the naturals above would be too long. */
+    int64_t size = (int64_t)(t->a_n + t->b_n) + t->exponent;
+
+    if (size > 310 || size < -330)
+        return false;
+    uint64_t m = take_apart(bits & INT64_MAX, &binary64, &two);
+
+    return compare_exactly(t, m, two) == 0;
 }
 
 /* More than 19 digits: the first 19 decide unless the next number would round elsewhere. */

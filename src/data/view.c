@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define DEPTH_MAX 64 /* nested deeper than any data: an attack on the stack */
+
 /* Buffers of each kind's array in the Arrow columnar format; for DICT those of the indexes. */
 static const int8_t buffer_counts[WH_K_COUNT] = {
     [WH_K_NULL] = 0,   [WH_K_BOOL] = 2,      [WH_K_I8] = 2,       [WH_K_I16] = 2,
@@ -53,7 +55,7 @@ int64_t wh_count_nulls(const uint8_t *validity, int64_t from, int64_t n)
 }
 
 /* Values of a dictionary: text without nulls; every index of a row that is not null names one. */
-static wh_status view_dictionary(const struct ArrowArray *a, struct wh_view *v,
+static wh_status view_dictionary(const struct ArrowArray *a, struct wh_view *v, bool check,
                                  struct wh_error *reterr)
 {
     const struct ArrowArray *values = a->dictionary;
@@ -63,15 +65,15 @@ static wh_status view_dictionary(const struct ArrowArray *a, struct wh_view *v,
         values->offset < 0)
         return bad(reterr, v, "its dictionary is missing or no text");
     v->offsets = values->buffers[1];
-    v->dict_data = values->buffers[2];
+    v->dict_data = values->buffers[2] ? values->buffers[2] : "";
     if (values->length > 0) {
-        if (!v->offsets || !offsets_rise(v->offsets, values->offset, values->length))
+        if (check && (!v->offsets || !offsets_rise(v->offsets, values->offset, values->length)))
             return bad(reterr, v, "the offsets of its dictionary fall");
         v->offsets += values->offset;
-        if (wh_count_nulls(values->buffers[0], values->offset, values->length) > 0)
+        if (check && wh_count_nulls(values->buffers[0], values->offset, values->length) > 0)
             return bad(reterr, v, "its dictionary holds a null");
     }
-    for (int64_t i = 0; i < v->n; i++) {
+    for (int64_t i = 0; check && i < v->n; i++) {
         int32_t k = index[i + v->offset];
 
         if ((k < 0 || k >= values->length) && !wh_view_null(v, i))
@@ -80,7 +82,7 @@ static wh_status view_dictionary(const struct ArrowArray *a, struct wh_view *v,
     return WH_OK;
 }
 
-static wh_status view_buffers(const struct ArrowArray *a, struct wh_view *v,
+static wh_status view_buffers(const struct ArrowArray *a, struct wh_view *v, bool check,
                               struct wh_error *reterr)
 {
     enum wh_kind kind = v->type.kind;
@@ -90,14 +92,15 @@ static wh_status view_buffers(const struct ArrowArray *a, struct wh_view *v,
     if (last < 0)
         return WH_OK;
     v->validity = a->null_count == 0 ? NULL : a->buffers[0];
-    v->n_null = v->validity ? wh_count_nulls(v->validity, v->offset, v->n) : 0;
+    v->n_null =
+        check || a->null_count < 0 ? wh_count_nulls(v->validity, v->offset, v->n) : a->null_count;
     if (a->null_count >= 0 && a->null_count != v->n_null)
         return bad(reterr, v, "its null count is not that of its bitmap");
     if (v->n_null == 0)
         v->validity = NULL;
     if (with_offsets) {
         v->offsets = a->buffers[1];
-        if (v->n > 0 && (!v->offsets || !offsets_rise(v->offsets, v->offset, v->n)))
+        if (check && v->n > 0 && (!v->offsets || !offsets_rise(v->offsets, v->offset, v->n)))
             return bad(reterr, v, "its offsets fall");
     }
     if (!with_offsets || last == 2) {
@@ -106,8 +109,10 @@ static wh_status view_buffers(const struct ArrowArray *a, struct wh_view *v,
 
         if (needed && !v->data)
             return bad(reterr, v, "its value buffer is missing");
+        if (!v->data)
+            v->data = ""; /* all cells are empty: pointers stay usable */
     }
-    return kind == WH_K_DICT ? view_dictionary(a, v, reterr) : WH_OK;
+    return kind == WH_K_DICT ? view_dictionary(a, v, check, reterr) : WH_OK;
 }
 
 /* Children are long enough for every row that points into them. */
@@ -126,23 +131,46 @@ static wh_status view_children(const struct ArrowArray *a, struct wh_view *v,
     return WH_OK;
 }
 
+/* Types, lengths and pointers alone: what wh_view_child needs of an array already checked. */
+static wh_status view_shape(const struct ArrowSchema *field, const struct ArrowArray *a,
+                            struct wh_view *v, struct wh_error *reterr)
+{
+    *v = (struct wh_view){.array = a, .field = field};
+    WH_TRY(wh_type_of(field, &v->type, reterr));
+    if (!a->release)
+        return bad(reterr, v, "the array was released");
+    if (a->length < 0 || a->offset < 0 || a->offset > INT64_MAX / 64 - a->length ||
+        a->n_buffers != buffer_counts[v->type.kind] || (a->n_buffers > 0 && !a->buffers))
+        return bad(reterr, v, "length, offset or buffers are not those of its type");
+    v->n = a->length;
+    v->offset = a->offset;
+    v->n_null = v->type.kind == WH_K_NULL ? v->n : 0;
+    return WH_OK;
+}
+
+static wh_status view_checked(const struct ArrowSchema *field, const struct ArrowArray *a,
+                              int depth, struct wh_view *v, struct wh_error *reterr)
+{
+    struct wh_view child;
+
+    WH_TRY(view_shape(field, a, v, reterr));
+    WH_TRY(view_buffers(a, v, true, reterr));
+    if (v->type.kind < WH_K_LIST || v->type.kind == WH_K_DICT)
+        return WH_OK;
+    if (depth >= DEPTH_MAX)
+        return bad(reterr, v, "it is nested too deeply");
+    WH_TRY(view_children(a, v, reterr));
+    for (int64_t i = 0; i < field->n_children; i++)
+        WH_TRY(view_checked(field->children[i], a->children[i], depth + 1, &child, reterr));
+    return WH_OK;
+}
+
 wh_status wh_view_init(const struct ArrowSchema *field, const struct ArrowArray *a,
                        struct wh_view *ret, struct wh_error *reterr)
 {
-    struct wh_view v = {.array = a, .field = field};
+    struct wh_view v;
 
-    WH_TRY(wh_type_of(field, &v.type, reterr));
-    if (!a->release)
-        return bad(reterr, &v, "the array was released");
-    if (a->length < 0 || a->offset < 0 || a->offset > INT64_MAX / 64 - a->length ||
-        a->n_buffers != buffer_counts[v.type.kind] || (a->n_buffers > 0 && !a->buffers))
-        return bad(reterr, &v, "length, offset or buffers are not those of its type");
-    v.n = a->length;
-    v.offset = a->offset;
-    v.n_null = v.type.kind == WH_K_NULL ? v.n : 0;
-    WH_TRY(view_buffers(a, &v, reterr));
-    if (v.type.kind == WH_K_LIST || v.type.kind == WH_K_STRUCT || v.type.kind == WH_K_MAP)
-        WH_TRY(view_children(a, &v, reterr));
+    WH_TRY(view_checked(field, a, 0, &v, reterr));
     *ret = v;
     return WH_OK;
 }
@@ -150,18 +178,21 @@ wh_status wh_view_init(const struct ArrowSchema *field, const struct ArrowArray 
 wh_status wh_view_child(const struct wh_view *v, int64_t i, struct wh_view *ret,
                         struct wh_error *reterr)
 {
-    if (v->type.kind == WH_K_DICT)
-        return wh_view_init(v->field->dictionary, v->array->dictionary, ret, reterr);
-    if (i < 0 || i >= v->field->n_children)
+    bool dictionary = v->type.kind == WH_K_DICT;
+    struct wh_view child;
+
+    if (i < 0 || i >= (dictionary ? 1 : v->field->n_children))
         return WH_E_BUG;
-    WH_TRY(wh_view_init(v->field->children[i], v->array->children[i], ret, reterr));
+    const struct ArrowSchema *field = dictionary ? v->field->dictionary : v->field->children[i];
+    const struct ArrowArray *array = dictionary ? v->array->dictionary : v->array->children[i];
+
+    WH_TRY(view_shape(field, array, &child, reterr));
+    WH_TRY(view_buffers(array, &child, false, reterr));
     if (v->type.kind == WH_K_STRUCT) { /* a struct's own offset counts for its members too */
-        ret->offset += v->offset;
-        ret->n = v->n;
-        ret->n_null = ret->type.kind == WH_K_NULL
-                          ? ret->n
-                          : wh_count_nulls(ret->validity, ret->offset, ret->n);
+        child.offset += v->offset;
+        child.n = v->n;
     }
+    *ret = child;
     return WH_OK;
 }
 

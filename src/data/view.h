@@ -9,7 +9,8 @@ struct wh_column;
 
 struct wh_view {
     struct wh_type type;
-    int64_t n, offset, n_null;
+    int64_t n, offset;
+    int64_t n_null;          /* of a struct's member: at most those of the whole array */
     const uint8_t *validity; /* NULL = no nulls */
     const void *data;
     const int32_t *offsets;
@@ -19,10 +20,10 @@ struct wh_view {
 };
 
 /* Checks buffer counts, lengths, offsets order, dictionary indexes against the schema (E3016):
- * arrays from outside are not trusted. Only the sizes of buffers cannot be checked: Arrow's C
- * interface does not tell them. Children are viewed by wh_view_child: LIST has its items (index
- * them with wh_view_span), STRUCT its members (same row index), MAP its entries (a STRUCT of key
- * and value), DICT its values. */
+ * arrays from outside are not trusted, with all their children. Only the sizes of buffers cannot
+ * be checked: Arrow's C interface does not tell them. Children are viewed by wh_view_child: LIST
+ * has its items (index them with wh_view_span), STRUCT its members (same row index), MAP its
+ * entries (a STRUCT of key and value), DICT its values. */
 WH_EXPORT wh_status wh_view_init(const struct ArrowSchema *field, const struct ArrowArray *,
                                  struct wh_view *ret, struct wh_error *reterr);
 WH_EXPORT wh_status wh_view_child(const struct wh_view *, int64_t i, struct wh_view *ret,

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Column by column over blocks of rows: the two words of 256 rows stay in the first-level cache,
+ * and neighbouring rows' multiplications overlap. */
+#include "data/rowhash.h"
+#include "data/decimal.h"
+#include "data/number.h"
+
+#include <string.h>
+
+#define ROWS 256
+#define E18  UINT64_C(1000000000000000000)
+
+struct state {
+    uint64_t h0, h1;
+};
+
+static inline uint64_t mum(uint64_t a, uint64_t b)
+{
+    unsigned __int128 p = (unsigned __int128)a * b;
+
+    return (uint64_t)(p >> 64) ^ (uint64_t)p;
+}
+
+static inline void absorb(struct state *s, uint64_t tag, uint64_t w)
+{
+    s->h0 = mum(s->h0 ^ w, WH_ROWHASH_P0 ^ tag);
+    s->h1 = mum(s->h1 ^ w, WH_ROWHASH_P1 ^ tag);
+}
+
+static inline uint64_t mix(uint64_t x)
+{
+    x ^= x >> 33;
+    x *= UINT64_C(0xff51afd7ed558ccd);
+    x ^= x >> 33;
+    x *= UINT64_C(0xc4ceb9fe1a85ec53);
+    return x ^ x >> 33;
+}
+
+static inline uint64_t load_le(const uint8_t *p)
+{
+    uint64_t w;
+
+    memcpy(&w, p, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    w = __builtin_bswap64(w);
+#endif
+    return w;
+}
+
+static inline void absorb_pair(struct state *s, uint64_t x, uint64_t y)
+{
+    s->h0 = mum(s->h0 ^ x, WH_ROWHASH_P0 ^ y);
+    s->h1 = mum(s->h1 ^ y, WH_ROWHASH_P1 ^ x);
+}
+
+static inline void absorb_bytes(struct state *s, struct wh_bytes cell)
+{
+    const uint8_t *p = cell.p;
+    size_t n = cell.n;
+    uint8_t tail[16] = {0};
+
+    absorb(s, WH_ROWHASH_BYTES, n);
+    for (; n >= 16; p += 16, n -= 16)
+        absorb_pair(s, load_le(p), load_le(p + 8));
+    if (n) {
+        memcpy(tail, p, n);
+        absorb_pair(s, load_le(tail), load_le(tail + 8));
+    }
+}
+
+/* ------------------------------------------------------------------- decimals */
+
+static void absorb_head(struct state *s, int64_t exponent, bool negative, uint64_t chunks)
+{
+    absorb(s, WH_ROWHASH_DEC, (uint32_t)exponent | (uint64_t)negative << 32 | chunks << 33);
+}
+
+static void absorb_small(struct state *s, uint64_t m, bool negative, int64_t exponent)
+{
+    if (m == 0) {
+        exponent = 0;
+        negative = false;
+    }
+    while (m && m % 10 == 0) {
+        m /= 10;
+        exponent++;
+    }
+    absorb_head(s, exponent, negative, m < E18 ? 1 : 2);
+    absorb(s, WH_ROWHASH_DEC, m % E18);
+    if (m >= E18)
+        absorb(s, WH_ROWHASH_DEC, m / E18);
+}
+
+static void absorb_256(struct state *s, struct wh_i256 x, int64_t exponent)
+{
+    uint64_t chunks[5];
+    int k = 0;
+
+    if ((x.w[1] | x.w[2] | x.w[3]) == 0) {
+        absorb_small(s, x.w[0], x.negative, exponent);
+        return;
+    }
+    for (;;) { /* one zero at a time is enough: wide values with many zeros are rare */
+        uint64_t w[4];
+
+        memcpy(w, x.w, sizeof w);
+        if (wh_256_div(w, 10) != 0)
+            break;
+        memcpy(x.w, w, sizeof w);
+        exponent++;
+    }
+    do
+        chunks[k++] = wh_256_div(x.w, E18);
+    while (x.w[0] | x.w[1] | x.w[2] | x.w[3]);
+    absorb_head(s, exponent, x.negative, (uint64_t)k);
+    for (int i = 0; i < k; i++)
+        absorb(s, WH_ROWHASH_DEC, chunks[i]);
+}
+
+static char digit_at(const struct wh_decimal_text *t, size_t i)
+{
+    return i < t->a_n ? t->a[i] : t->b[i - t->a_n];
+}
+
+static void absorb_dectext(struct state *s, struct wh_bytes cell)
+{
+    struct wh_decimal_text t;
+    double word;
+
+    if (!wh_scan_decimal(cell.p, cell.n, &t)) {
+        if (!wh_read_f64(cell.p, cell.n, &word)) /* no decimal at all: by its bytes */
+            absorb_bytes(s, cell);
+        else
+            absorb(s, WH_ROWHASH_DEC, word != word ? 1 : word > 0 ? 2 : 3);
+        return;
+    }
+    size_t total = t.a_n + t.b_n, end = total;
+
+    absorb_head(s, t.exponent, t.negative && total, total ? (total + 17) / 18 : 1);
+    do {
+        size_t from = end > 18 ? end - 18 : 0;
+        uint64_t chunk = 0;
+
+        for (size_t i = from; i < end; i++)
+            chunk = chunk * 10 + (uint64_t)(digit_at(&t, i) - '0');
+        absorb(s, WH_ROWHASH_DEC, chunk);
+        end = from;
+    } while (end);
+}
+
+/* ------------------------------------------------------------------ one block */
+
+static const int64_t to_ns[] = {1000000000, 1000000, 1000, 1};
+
+static inline uint64_t float_bits(double d)
+{
+    uint64_t bits;
+
+    if (d != d)
+        return UINT64_C(0x7ff8) << 48;
+    d += 0.0; /* -0 + 0 = 0 */
+    memcpy(&bits, &d, 8);
+    return bits;
+}
+
+/* for each row k of the block: s = its state, i = its place in the view, null or not */
+#define EACH_ROW(body)                                                                             \
+    for (int k = 0; k < m; k++) {                                                                  \
+        struct state *s = &states[k];                                                              \
+        int64_t i = index[k];                                                                      \
+                                                                                                   \
+        if (wh_view_null(v, i))                                                                    \
+            absorb(s, WH_ROWHASH_NULL, 0);                                                         \
+        else {                                                                                     \
+            body;                                                                                  \
+        }                                                                                          \
+    }
+/* One word per cell, chosen without a branch: nulls are not predictable. */
+#define EACH_WORD(tag, ctype)                                                                      \
+    do {                                                                                           \
+        const ctype *data = (const ctype *)v->data + v->offset;                                    \
+                                                                                                   \
+        for (int k = 0; k < m; k++) {                                                              \
+            int64_t i = index[k];                                                                  \
+            bool null = wh_view_null(v, i);                                                        \
+                                                                                                   \
+            absorb(&states[k], null ? WH_ROWHASH_NULL : (tag), null ? 0 : (uint64_t)data[i]);      \
+        }                                                                                          \
+    } while (0)
+
+struct tree {
+    struct wh_view view;
+    struct tree *children; /* of nested columns */
+    int64_t n;
+};
+
+static void absorb_cell(struct state *, const struct tree *, int64_t i);
+
+static void hash_ticks(struct state *states, const struct wh_view *v, const int32_t *index, int m,
+                       uint64_t tag)
+{
+    int64_t factor = to_ns[v->type.unit];
+
+    EACH_ROW({
+        __int128 ns = (__int128)((const int64_t *)v->data)[i + v->offset] * factor;
+
+        absorb(s, tag, (uint64_t)ns);
+        absorb(s, tag, (uint64_t)(ns >> 64));
+    })
+}
+
+static void hash_interval(struct state *states, const struct wh_view *v, const int32_t *index,
+                          int m)
+{
+    int32_t months, days;
+    int64_t ns;
+
+    EACH_ROW({
+        wh_view_interval(v, i, &months, &days, &ns);
+        absorb(s, WH_ROWHASH_INTERVAL, (uint64_t)(int64_t)months);
+        absorb(s, WH_ROWHASH_INTERVAL, (uint64_t)(int64_t)days);
+        absorb(s, WH_ROWHASH_INTERVAL, (uint64_t)ns);
+    })
+}
+
+static void hash_decimal128(struct state *states, const struct wh_view *v, const int32_t *index,
+                            int m)
+{
+    EACH_ROW({
+        __int128 x = wh_view_dec128(v, i);
+        unsigned __int128 size = x < 0 ? 0 - (unsigned __int128)x : (unsigned __int128)x;
+
+        if (size >> 64 == 0)
+            absorb_small(s, (uint64_t)size, x < 0, -v->type.scale);
+        else
+            absorb_256(s, wh_i256_from(x), -v->type.scale);
+    })
+}
+
+static void hash_numbers(struct state *states, const struct wh_view *v, const int32_t *index, int m)
+{
+    switch (v->type.kind) {
+    case WH_K_BOOL:
+        EACH_ROW(absorb(s, WH_ROWHASH_BOOL, (uint64_t)wh_view_i64(v, i)))
+        break;
+    case WH_K_I8:
+        EACH_WORD(WH_ROWHASH_INT, int8_t);
+        break;
+    case WH_K_I16:
+        EACH_WORD(WH_ROWHASH_INT, int16_t);
+        break;
+    case WH_K_I32:
+        EACH_WORD(WH_ROWHASH_INT, int32_t);
+        break;
+    case WH_K_I64:
+        EACH_WORD(WH_ROWHASH_INT, int64_t);
+        break;
+    case WH_K_U8:
+        EACH_WORD(WH_ROWHASH_INT, uint8_t);
+        break;
+    case WH_K_U16:
+        EACH_WORD(WH_ROWHASH_INT, uint16_t);
+        break;
+    case WH_K_U32:
+        EACH_WORD(WH_ROWHASH_INT, uint32_t);
+        break;
+    case WH_K_U64:
+        EACH_WORD(data[i] >> 63 ? WH_ROWHASH_BIG : WH_ROWHASH_INT, uint64_t);
+        break;
+    default:
+        EACH_ROW(absorb(s, WH_ROWHASH_FLOAT, float_bits(wh_view_f64(v, i))))
+    }
+}
+
+static void hash_times(struct state *states, const struct wh_view *v, const int32_t *index, int m)
+{
+    switch (v->type.kind) {
+    case WH_K_DATE32:
+        EACH_WORD(WH_ROWHASH_DATE, int32_t);
+        break;
+    case WH_K_TIME64:
+        EACH_ROW(absorb(s, WH_ROWHASH_TIME,
+                        ((const uint64_t *)v->data)[i + v->offset] * (uint64_t)to_ns[v->type.unit]))
+        break;
+    case WH_K_TIMESTAMP:
+        hash_ticks(states, v, index, m, v->type.zoned ? WH_ROWHASH_ZONED : WH_ROWHASH_NAIVE);
+        break;
+    case WH_K_DURATION:
+        hash_ticks(states, v, index, m, WH_ROWHASH_DURATION);
+        break;
+    default:
+        hash_interval(states, v, index, m);
+    }
+}
+
+/* One column of up to ROWS rows. */
+static void hash_column(struct state *states, const struct tree *t, const int32_t *index, int m)
+{
+    const struct wh_view *v = &t->view;
+
+    switch (v->type.kind) {
+    case WH_K_NULL:
+        for (int k = 0; k < m; k++)
+            absorb(&states[k], WH_ROWHASH_NULL, 0);
+        break;
+    case WH_K_BOOL ... WH_K_F64:
+        hash_numbers(states, v, index, m);
+        break;
+    case WH_K_DEC128:
+        hash_decimal128(states, v, index, m);
+        break;
+    case WH_K_DEC256:
+        EACH_ROW(absorb_256(s, wh_i256_load(v, i), -v->type.scale))
+        break;
+    case WH_K_DECTEXT:
+        EACH_ROW(absorb_dectext(s, wh_view_bytes(v, i)))
+        break;
+    case WH_K_UTF8:
+    case WH_K_BINARY:
+    case WH_K_FIXED:
+    case WH_K_DICT:
+        EACH_ROW(absorb_bytes(s, wh_view_bytes(v, i)))
+        break;
+    case WH_K_DATE32 ... WH_K_INTERVAL:
+        hash_times(states, v, index, m);
+        break;
+    default:
+        EACH_ROW(absorb_cell(s, t, i))
+    }
+}
+
+/* A nested cell that is not null. */
+static void absorb_cell(struct state *s, const struct tree *t, int64_t i)
+{
+    int64_t from, to;
+    int32_t at;
+
+    if (t->view.type.kind == WH_K_STRUCT) {
+        absorb(s, WH_ROWHASH_STRUCT, (uint64_t)t->n);
+        for (int64_t c = 0; c < t->n; c++) {
+            at = (int32_t)i;
+            hash_column(s, &t->children[c], &at, 1);
+        }
+        return;
+    }
+    wh_view_span(&t->view, i, &from, &to);
+    absorb(s, WH_ROWHASH_LIST, (uint64_t)(to - from));
+    for (; from < to; from++) { /* a map's two children are its keys and values */
+        at = (int32_t)from;
+        for (int64_t c = 0; c < t->n; c++)
+            hash_column(s, &t->children[c], &at, 1);
+    }
+}
+
+/* ----------------------------------------------------------------- whole rows */
+
+static void free_tree(struct tree *t)
+{
+    for (int64_t i = 0; i < t->n; i++)
+        free_tree(&t->children[i]);
+    wh_free(t->children);
+}
+
+static wh_status plant(struct tree *t, const struct wh_view *v)
+{
+    struct wh_view entries = *v, child;
+
+    t->view = *v;
+    if (v->type.kind < WH_K_LIST || v->type.kind == WH_K_DICT)
+        return WH_OK;
+    if (v->type.kind == WH_K_MAP)
+        WH_TRY(wh_view_child(v, 0, &entries, NULL));
+    int64_t n = entries.field->n_children;
+
+    if (!(t->children = wh_calloc((size_t)n, sizeof *t->children)))
+        return WH_E_NOMEM;
+    t->n = n;
+    for (int64_t i = 0; i < n; i++) {
+        WH_TRY(wh_view_child(&entries, i, &child, NULL));
+        WH_TRY(plant(&t->children[i], &child));
+    }
+    return WH_OK;
+}
+
+static void finish(struct state *s)
+{
+    s->h0 = mix(s->h0);
+    s->h1 = mix(s->h1 ^ s->h0);
+}
+
+/* Hashes of up to ROWS rows. */
+static void hash_block(const struct tree *columns, int64_t n_columns, const int32_t *index, int m,
+                       struct state *states)
+{
+    for (int k = 0; k < m; k++)
+        states[k] = (struct state){WH_ROWHASH_H0, WH_ROWHASH_H1};
+    for (int64_t c = 0; c < n_columns; c++)
+        hash_column(states, &columns[c], index, m);
+    for (int k = 0; k < m; k++)
+        finish(&states[k]);
+}
+
+static wh_status hash_rows(const struct wh_view *views, int64_t n_columns, const int32_t *rows,
+                           int64_t first, int64_t n, struct wh_u128 *sum, struct wh_u128 *out)
+{
+    struct tree all = {.n = n_columns};
+    struct state states[ROWS];
+    int32_t index[ROWS];
+    int st = WH_OK;
+
+    if (!(all.children = wh_calloc((size_t)n_columns, sizeof *all.children)))
+        return WH_E_NOMEM;
+    for (int64_t c = 0; st == WH_OK && c < n_columns; c++)
+        st = plant(&all.children[c], &views[c]);
+    for (int64_t done = 0; st == WH_OK && done < n; done += ROWS) {
+        int m = n - done < ROWS ? (int)(n - done) : ROWS;
+
+        for (int k = 0; k < m; k++)
+            index[k] = rows ? rows[done + k] : (int32_t)(first + done + k);
+        hash_block(all.children, n_columns, index, m, states);
+        for (int k = 0; k < m; k++) {
+            struct wh_u128 h = {.lo = states[k].h0, .hi = states[k].h1};
+
+            if (out)
+                out[done + k] = h;
+            if (sum)
+                *sum = wh_u128_add(*sum, h);
+        }
+    }
+    free_tree(&all);
+    return st;
+}
+
+wh_status wh_rowhash_add(struct wh_rowsum *s, const struct wh_view *views, int64_t n_columns,
+                         const int32_t *rows, int64_t first, int64_t n)
+{
+    struct wh_u128 sum = s->sum;
+
+    WH_TRY(hash_rows(views, n_columns, rows, first, n, &sum, NULL));
+    s->sum = sum;
+    s->rows += n;
+    return WH_OK;
+}
+
+wh_status wh_rowhash_each(const struct wh_view *views, int64_t n_columns, const int32_t *rows,
+                          int64_t first, int64_t n, struct wh_u128 *out)
+{
+    return hash_rows(views, n_columns, rows, first, n, NULL, out);
+}
+
+void wh_rowsum_merge(struct wh_rowsum *into, const struct wh_rowsum *from)
+{
+    into->sum = wh_u128_add(into->sum, from->sum);
+    into->rows += from->rows;
+}
