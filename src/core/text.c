@@ -55,6 +55,24 @@ static bool tail_byte(unsigned char c)
     return (c & 0xC0) == 0x80;
 }
 
+/* Well-formed byte sequences, Unicode standard table 3-7: what the second byte may be after each
+ * first byte keeps out overlong forms, surrogates and numbers beyond U+10FFFF. */
+static bool second_byte(unsigned char first, unsigned char second)
+{
+    switch (first) {
+    case 0xE0:
+        return second >= 0xA0 && second <= 0xBF;
+    case 0xED:
+        return second >= 0x80 && second <= 0x9F;
+    case 0xF0:
+        return second >= 0x90 && second <= 0xBF;
+    case 0xF4:
+        return second >= 0x80 && second <= 0x8F;
+    default:
+        return tail_byte(second);
+    }
+}
+
 size_t wh_utf8_len(const char *s, size_t n)
 {
     const unsigned char *p = (const unsigned char *)s;
@@ -63,26 +81,14 @@ size_t wh_utf8_len(const char *s, size_t n)
         return 0;
     if (p[0] < 0x80)
         return 1;
-    /* Well-formed byte sequences, Unicode standard table 3-7. */
-    if (p[0] >= 0xC2 && p[0] <= 0xDF)
-        return n >= 2 && tail_byte(p[1]) ? 2 : 0;
-    if ((p[0] & 0xF0) == 0xE0) {
-        if (n < 3 || !tail_byte(p[1]) || !tail_byte(p[2]))
-            return 0;
-        bool overlong = p[0] == 0xE0 && p[1] < 0xA0;
-        bool surrogate = p[0] == 0xED && p[1] > 0x9F;
+    size_t len = p[0] < 0xC2 || p[0] > 0xF4 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
 
-        return overlong || surrogate ? 0 : 3;
-    }
-    if (p[0] >= 0xF0 && p[0] <= 0xF4) {
-        if (n < 4 || !tail_byte(p[1]) || !tail_byte(p[2]) || !tail_byte(p[3]))
+    if (len == 0 || n < len || !second_byte(p[0], p[1]))
+        return 0;
+    for (size_t i = 2; i < len; i++)
+        if (!tail_byte(p[i]))
             return 0;
-        bool overlong = p[0] == 0xF0 && p[1] < 0x90;
-        bool beyond = p[0] == 0xF4 && p[1] > 0x8F;
-
-        return overlong || beyond ? 0 : 4;
-    }
-    return 0;
+    return len;
 }
 
 bool wh_utf8_valid(const char *s, size_t n)

@@ -18,7 +18,7 @@ struct anchor {
 
 struct reader {
     struct doc doc;
-    struct yaml_lines lines;
+    struct yaml_source source;
     yaml_parser_t parser;
     yaml_event_t event;
     bool have_event;
@@ -49,7 +49,7 @@ static int next(struct reader *r)
         return WH_OK;
     if (r->parser.error == YAML_MEMORY_ERROR)
         return WH_E_NOMEM;
-    yaml_explain(&r->doc, &r->lines, &r->parser);
+    yaml_explain(&r->doc, &r->source, &r->parser);
     return WH_E_USAGE;
 }
 
@@ -91,7 +91,7 @@ static int follow_alias(struct reader *r, struct wh_node **ret)
         *ret = anchor->node;
         return WH_OK;
     }
-    yaml_refuse_alias(&r->doc, &r->lines, &r->event);
+    yaml_refuse_alias(&r->doc, &r->source, &r->event);
     /* Go on: an unquoted pattern says nothing about the rest of the document. */
     return doc_node(&r->doc, WH_NODE_NULL, line_of(&r->event), column_of(&r->event), ret);
 }
@@ -114,7 +114,7 @@ static int read_scalar(struct reader *r, const struct yaml_place *place, struct 
     bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     struct wh_node *node;
 
-    r->split = !yaml_check_scalar(&r->doc, &r->lines, event, place);
+    r->split = !yaml_check_scalar(&r->doc, &r->source, event, place);
     WH_TRY(doc_node(&r->doc, WH_NODE_SCALAR, line_of(event), column_of(event), &node));
     node->quoted = !plain;
     node->text = wh_arena_strndup(r->doc.arena, (const char *)event->data.scalar.value,
@@ -214,7 +214,7 @@ static int read_pair(struct reader *r, struct wh_node *map, struct map_state *st
     WH_TRY(read_key(r, state->flow, &key));
     const struct yaml_place place = {.key = key, .flow = state->flow};
 
-    struct wh_str rest = yaml_rest(&r->lines, &r->event.end_mark);
+    struct wh_str rest = yaml_rest(&r->source, &r->event.end_mark);
 
     WH_TRY(next(r));
     if (state->flow && !after_split && !state->lone_key && nothing_written(&r->event)) {
@@ -322,7 +322,7 @@ static int read_document(struct reader *r, struct wh_node **ret)
 
 static int parse(struct reader *r, const char *text, size_t n, struct wh_node **ret)
 {
-    WH_TRY(yaml_lines_init(&r->lines, text, n));
+    r->source = (struct yaml_source){.text = text, .n = n};
     if (!yaml_parser_initialize(&r->parser))
         return WH_E_NOMEM;
     yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
@@ -345,7 +345,6 @@ int wh_yaml_parse(struct wh_arena *arena, const char *file, const char *text, si
 
     if (st == WH_OK)
         st = parse(&r, text, n, &root);
-    yaml_lines_done(&r.lines);
     doc_done(&r.doc);
     if (st == WH_OK && problems->errors > before)
         st = WH_E_USAGE;

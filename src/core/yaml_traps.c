@@ -10,15 +10,16 @@ static const char *const curly_quotes[] = {"\xE2\x80\x9C", "\xE2\x80\x9D", "\xE2
                                            "\xE2\x80\x99"};
 #define N_CURLY (sizeof curly_quotes / sizeof curly_quotes[0])
 
-/* ---- lines --------------------------------------------------------------------------------- */
+/* ---- places -------------------------------------------------------------------------------- */
+
+/* As much of a line as is looked at on each side of a mark. */
+#define WINDOW 400
 
 /* Bytes of the line end at p (libyaml also breaks at NEL, LS and PS), 0 if there is none. */
 static size_t line_end(const char *p, size_t n)
 {
-    if (*p == '\n')
+    if (*p == '\n' || *p == '\r')
         return 1;
-    if (*p == '\r')
-        return n > 1 && p[1] == '\n' ? 2 : 1;
     if (n > 1 && memcmp(p, "\xC2\x85", 2) == 0)
         return 2;
     if (n > 2 && (memcmp(p, "\xE2\x80\xA8", 3) == 0 || memcmp(p, "\xE2\x80\xA9", 3) == 0))
@@ -26,65 +27,57 @@ static size_t line_end(const char *p, size_t n)
     return 0;
 }
 
-static int add_line(struct yaml_lines *lines, size_t start)
+static bool inside_character(const struct yaml_source *source, size_t byte)
 {
-    if (lines->n_lines == lines->cap) {
-        size_t cap = lines->cap ? lines->cap * 2 : 64;
-        size_t *grown = wh_realloc(lines->starts, cap * sizeof *grown);
+    return byte < source->n && ((unsigned char)source->text[byte] & 0xC0) == 0x80;
+}
 
-        if (!grown)
-            return WH_E_NOMEM;
-        lines->starts = grown;
-        lines->cap = cap;
+/* Byte offset of a mark. */
+static size_t seek(struct yaml_source *source, const yaml_mark_t *mark)
+{
+    while (source->at_char < mark->index && source->at_byte < source->n) {
+        source->at_char++;
+        do
+            source->at_byte++;
+        while (inside_character(source, source->at_byte));
     }
-    lines->starts[lines->n_lines++] = start;
-    return WH_OK;
-}
-
-int yaml_lines_init(struct yaml_lines *lines, const char *text, size_t n)
-{
-    *lines = (struct yaml_lines){.text = text, .n = n};
-    WH_TRY(add_line(lines, 0));
-    for (size_t i = 0; i < n;) {
-        size_t len = line_end(text + i, n - i);
-
-        i += len ? len : 1;
-        if (len)
-            WH_TRY(add_line(lines, i));
+    while (source->at_char > mark->index && source->at_byte > 0) {
+        source->at_char--;
+        do
+            source->at_byte--;
+        while (inside_character(source, source->at_byte));
     }
-    return WH_OK;
+    return source->at_byte;
 }
 
-void yaml_lines_done(struct yaml_lines *lines)
+struct wh_str yaml_rest(struct yaml_source *source, const yaml_mark_t *mark)
 {
-    wh_free(lines->starts);
-    lines->starts = NULL;
-}
+    const char *p = source->text + seek(source, mark);
+    size_t max = source->n - (size_t)(p - source->text), n = 0, limit;
 
-struct wh_str yaml_line(const struct yaml_lines *lines, size_t line)
-{
-    if (line >= lines->n_lines)
-        return (struct wh_str){"", 0};
-    const char *p = lines->text + lines->starts[line];
-    size_t max = lines->n - lines->starts[line], n = 0;
-
-    while (n < max && !line_end(p + n, max - n))
+    while (n < max && (p[n] == ' ' || p[n] == '\t'))
         n++;
+    limit = n + WINDOW < max ? n + WINDOW : max;
+    while (n < limit && !line_end(p + n, max - n))
+        n++;
+    while (n > 0 && n < max && ((unsigned char)p[n] & 0xC0) == 0x80)
+        n--;
     return (struct wh_str){p, n};
 }
 
-struct wh_str yaml_rest(const struct yaml_lines *lines, const yaml_mark_t *mark)
+struct wh_str yaml_line(struct yaml_source *source, const yaml_mark_t *mark)
 {
-    struct wh_str line = yaml_line(lines, mark->line);
+    struct wh_str rest = yaml_rest(source, mark);
+    const char *p = rest.s;
 
-    for (size_t i = 0; i < mark->column && line.n > 0; i++) {
-        size_t len = wh_utf8_len(line.s, line.n);
-
-        len = len ? len : 1;
-        line.s += len;
-        line.n -= len;
-    }
-    return line;
+    /* LS and PS end in a byte that is no ASCII: found as long as p stands behind it. */
+    while (p > source->text && rest.s - p < WINDOW && !line_end(p - 1, 1) &&
+           !(p - source->text >= 2 && line_end(p - 2, 2) == 2) &&
+           !(p - source->text >= 3 && line_end(p - 3, 3) == 3))
+        p--;
+    while (inside_character(source, (size_t)(p - source->text)))
+        p++;
+    return (struct wh_str){p, rest.n + (size_t)(rest.s - p)};
 }
 
 static bool contains(struct wh_str text, const char *part)
@@ -147,7 +140,7 @@ static const char *quote_hint(struct doc *doc, struct wh_str text)
 
 struct scalar {
     struct doc *doc;
-    const struct yaml_lines *lines;
+    struct yaml_source *source;
     const yaml_event_t *event;
     const struct yaml_place *place;
     struct wh_str text;
@@ -190,7 +183,7 @@ static bool empty_block(const struct scalar *s)
 static bool cut_by_comment(const struct scalar *s)
 {
     static const char *const sql[] = {"where", "filter", "query", "expr", "source_expr", NULL};
-    struct wh_str rest = yaml_rest(s->lines, &s->event->end_mark), comment = trim(rest);
+    struct wh_str rest = yaml_rest(s->source, &s->event->end_mark), comment = trim(rest);
     bool cut = false;
 
     if (!s->plain || !s->place->key || comment.n == 0 || *comment.s != '#')
@@ -220,7 +213,7 @@ static bool split_by_comma(const struct scalar *s)
         open += (s->text.s[i] == '(') - (s->text.s[i] == ')');
     if (!s->plain || !s->place->flow || open <= 0)
         return false;
-    struct wh_str rest = yaml_rest(s->lines, &s->event->start_mark);
+    struct wh_str rest = yaml_rest(s->source, &s->event->start_mark);
     const char *close = rest.n ? memchr(rest.s, ')', rest.n) : NULL;
 
     if (close)
@@ -281,7 +274,7 @@ static bool null_destination(const struct scalar *s)
     return true;
 }
 
-bool yaml_check_scalar(struct doc *doc, const struct yaml_lines *lines, const yaml_event_t *event,
+bool yaml_check_scalar(struct doc *doc, struct yaml_source *source, const yaml_event_t *event,
                        const struct yaml_place *place)
 {
     static bool (*const traps[])(const struct scalar *) = {
@@ -290,7 +283,7 @@ bool yaml_check_scalar(struct doc *doc, const struct yaml_lines *lines, const ya
     };
     const struct scalar s = {
         .doc = doc,
-        .lines = lines,
+        .source = source,
         .event = event,
         .place = place,
         .text = {(const char *)event->data.scalar.value, event->data.scalar.length},
@@ -335,12 +328,13 @@ void yaml_refuse_tag(struct doc *doc, const yaml_event_t *event, const char *tag
                 short_form ? "!!" : "", short_form ? tag + sizeof core - 1 : tag);
 }
 
-void yaml_refuse_alias(struct doc *doc, const struct yaml_lines *lines, const yaml_event_t *event)
+void yaml_refuse_alias(struct doc *doc, struct yaml_source *source, const yaml_event_t *event)
 {
-    struct wh_str rest = yaml_rest(lines, &event->start_mark);
+    struct wh_str line = yaml_line(source, &event->start_mark);
+    struct wh_str rest = yaml_rest(source, &event->start_mark);
 
     doc_problem(doc, "E1035", (int)event->start_mark.line + 1, (int)event->start_mark.column + 1,
-                quote_hint(doc, item_at(yaml_line(lines, event->start_mark.line), rest.s)),
+                quote_hint(doc, item_at(line, rest.s)),
                 "'*%s' is read as a YAML alias, and no anchor &%s exists",
                 (const char *)event->data.alias.anchor, (const char *)event->data.alias.anchor);
 }
@@ -349,7 +343,7 @@ void yaml_refuse_alias(struct doc *doc, const struct yaml_lines *lines, const ya
 
 struct stop {
     struct doc *doc;
-    const struct yaml_lines *lines;
+    struct yaml_source *source;
     const yaml_parser_t *parser;
     const char *said; /* libyaml's own words */
     struct wh_str line, before, rest;
@@ -380,16 +374,17 @@ static bool by_tab(const struct stop *s, struct explanation *ret)
 
 static bool by_punctuation(const struct stop *s, struct explanation *ret)
 {
-    size_t at = s->parser->problem_mark.line;
-    bool found = false;
+    struct wh_str part = s->line; /* the mistake may be up to two lines above */
+    bool found;
 
-    for (size_t i = at > 2 ? at - 2 : 0; i <= at; i++) {
-        struct wh_str line = yaml_line(s->lines, i);
-
-        found |= contains(line, FULL_WIDTH_COLON);
-        for (size_t k = 0; k < N_CURLY; k++)
-            found |= contains(line, curly_quotes[k]);
+    for (int breaks = 0; part.s > s->source->text && part.n < 3 * WINDOW; part.s--, part.n++) {
+        breaks += part.s[-1] == '\n';
+        if (breaks > 2)
+            break;
     }
+    found = contains(part, FULL_WIDTH_COLON);
+    for (size_t k = 0; k < N_CURLY; k++)
+        found |= contains(part, curly_quotes[k]);
     if (!found)
         return false;
     *ret = (struct explanation){
@@ -506,7 +501,7 @@ static bool by_indentation(const struct stop *s, struct explanation *ret)
     return true;
 }
 
-void yaml_explain(struct doc *doc, const struct yaml_lines *lines, const yaml_parser_t *parser)
+void yaml_explain(struct doc *doc, struct yaml_source *source, const yaml_parser_t *parser)
 {
     static bool (*const causes[])(const struct stop *, struct explanation *) = {
         by_tab,          by_first_character,  by_star,        by_tag,
@@ -514,12 +509,12 @@ void yaml_explain(struct doc *doc, const struct yaml_lines *lines, const yaml_pa
         by_second_colon, by_text_after_quote, by_indentation,
     };
     const yaml_mark_t *mark = &parser->problem_mark;
-    struct stop s = {.doc = doc, .lines = lines, .parser = parser};
+    struct stop s = {.doc = doc, .source = source, .parser = parser};
     struct explanation why = {"E1031", NULL};
 
     s.said = parser->problem ? parser->problem : "not understood";
-    s.line = yaml_line(lines, mark->line);
-    s.rest = yaml_rest(lines, mark);
+    s.line = yaml_line(source, mark);
+    s.rest = yaml_rest(source, mark);
     s.before = (struct wh_str){s.line.s, s.line.n - s.rest.n};
     s.here = s.rest.n ? *s.rest.s : 0;
     for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++)

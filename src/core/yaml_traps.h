@@ -11,18 +11,18 @@
 
 #include <yaml.h>
 
-/* Starts of all lines, as libyaml counts them. */
-struct yaml_lines {
+/* The document's text, and the last position that was asked for: libyaml counts characters, and
+ * asks roughly from front to back, so that stepping from the last one costs O(n) in all. */
+struct yaml_source {
     const char *text;
-    size_t n, n_lines, cap;
-    size_t *starts;
+    size_t n;
+    size_t at_char, at_byte;
 };
 
-wh_status yaml_lines_init(struct yaml_lines *, const char *text, size_t n);
-void yaml_lines_done(struct yaml_lines *);
-struct wh_str yaml_line(const struct yaml_lines *, size_t line); /* from 0; without its end */
-/* The rest of a line from a mark on. */
-struct wh_str yaml_rest(const struct yaml_lines *, const yaml_mark_t *);
+/* The rest of a line from a mark on, and the line around a mark; both without the line's end, and
+ * not more than a window of it: a document may be a single line of megabytes. */
+struct wh_str yaml_rest(struct yaml_source *, const yaml_mark_t *);
+struct wh_str yaml_line(struct yaml_source *, const yaml_mark_t *);
 
 /* Where a scalar stands. */
 struct yaml_place {
@@ -32,13 +32,13 @@ struct yaml_place {
 };
 
 /* False if the scalar is a trap; then a problem was added. */
-bool yaml_check_scalar(struct doc *, const struct yaml_lines *, const yaml_event_t *,
+bool yaml_check_scalar(struct doc *, struct yaml_source *, const yaml_event_t *,
                        const struct yaml_place *);
 /* A flow map's key without a value: {source.table}, or { delimiter: , } with a colon. */
 void yaml_refuse_lone_key(struct doc *, const struct wh_node *key, bool colon, size_t entries);
 void yaml_refuse_tag(struct doc *, const yaml_event_t *, const char *tag);
-void yaml_refuse_alias(struct doc *, const struct yaml_lines *, const yaml_event_t *);
+void yaml_refuse_alias(struct doc *, struct yaml_source *, const yaml_event_t *);
 /* Adds the problem for a parser that stopped. */
-void yaml_explain(struct doc *, const struct yaml_lines *, const yaml_parser_t *);
+void yaml_explain(struct doc *, struct yaml_source *, const yaml_parser_t *);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* Red when a path of the allocator does not count what it takes or gives back. */
 static void counts_every_path(void **state)
@@ -223,14 +225,44 @@ static void cleanup_helpers(void **state)
     assert_int_equal(secret[0], 0);
 }
 
-int main(void)
+/* Red when WH_TEST_FAIL_ALLOC is not read: fault tests of the whole program would test nothing. The
+ * variable is read at the first allocation, so this needs a process of its own. */
+static void environment_fails_the_nth(void **state)
 {
+    int child_status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        setenv("WH_TEST_FAIL_ALLOC", "2", 1);
+        execl("/proc/self/exe", "test_alloc", "child", NULL);
+        _exit(99);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &child_status, 0), child);
+    assert_true(WIFEXITED(child_status));
+    assert_int_equal(WEXITSTATUS(child_status), 0);
+}
+
+static int child_main(void)
+{
+    void *first = wh_alloc(1), *second = wh_alloc(1), *third = wh_alloc(1);
+    bool right = first && !second && third;
+
+    wh_free(first);
+    wh_free(third);
+    return right ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        return child_main();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_every_path),     cmocka_unit_test(refuses_impossible_sizes),
         cmocka_unit_test(keeps_the_budget),      cmocka_unit_test(fails_the_nth),
         cmocka_unit_test(counts_across_threads), cmocka_unit_test(knows_resident_memory),
         cmocka_unit_test(arena_gives_memory),    cmocka_unit_test(arena_keeps_its_cap),
-        cmocka_unit_test(cleanup_helpers),
+        cmocka_unit_test(cleanup_helpers),       cmocka_unit_test(environment_fails_the_nth),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
