@@ -246,7 +246,7 @@ static int list_units(struct wh_cli *c, const char *run, const struct wh_flow_re
         struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
         struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
         if (!a)
-            return wh_fail(e, WH_E_NOMEM, "E8001", "no memory for units");
+            return wh_fail(e, WH_E_NOMEM, "E8002", "no memory for units");
         WH_TRY(wh_state_units(c->store, run, f->flow, 0, after, 500, a, &v, &n, e));
         struct wh_grid *g = wh_grid_new(a, 6, "lrllrl");
         for (size_t i = 0; i < n; i++) {

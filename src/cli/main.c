@@ -298,7 +298,7 @@ static int dispatch(struct wh_cli *c, int argc, char **argv)
     c->settings = wh_node_map(c->arena);
     if (!c->settings || !wh_flags_parse(c, cmd, argc - 2, argv + 2)) {
         struct wh_error e;
-        wh_ignore(wh_fail(&e, WH_E_NOMEM, "E8001", "no memory for the command line"));
+        wh_ignore(wh_fail(&e, WH_E_NOMEM, "E8002", "no memory for the command line"));
         return wh_cli_fail(c, &e);
     }
     if (c->help) {

@@ -47,7 +47,7 @@ static struct wh_job *finish_job(struct wh_cli *c, int st, struct wh_job *job)
         return job;
     if (st != WH_OK && code == 0) {
         struct wh_error e;
-        wh_ignore(wh_fail(&e, st, "E8001", "the job cannot be kept in memory"));
+        wh_ignore(wh_fail(&e, st, "E8002", "the job cannot be kept in memory"));
         wh_cli_fail(c, &e);
     }
     if (st == WH_OK)

@@ -69,7 +69,7 @@ static int keep_flows(struct wh_state *state, struct kept *k, struct wh_error *r
     WH_TRY(wh_state_flows(state, k->run.run, k->arena, &flows, &n, reterr));
     struct wh_frozen_flow *v = wh_arena_alloc(k->arena, (n + 1) * sizeof(*v));
     if (!v)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for %zu kept flows", n);
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for %zu kept flows", n);
     for (size_t i = 0; i < n; i++) {
         v[i] = (struct wh_frozen_flow){.generation = flows[i].generation,
                                        .table = flows[i].table,
@@ -95,7 +95,7 @@ static int keep_snapshots(struct wh_state *state, struct kept *k, struct wh_erro
             most = (size_t)r[i].endpoint + 1;
     struct wh_snapshot *v = wh_arena_alloc(k->arena, (most + 1) * sizeof(*v));
     if (!v)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for %zu kept snapshots", n);
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for %zu kept snapshots", n);
     for (size_t i = 0; i < n; i++) {
         struct wh_snapshot *s = &v[r[i].endpoint];
         s->kind = (enum wh_snapshot_kind)r[i].kind;
@@ -113,7 +113,7 @@ static int keep(struct wh_state *state, const char *run, struct kept *k, struct 
 {
     k->arena = wh_arena_new(256 << 20);
     if (!k->arena)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for a kept run");
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a kept run");
     WH_TRY(wh_state_run_get(state, run, k->arena, &k->run, reterr));
     k->frozen.run = k->run.run;
     WH_TRY(keep_flows(state, k, reterr));
@@ -232,7 +232,7 @@ static int stored_job(const struct wh_run_record *r, const struct wh_start *star
     struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
     struct wh_problems p = {.arena = a};
     if (!a)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for a stored job");
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a stored job");
     int st = wh_job_read(r->run, r->job_json, strlen(r->job_json), NULL, r->scheduled, ret, &p);
     if (st == WH_OK && start->override)
         st = wh_job_override(*ret, start->override, true, &p);
@@ -339,7 +339,7 @@ static int done_before(const char *run, struct wh_state *state, struct wh_outcom
     ret->exit_code = 0;
     snprintf(ret->run, sizeof(ret->run), "%s", run);
     ret->text = wh_strdup(k.run.text ? k.run.text : "");
-    return ret->text ? WH_END : wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for a summary");
+    return ret->text ? WH_END : wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a summary");
 }
 
 static int start_job(struct wh_job *job, struct wh_services *services, struct wh_state *state,
@@ -349,7 +349,7 @@ static int start_job(struct wh_job *job, struct wh_services *services, struct wh
     struct found f = {{0}};
     int64_t staying = 0;
     if (identity_of(job, start, identity) != WH_OK)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for the identity of a run");
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the identity of a run");
     WH_TRY(wh_state_runs(state, NULL, identity, false, find_one, &f, reterr));
     if (f.unfinished[0])
         WH_TRY(unfinished_before(job, f.unfinished, services, state, start, ret, &staying, reterr));
@@ -392,7 +392,7 @@ static int which(const char *run, struct wh_state *state, struct wh_arena *a, co
         return st;
     }
     *ret = wh_arena_strdup(a, f.unfinished);
-    return *ret ? WH_OK : wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for a name");
+    return *ret ? WH_OK : wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a name");
 }
 
 static int over_already(const struct wh_run_record *r, struct wh_error *reterr)
@@ -412,7 +412,7 @@ int wh_start_resume(const char *run, struct wh_services *services, struct wh_sta
     struct kept k WH_CLEANUP(kept_done) = {0};
     *ret = (struct wh_outcome){0};
     int st = a ? which(run, state, a, &run, reterr)
-               : wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory to resume");
+               : wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to resume");
     if (st == WH_OK)
         st = keep(state, run, &k, reterr);
     if (st == WH_OK)

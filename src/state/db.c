@@ -65,7 +65,7 @@ static int db_fail(struct wh_state *s, int rc, struct wh_error *reterr, const ch
     } else if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB) {
         st = wh_fail(reterr, WH_E_STATE, "E7003", "state %s is damaged (%s)", s->path, why);
     } else if ((rc & 0xff) == SQLITE_NOMEM) {
-        st = wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for the state store while %s", doing);
+        st = wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the state store while %s", doing);
     } else if ((rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_PERM) {
         st = wh_fail(reterr, WH_E_STATE, "E7001", "cannot open state %s: %s", s->path, why);
         wh_error_hint(reterr, "name another place with --state PATH or $WHERRY_STATE");
@@ -279,7 +279,7 @@ static int open_file(struct wh_state *s, struct wh_error *reterr)
     char *slash = strrchr(s->path, '/');
     s->dir = slash ? wh_strndup(s->path, (size_t)(slash - s->path)) : wh_strdup(".");
     if (!s->dir)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for the state store");
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the state store");
     int e = slash && slash != s->path ? make_folders(s->dir) : 0;
     if (e) {
         int st = wh_fail_errno(reterr, e, "E7001", "cannot make the state folder %s", s->dir);
@@ -320,14 +320,14 @@ int wh_state_open(const char *url, int64_t busy_ms, struct wh_state **ret, struc
     }
     struct wh_state *s = wh_calloc(1, sizeof(*s));
     if (!s)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for the state store");
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the state store");
     pthread_mutex_init(&s->mutex, NULL);
     s->busy_ms = busy_ms > 0 ? busy_ms : 10000;
     if (url && strncmp(url, "sqlite:", 7) == 0)
         url += 7;
     s->path = url && *url ? wh_strdup(url) : default_path();
     int st = s->path ? open_file(s, reterr)
-                     : wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for the state store");
+                     : wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the state store");
     if (st != WH_OK) {
         wh_state_close(s);
         return st;

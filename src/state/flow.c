@@ -122,7 +122,7 @@ int wh_state_flows(struct wh_state *s, const char *run, struct wh_arena *a,
     WH_TRY(count_flows(s, run, &most, reterr));
     struct wh_flow_record *v = wh_arena_alloc(a, (most + 1) * sizeof(*v));
     if (!v)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for %zu flows", most);
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for %zu flows", most);
     WH_TRY(wh_db_query(s, &q, reterr,
                        "select flow, generation, stream, tbl, target, state, source_schema,"
                        " accept_schema, bounds, memo, cursor, drawn, next_unit, fingerprint,"
@@ -135,7 +135,7 @@ int wh_state_flows(struct wh_state *s, const char *run, struct wh_arena *a,
         st = read_flow(a, q, &v[n++]);
         if (st != WH_OK) {
             sqlite3_reset(q);
-            return wh_fail(reterr, st, "E8001", "no memory for flow records");
+            return wh_fail(reterr, st, "E8002", "no memory for flow records");
         }
     }
     sqlite3_reset(q);

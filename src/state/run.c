@@ -114,7 +114,7 @@ int wh_state_run_get(struct wh_state *s, const char *run, struct wh_arena *a,
         st = wh_fail(reterr, WH_E_NOT_FOUND, "E7007", "more than one run begins with %s", run);
         wh_error_hint(reterr, "write more of its id; wherry history lists them");
     } else if (st == WH_E_NOMEM) {
-        wh_ignore(wh_fail(reterr, st, "E8001", "no memory for a run record"));
+        wh_ignore(wh_fail(reterr, st, "E8002", "no memory for a run record"));
     }
     return st;
 }
@@ -126,7 +126,7 @@ int wh_state_runs(struct wh_state *s, const char *job, const char *identity, boo
     struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
     int64_t before = INT64_MAX;
     const char *last = "~";
-    int st = a ? WH_OK : wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory to list runs");
+    int st = a ? WH_OK : wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to list runs");
     while (st == WH_OK) {
         struct wh_run_record r;
         {
@@ -199,7 +199,7 @@ static int take_lock(struct wh_state *s, const char *run, uint32_t epoch, struct
     WH_TRY(lock_path(s, run, epoch, path, sizeof(path)));
     struct wh_lock_file *l = wh_calloc(1, sizeof(*l));
     if (!l)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for a lock");
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a lock");
     l->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (l->fd < 0 || flock(l->fd, LOCK_EX | LOCK_NB) != 0) {
         int st = wh_fail_errno(reterr, errno, "E7014", "cannot lock %s", path);
@@ -276,7 +276,7 @@ int wh_state_run_claim(struct wh_state *s, const char *run, int64_t stale_ms, ui
     WH_DB_GUARD(s);
     struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(16 << 20);
     if (!a)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory to claim a run");
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to claim a run");
     uint32_t epoch = 0;
     WH_TRY(wh_db_begin(s, NULL, 0, true, reterr));
     int st = wh_db_end(s, claim_in_transaction(s, run, stale_ms, a, &epoch, reterr), reterr);
@@ -419,7 +419,7 @@ int wh_state_snapshots(struct wh_state *s, const char *run, struct wh_arena *a,
     sqlite3_stmt *q;
     size_t n = 0;
     if (!v)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for snapshots");
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for snapshots");
     WH_TRY(wh_db_query(s, &q, reterr,
                        "select endpoint, kind, instants, token, what, provable, taken_us"
                        " from snapshot where run = ? order by endpoint",
@@ -437,7 +437,7 @@ int wh_state_snapshots(struct wh_state *s, const char *run, struct wh_arena *a,
             st = wh_db_text(a, q, 4, &r->what);
         if (st != WH_OK) {
             sqlite3_reset(q);
-            return wh_fail(reterr, st, "E8001", "no memory for snapshots");
+            return wh_fail(reterr, st, "E8002", "no memory for snapshots");
         }
     }
     if (st != WH_END)
@@ -465,7 +465,7 @@ int wh_state_gc(struct wh_state *s, int64_t older_than_us, bool dry_run, int64_t
     sqlite3_stmt *q;
     int64_t n = 0;
     if (!a)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory to collect old runs");
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to collect old runs");
     for (;;) {
         const char *run = NULL;
         WH_TRY(wh_db_query(s, &q, reterr,

@@ -54,7 +54,7 @@ int wh_state_steps(struct wh_state *s, const char *run, int flow, uint32_t gener
     WH_TRY(journalled(s, run, flow, generation, phase, &was, &most, reterr));
     struct wh_step_record *v = wh_arena_alloc(a, (most + 1) * sizeof(*v));
     if (!v)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for %zu steps", most);
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for %zu steps", most);
     WH_TRY(wh_db_query(s, &q, reterr,
                        "select id, after, flags, state, say, token, receipt, error from step"
                        " where run = ? and flow = ? and generation = ? and phase = ? order by id",
@@ -78,7 +78,7 @@ int wh_state_steps(struct wh_state *s, const char *run, int flow, uint32_t gener
             st = wh_db_text(a, q, 7, &r->error);
         if (st != WH_OK) {
             sqlite3_reset(q);
-            return wh_fail(reterr, st, "E8001", "no memory for step records");
+            return wh_fail(reterr, st, "E8002", "no memory for step records");
         }
     }
     sqlite3_reset(q);

@@ -61,7 +61,7 @@ int wh_state_target_take(struct wh_state *s, const char *run, uint32_t epoch, co
     struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(1 << 20);
     struct wh_run_record r;
     if (!a)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory to take a target");
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to take a target");
     WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
     int st = owner(s, identity, a, &r, reterr);
     if (st == WH_OK && strcmp(r.run, run) != 0)

@@ -216,7 +216,7 @@ int wh_state_units(struct wh_state *s, const char *run, int flow, unsigned state
     size_t n = 0;
     struct wh_unit_record *v = wh_arena_alloc(a, (most + 1) * sizeof(*v));
     if (!v)
-        return wh_fail(reterr, WH_E_NOMEM, "E8001", "no memory for %zu unit records", most);
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for %zu unit records", most);
     WH_TRY(wh_db_query(s, &q, reterr,
                        "select " UNIT_COLUMNS " from unit where run = ?1 and flow = ?2"
                        " and unit > ?3 and (?4 = 0 or (?4 >> state) & 1) order by unit limit ?5",
@@ -226,7 +226,7 @@ int wh_state_units(struct wh_state *s, const char *run, int flow, unsigned state
         st = read_unit(a, q, &v[n++]);
         if (st != WH_OK) {
             sqlite3_reset(q);
-            return wh_fail(reterr, st, "E8001", "no memory for unit records");
+            return wh_fail(reterr, st, "E8002", "no memory for unit records");
         }
     }
     if (st != WH_END)
