@@ -228,10 +228,11 @@ def kill(s):
     log = os.path.join(ROOT, 'build', 'logs', 'transitions-kill.txt')
     if os.path.exists(log):
         os.unlink(log)
-    env = {**DEPTH[s.tier], 'WH_TEST_TRANSITIONS': log}
+    env = {**DEPTH[s.tier], 'WH_TEST_TRANSITIONS': log, 'WHERRY_PROGRAM': os.path.join(ROOT, 'build-gcc/wherry')}
+    s.build('gcc')
     s.meson('gcc', ['kill'], timeout_factor=4 if s.tier == 'check' else 20, env=env)
     for script in sorted(glob.glob(os.path.join(ROOT, 'tests/kill/test_*.py'))):
-        s.script(['/usr/bin/python3', os.path.relpath(script, ROOT), '--wherry', 'build-gcc/wherry'], env=env)
+        s.script(['/usr/bin/python3', os.path.relpath(script, ROOT)], env=env, timeout=2 * 3600)
     if os.path.exists(log):
         s.script(['/usr/bin/python3', 'tests/model/check_edges.py', log])
 
