@@ -435,8 +435,12 @@ static bool (*const setters[])(const struct setting *, const char *text) = {
 static bool wrong_kind(const struct setting *s, const struct wh_node *value)
 {
     static const char *const kinds[] = {"nothing", "a text", "a list", "a map"};
+    bool list = s->row->type == WH_T_LIST || s->row->type == WH_T_COLUMNS;
+    const char *form = list                       ? "write [a, b]"
+                       : s->row->type == WH_T_MAP ? "write { key: value }"
+                                                  : "write one value; check the indentation";
 
-    wh_problem_add(s->problems, "E1041", s->where, NULL, "%s: expected %s, found %s", s->row->name,
+    wh_problem_add(s->problems, "E1041", s->where, form, "%s: expected %s, found %s", s->row->name,
                    wh_option_type_name(s->row->type), kinds[value->kind]);
     return false;
 }
