@@ -71,7 +71,7 @@ def check(work, model, kind, defines):
         return None, 0, out
     args = ['./pan', '-m400000'] + {'ends': ['-l', '-w24'], 'sampled': ['-w31', '-k3']}.get(kind, ['-w24'])
     if kind == 'sampled':
-        args = ['timeout', '-s', 'INT', '240'] + args
+        args = ['timeout', '-s', 'INT', '120'] + args
     code, out = sh(args, work, 900)
     errors = re.search(r'errors: (\d+)', out)
     states = re.search(r'(\d+(?:\.\d+)?(?:e\+\d+)?) states, stored', out)
