@@ -199,7 +199,9 @@ class Stage:
     def script(self, cmd, name=None, timeout=1800, env=None):
         """Runs one test script and counts what it reports."""
         code, out = self.sh(cmd, check=False, timeout=timeout, env=env)
-        self.add(name or os.path.basename(cmd[-1]), count_text(out), code, out)
+        self.add(name or os.path.basename(cmd[1] if len(cmd) > 1 else cmd[0]), count_text(out), code, out)
+        for said in re.findall(r'^(kills by phase: .*|\d+ of \d+ edges of the model seen.*)$', out, re.M):
+            self.note(said)
         return out
 
 
