@@ -73,7 +73,7 @@ const struct wh_options lite_to_table = {to_rows, sizeof(struct lite_to), "sqlit
 static const struct wh_capabilities caps = {
     .flags = WH_CAP_MARKER | WH_CAP_WHOLE_DATABASE | WH_CAP_WHERE | WH_CAP_QUERY |
              WH_CAP_PROJECTION | WH_CAP_LIMIT | WH_CAP_LOCAL,
-    .modes = 0,
+    .modes = (1 << WH_MODE_COUNT) - 1, /* all of them */
     .commit_class = WH_CLASS_T,
     .atomics = 1 << WH_ATOMIC_UNIT | 1 << WH_ATOMIC_TABLE,
     .snapshot = WH_SNAP_SESSIONS,
@@ -99,4 +99,5 @@ const struct wh_connector wh_connector_sqlite = {
     .se_size = sizeof(struct lite_se),
     .endpoint = &lite_endpoint,
     .source = &lite_source,
+    .sink = &lite_sink,
 };

@@ -128,6 +128,8 @@ wh_status lite_open(struct lite_ep *, bool create, sqlite3 **ret, struct wh_erro
 void lite_close(sqlite3 *, bool checkpoint); /* NULL is fine */
 /* The session's connection must exist from here on; makes the file if it is missing. */
 wh_status lite_se_create(struct lite_se *, struct wh_error *reterr);
+/* Sets the journal that the connection asks for; outside of any transaction. */
+wh_status lite_set_journal(struct lite_se *, struct wh_error *reterr);
 /* Gives the connection to the session: busy handler, cache, pragmas. */
 void lite_se_take(struct lite_se *, sqlite3 *);
 
@@ -222,6 +224,9 @@ wh_status lite_describe(struct lite_se *, struct wh_str table, struct lite_table
                         struct wh_error *reterr); /* WH_E_NOT_FOUND E3001 */
 wh_status lite_resolve(struct lite_se *, const struct wh_name *, struct wh_arena *,
                        const char **ret, struct wh_error *reterr); /* NULL: no such table */
+/* The same, with types settled by a sample as a scan would. */
+wh_status lite_describe_settled(struct lite_se *, const char *table, struct lite_table *ret,
+                                struct wh_error *reterr);
 wh_status lite_estimate(struct lite_se *, struct lite_table *, struct wh_error *reterr);
 void lite_table_free(struct lite_table *);
 wh_status lite_table_schema(const struct lite_table *, struct ArrowSchema *ret);

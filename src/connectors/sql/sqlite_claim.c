@@ -28,17 +28,6 @@ static const char *const make_tables[] = {
     " run text not null) without rowid",
 };
 
-static wh_status set_journal(struct lite_se *se, struct wh_error *reterr)
-{
-    int mode = se->ep->o->journal_mode;
-
-    if (mode == LITE_J_KEEP)
-        return WH_OK;
-    return lite_exec(
-        se, mode == LITE_J_WAL ? "pragma journal_mode = wal" : "pragma journal_mode = delete",
-        reterr);
-}
-
 static wh_status made(struct lite_se *se, struct wh_error *reterr)
 {
     for (size_t i = 0; i < sizeof make_tables / sizeof *make_tables; i++) {
@@ -170,7 +159,7 @@ wh_status lite_claim(void *endpoint, void *session, const struct wh_fence *f,
 
     WH_TRY(lite_se_create(se, reterr));
     atomic_store(&ep->wrote, true);
-    WH_TRY(set_journal(se, reterr));
+    WH_TRY(lite_set_journal(se, reterr));
     WH_TRY(lite_exec(se, "begin immediate", reterr));
     return commit_or_not(se, claim_inside(se, f, targets, reterr), reterr);
 }

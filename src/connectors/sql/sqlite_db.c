@@ -107,7 +107,18 @@ wh_status lite_se_create(struct lite_se *se, struct wh_error *reterr)
         return WH_OK;
     WH_TRY(lite_open(se->ep, true, &db, reterr));
     lite_se_take(se, db);
-    return WH_OK;
+    return lite_set_journal(se, reterr);
+}
+
+wh_status lite_set_journal(struct lite_se *se, struct wh_error *reterr)
+{
+    int mode = se->ep->o->journal_mode;
+
+    if (mode == LITE_J_KEEP)
+        return WH_OK;
+    return lite_exec(
+        se, mode == LITE_J_WAL ? "pragma journal_mode = wal" : "pragma journal_mode = delete",
+        reterr);
 }
 
 /* ---- SQLite's answers --------------------------------------------------------------------------

@@ -5,7 +5,7 @@
  * content, and go on seeing it for as long as they live. In WAL mode writers then go on freely, in
  * rollback mode their commits wait until the readers are gone. A connection that is opened later
  * joins only if the file's fingerprint is still the same. */
-#include "sqlite.h"
+#include "sqlite_feed.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -191,6 +191,7 @@ static void session_close(void *self)
     if (se->in_snapshot && pool_put(se->ep, db, !atomic_load(&se->stopped)))
         return;
     lite_close(db, atomic_load(&se->ep->wrote));
+    lite_feed_free(TAKE_PTR(se->feed));
 }
 
 static wh_status check(void *self, void *session, struct wh_error *reterr)

@@ -21,7 +21,7 @@ struct lite_rd {
     struct lite_range range;
     int64_t ordinal; /* rows stepped over so far */
     int64_t last;    /* rowid of the last of them */
-    bool ended;
+    bool ended, broken;
     uint8_t token[2][LITE_TOKEN];
 };
 _Static_assert(sizeof(struct lite_rd) <= LITE_READER_SIZE, "what the engine allocates");
@@ -207,12 +207,15 @@ wh_status lite_reader_next(void *self, struct wh_batch *ret, struct wh_error *re
     int64_t rows = 0, bytes = 0, first = rd->ordinal;
     int rc = SQLITE_ROW, st;
 
+    if (rd->broken)
+        return wh_fail(reterr, WH_LOST, "E2008", "this reader has failed before");
     lite_patience(rd->se);
     /* A batch is never empty: rejected rows alone do not end it. */
     while (!rd->ended && (rows == 0 || (rows < WH_BATCH_ROWS && bytes < WH_BATCH_BYTES))) {
         rc = sqlite3_step(rd->stmt);
         if (rc != SQLITE_ROW) {
-            rd->ended = true;
+            rd->ended = rc == SQLITE_DONE;
+            rd->broken = !rd->ended; /* stepping again would begin at the first row */
             WH_TRY(stopped(rd, rc, reterr));
             break;
         }

@@ -327,3 +327,23 @@ wh_status lite_sample(struct lite_sc *sc, struct lite_se *se, struct wh_error *r
         decide(sc, &sc->t.cols[sc->sel[i]], &tallies[i]);
     return WH_OK;
 }
+
+wh_status lite_describe_settled(struct lite_se *se, const char *table, struct lite_table *ret,
+                                struct wh_error *reterr)
+{
+    struct lite_sc sc = {.note = WH_BUF(1024)};
+    struct wh_buf from WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    int st;
+
+    WH_TRY(lite_describe(se, wh_str(table), ret, reterr));
+    sc.t = *ret;
+    sc.sel = wh_arena_alloc(ret->arena, (size_t)(ret->n_cols + 1) * sizeof *sc.sel);
+    if (!sc.sel || sql_ident(&from, wh_str(table)) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a table's description");
+    for (sc.n_sel = 0; sc.n_sel < ret->n_cols; sc.n_sel++)
+        sc.sel[sc.n_sel] = sc.n_sel;
+    sc.from = from.p;
+    st = sc.n_sel ? lite_sample(&sc, se, reterr) : WH_OK; /* changes the columns in place */
+    wh_buf_free(&sc.note);
+    return st;
+}

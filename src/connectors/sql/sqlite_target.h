@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A destination table: its shape, its mode, and the statements that follow from them. Read-only
+ * after target_open. */
+#ifndef WHERRY_CONNECTORS_SQL_SQLITE_TARGET_H
+#define WHERRY_CONNECTORS_SQL_SQLITE_TARGET_H
+
+#include "sqlite.h"
+
+/* One delivered column at the destination. */
+struct lite_dest {
+    const char *name;     /* as the table spells it */
+    char decl[LITE_DECL]; /* of a new column */
+    enum lite_affinity affinity;
+    bool added;      /* evolve: add */
+    bool never_null; /* the rowid itself: SQLite would make up a number for NULL */
+    bool digits;     /* decimal text into NUMERIC: only 15 digits survive */
+    bool no_numbers; /* text into NUMERIC: SQLite would turn '007' into 7 */
+};
+
+struct lite_fl {
+    struct lite_ep *ep;
+    const struct wh_ctx *ctx;
+    const struct lite_to *o;
+    struct wh_arena *arena;
+    const char *run; /* fence.run, owned */
+    struct wh_fence fence;
+    const char *table; /* true name */
+    enum wh_mode mode;
+    bool existed; /* when the plan was made */
+    bool recreate, staged, marker_off, swaps;
+    char stage[SQL_STAGE_NAME];
+    struct lite_table now; /* the table as it is, if it exists */
+    struct lite_dest *dest;
+    int n_dest;
+    const char **keys;
+    size_t n_keys;
+    const char *replace_where;
+    struct ArrowSchema accept;
+    const char *create, *create_stage; /* DDL; NULL where nothing is made */
+    const char *insert;                /* rows into the table, or into the stage */
+    const char *settle;                /* stage into the table, NULL if it is swapped */
+    char memo[8];
+    struct wh_buf receipt; /* lookup lends from here */
+};
+
+/* sqlite_ddl.c */
+wh_status lite_ddl_create(const struct lite_fl *, const char *table, bool keys, struct wh_buf *);
+/* The CREATE text of an existing table or index under another name. */
+wh_status lite_ddl_renamed(const char *sql, const char *name, struct wh_buf *);
+wh_status lite_ddl_index_on(const char *sql, const char *index, const char *table, struct wh_buf *);
+/* INSERT of all delivered columns from `from` (columns c0.. or the same names) in this mode. */
+wh_status lite_ddl_insert(const struct lite_fl *, const char *into, const char *from, bool numbered,
+                          enum wh_mode, struct wh_buf *);
+
+/* sqlite_steps.c */
+wh_status lite_steps(void *fl, void *se, enum wh_phase, struct wh_receipts *, struct wh_step_sink *,
+                     struct wh_error *reterr);
+wh_status lite_apply(void *fl, void *se, const struct wh_step *, const struct wh_fence *,
+                     struct wh_receipts *, bool maybe_done, struct wh_bytes *ret_receipt,
+                     struct wh_error *reterr);
+
+/* sqlite_marker.c: the first and last statements of every transaction that writes */
+wh_status lite_marker_open(struct lite_se *, const struct wh_fence *, int64_t unit, int32_t attempt,
+                           struct wh_error *reterr); /* inside BEGIN IMMEDIATE; TWIN, FENCED */
+wh_status lite_marker_fill(struct lite_se *, const struct wh_fence *, int64_t unit,
+                           const struct wh_marker *, struct wh_error *reterr);
+wh_status lite_commit(struct lite_se *, struct wh_error *reterr); /* OK, BLOCKED, UNKNOWN, <0;
+                                                                     no transaction is left open */
+wh_status lite_lookup(void *fl, void *se, const struct wh_unit *, struct wh_fate *ret,
+                      struct wh_error *reterr);
+wh_status lite_verify(void *fl, void *se, struct wh_receipts *, const struct wh_fence *,
+                      struct wh_error *reterr);
+
+/* sqlite_write.c */
+enum {
+    LITE_WRITER_SIZE = 512
+};
+wh_status lite_writer_open(void *wr, void *fl, void *se, const struct wh_ctx *,
+                           const struct wh_unit *, const struct wh_fence *,
+                           struct wh_error *reterr);
+wh_status lite_writer_write(void *wr, const struct wh_batch *, int64_t send, const int32_t *rows,
+                            int64_t first, int64_t n, struct wh_acks *, struct wh_error *reterr);
+wh_status lite_writer_flush(void *wr, int64_t deadline_ns, struct wh_acks *,
+                            struct wh_error *reterr);
+wh_status lite_writer_seal(void *wr, struct wh_tally *, struct wh_error *reterr);
+wh_status lite_writer_commit(void *wr, const struct wh_marker *, struct wh_bytes *receipt,
+                             struct wh_error *reterr);
+void lite_writer_close(void *wr);
+
+#endif
