@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Seal, check, commit, record, acknowledge: in this order, each with a kill point on both sides.
+ *
+ * Between seal and commit both ends compare what they counted and hashed, and the archive of dirty
+ * rows becomes durable. The marker that the commit carries holds all that a later process needs to
+ * record the unit as this one would have: counts, hash, what a cut left, where a range ended.
+ */
+#include "engine/runtime.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    IN_DOUBT_PAUSE_MS = 250,
+};
+
+/* a - b mod 2^128 */
+static struct wh_u128 minus(struct wh_u128 a, struct wh_u128 b)
+{
+    struct wh_u128 neg = {~b.lo + 1, ~b.hi + (b.lo == 0)};
+
+    return wh_u128_add(a, neg);
+}
+
+/* ---- checks ------------------------------------------------------------------------------------
+ */
+
+static int check_rows(struct wh_attempt *at, struct wh_error *reterr)
+{
+    const struct wh_tally *t = &at->tally;
+    int64_t sent = at->rows_sent - at->rows_refused;
+    int mode = at->fr->flow->stream->write.mode;
+    int64_t known = t->rows >= 0 ? t->rows : sent;
+
+    if (known != sent)
+        return wh_fail(reterr, WH_E_REMOTE, "E5005",
+                       "unit %" PRId64 ": %" PRId64 " rows were sent and not refused, the "
+                       "destination counted %" PRId64,
+                       at->unit->id, sent, known);
+    at->rows_filtered = 0;
+    if ((mode == WH_MODE_UPDATE || mode == WH_MODE_INSERT_IGNORE) && t->unchanged > 0)
+        at->rows_filtered = t->unchanged;
+    at->rows_written = known - at->rows_filtered;
+    if (at->rows_read !=
+        at->rows_written + at->rows_filtered + at->dirty_read + at->rows_refused + at->rows_skipped)
+        return wh_fail(reterr, WH_E_BUG, "E9002",
+                       "unit %" PRId64 ": %" PRId64 " read, but %" PRId64 " written + %" PRId64
+                       " dirty + %" PRId64 " filtered + %" PRId64 " skipped",
+                       at->unit->id, at->rows_read, at->rows_written,
+                       at->dirty_read + at->rows_refused, at->rows_filtered, at->rows_skipped);
+    return WH_OK;
+}
+
+/* The reader's side hashed what it handed over; refused rows are taken out of it again. */
+static int check_hash(struct wh_attempt *at, struct wh_u128 *ret, struct wh_error *reterr)
+{
+    struct wh_u128 ours = minus(at->passed.sum, at->refused.sum);
+    struct wh_u128 theirs = {at->tally.hash[0], at->tally.hash[1]};
+    char a[33], b[33];
+
+    *ret = at->hash_rows && !at->frames ? ours : (struct wh_u128){0};
+    if (!at->hash_rows || at->frames || !at->wr_open)
+        return WH_OK;
+    if (at->passed.rows != at->rows_passed)
+        return wh_fail(reterr, WH_E_BUG, "E9002", "%" PRId64 " rows hashed, %" PRId64 " passed on",
+                       at->passed.rows, at->rows_passed);
+    if (!at->tally.has_hash) {
+        at->fr->hash_off = true; /* said in the summary: never claimed */
+        return WH_OK;
+    }
+    if (wh_u128_eq(ours, theirs))
+        return WH_OK;
+    wh_u128_hex(ours, a);
+    wh_u128_hex(theirs, b);
+    return wh_fail(reterr, WH_E_BUG, "E5006",
+                   "unit %" PRId64 ": rows decoded hash to %s, rows encoded to %s", at->unit->id, a,
+                   b);
+}
+
+/* ---- the record in the state -------------------------------------------------------------------
+ */
+
+/* What a commit made true, from this attempt or from a marker that was found. */
+struct outcome {
+    int32_t attempt;
+    struct wh_marker m;
+    int64_t rows_read, bytes_read;
+    struct wh_bytes receipt;
+    const char *skipped;
+};
+
+static int rest_unit(struct wh_run_flow *fr, const struct wh_run_unit *u, struct wh_bytes rest,
+                     struct wh_run_unit **ret, struct wh_error *reterr)
+{
+    struct wh_buf splits = WH_BUF(256 << 20);
+    struct wh_run_unit *made = NULL;
+    int st;
+
+    *ret = NULL;
+    if (rest.n == 0)
+        return WH_OK;
+    st = wh_rest_apply(rest, u->splits, &splits, reterr);
+    if (st == WH_OK && splits.n) {
+        struct wh_bytes own = {0};
+
+        if (wh_bytes_copy((struct wh_bytes){splits.p, splits.n}, &own) == WH_OK)
+            made = wh_unit_new(0, own);
+        if (!made)
+            st = wh_fail(reterr, WH_E_NOMEM, "E8002", "rest of a unit");
+    }
+    wh_buf_free(&splits);
+    if (made) {
+        pthread_mutex_lock(&fr->run->mutex);
+        made->id = fr->next_unit++;
+        pthread_mutex_unlock(&fr->run->mutex);
+        made->group = u->group;
+        made->seq = u->seq;
+        made->est_rows = made->est_bytes = -1;
+        made->instant = fr->instant;
+        snprintf(made->label, sizeof made->label, "%.80s (rest)", u->label);
+        *ret = made;
+    }
+    return st;
+}
+
+static struct wh_unit_record record_of(const struct wh_run_flow *fr, const struct wh_run_unit *u)
+{
+    return (struct wh_unit_record){.flow = fr->flow->index,
+                                   .generation = fr->fence.generation,
+                                   .unit = u->id,
+                                   .attempt = u->attempt,
+                                   .label = u->label,
+                                   .splits = u->splits,
+                                   .order_group = u->group,
+                                   .order_seq = u->seq,
+                                   .est_rows = u->est_rows,
+                                   .est_bytes = u->est_bytes,
+                                   .instant = u->instant};
+}
+
+static void count_unit(struct wh_run_flow *fr, const struct outcome *o, struct wh_run_unit *rest)
+{
+    struct wh_counts *c = &fr->counts;
+
+    pthread_mutex_lock(&fr->run->mutex);
+    c->rows_read += o->rows_read;
+    c->rows_written += o->m.rows;
+    c->rows_dirty += o->m.dirty;
+    c->rows_filtered += o->m.filtered;
+    c->rows_skipped += o->m.skipped;
+    c->bytes_read += o->bytes_read;
+    c->bytes_written += o->m.bytes > 0 ? o->m.bytes : 0;
+    c->units_done++;
+    if (fr->limit_left > 0)
+        fr->limit_left -= o->rows_read < fr->limit_left ? o->rows_read : fr->limit_left;
+    if (rest && fr->limit_left == 0)
+        wh_unit_free(rest); /* the limit is reached: what is left is not wanted */
+    else if (rest)
+        wh_flow_add_unit(fr, rest);
+    pthread_mutex_unlock(&fr->run->mutex);
+}
+
+static int record(struct wh_run_flow *fr, struct wh_run_unit *u, const struct outcome *o,
+                  struct wh_error *reterr)
+{
+    struct wh_runtime *run = fr->run;
+    struct wh_unit_record r = record_of(fr, u), rest_record;
+    struct wh_run_unit *rest = NULL;
+    int st;
+
+    WH_TRY(rest_unit(fr, u, o->m.rest, &rest, reterr));
+    r.attempt = o->attempt;
+    r.rows_read = o->rows_read;
+    r.rows_written = o->m.rows;
+    r.rows_dirty = o->m.dirty;
+    r.rows_filtered = o->m.filtered;
+    r.rows_skipped = o->m.skipped;
+    r.bytes_read = o->bytes_read;
+    r.bytes_written = o->m.bytes > 0 ? o->m.bytes : 0;
+    r.hash = (struct wh_u128){o->m.hash[0], o->m.hash[1]};
+    r.receipt = o->receipt;
+    r.end = o->m.end;
+    r.skipped = o->skipped;
+    if (rest)
+        rest_record = record_of(fr, rest);
+    st = wh_state_unit_record(run->state, run->id, run->epoch, &r, rest ? &rest_record : NULL,
+                              reterr);
+    if (st != WH_OK) {
+        wh_unit_free(rest);
+        return st;
+    }
+    wh_kill_point("record-after");
+    wh_dirty_sweep(run->services->state_dir, run->id, fr->flow->index, u->id, u->attempt,
+                   o->m.dirty > 0 ? o->attempt : 0);
+    count_unit(fr, o, rest);
+    return WH_OK;
+}
+
+/* ---- acknowledge -------------------------------------------------------------------------------
+ */
+
+int wh_attempt_acknowledge(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_session *rs,
+                           const struct wh_splits *splits, size_t n, struct wh_bytes done,
+                           struct wh_error *reterr)
+{
+    const struct wh_source_ops *ops = fr->flow->from->connector->source;
+
+    if (!ops->acknowledge)
+        return WH_OK;
+    wh_kill_point("acknowledge-before");
+    for (size_t i = 0; i < n; i++)
+        WH_TRY(ops->acknowledge(fr->flow->sc, rs->mem, &splits->v[i].token, reterr));
+    if (done.n)
+        WH_TRY(ops->acknowledge(fr->flow->sc, rs->mem, &done, reterr));
+    wh_kill_point("acknowledge-after");
+    return WH_OK;
+}
+
+/* A failing acknowledgement does not undo a commit: it is repeated at the next resume. */
+static void acknowledge(struct wh_attempt *at)
+{
+    struct wh_error err = {0};
+    size_t whole = at->cut ? at->split : at->splits.n;
+    int st = wh_attempt_acknowledge(at->run, at->fr, at->rs, &at->splits, whole,
+                                    at->cut ? at->done_token : (struct wh_bytes){0}, &err);
+
+    if (st != WH_OK)
+        wh_note(at->run, WH_EV_WARNING, at->fr, at->unit->id, at->number, &err,
+                "the source was not told that unit %" PRId64 " is done: %s", at->unit->id,
+                err.message);
+    if (st == WH_LOST)
+        at->rs->broken = true;
+}
+
+/* ---- commit ------------------------------------------------------------------------------------
+ */
+
+static int skipped_json(const struct wh_attempt *at, struct wh_buf *b)
+{
+    WH_TRY(wh_buf_addc(b, '{'));
+    for (int i = 0; i < WH_SKIP_REASONS && at->skipped[i].rows; i++) {
+        WH_TRY(i ? wh_buf_addc(b, ',') : WH_OK);
+        WH_TRY(wh_buf_json(b, at->skipped[i].reason, strlen(at->skipped[i].reason)));
+        WH_TRY(wh_buf_printf(b, ":%" PRId64, at->skipped[i].rows));
+    }
+    return wh_buf_addc(b, '}');
+}
+
+static enum wh_result record_own(struct wh_attempt *at, const struct wh_marker *m,
+                                 struct wh_bytes receipt, struct wh_error *reterr)
+{
+    struct wh_buf skipped WH_CLEANUP(wh_buf_free) = WH_BUF(4096);
+    struct outcome o = {.attempt = at->number,
+                        .m = *m,
+                        .rows_read = at->rows_read,
+                        .bytes_read = at->bytes_read,
+                        .receipt = receipt};
+    int st;
+
+    if (at->rows_skipped && skipped_json(at, &skipped) == WH_OK)
+        o.skipped = skipped.p;
+    if (m->dirty > 0)
+        at->keep_archive = true;
+    st = record(at->fr, at->unit, &o, reterr);
+    if (st == WH_FENCED)
+        return WH_RESULT_FENCED;
+    if (st != WH_OK)
+        return WH_RESULT_FAILED; /* committed there: never attempted again, looked up at resume */
+    acknowledge(at);
+    return WH_RESULT_DONE;
+}
+
+/* The outcome of the commit is not known: the marker is asked, nothing is guessed. */
+static enum wh_result ask(struct wh_attempt *at, struct wh_error *reterr)
+{
+    enum wh_result r;
+
+    if (at->wr_open && at->sink->writer_close)
+        at->sink->writer_close(at->wr);
+    at->wr_open = false;
+    at->ws->broken = true;
+    wh_session_put(at->run, at->ws);
+    at->ws = NULL;
+    r = wh_unit_lookup(at->run, at->fr, at->unit, reterr);
+    if (r == WH_RESULT_DONE) {
+        at->keep_archive = at->dirty > 0;
+        acknowledge(at);
+    }
+    return r;
+}
+
+static enum wh_result commit_marker(struct wh_attempt *at, const struct wh_marker *m,
+                                    struct wh_error *reterr)
+{
+    struct wh_bytes receipt = {0}, own = {0};
+    enum wh_result r;
+    int st;
+
+    wh_kill_point("commit-before");
+    at->doing = "commits";
+    st = at->sink->writer_commit(at->wr, m, &receipt, reterr);
+    wh_kill_point("commit-after");
+    if (st == WH_UNKNOWN || (st < 0 && reterr->outcome_unknown))
+        return ask(at, reterr);
+    if (st == WH_LOST && !at->sink->lookup)
+        return wh_attempt_judge(at, st, at->ws, reterr);
+    if (st == WH_LOST)
+        return ask(at, reterr);
+    if (st == WH_REFUSED && !at->careful) {
+        at->unit->careful = true;
+        return WH_RESULT_AGAIN;
+    }
+    if (st != WH_OK)
+        return wh_attempt_judge(at, st, at->ws, reterr);
+    at->doing = "records";
+    if (wh_bytes_copy(receipt, &own) != WH_OK) {
+        wh_ignore(wh_fail(reterr, WH_E_NOMEM, "E8002", "receipt"));
+        return WH_RESULT_FAILED;
+    }
+    r = record_own(at, m, own, reterr);
+    wh_bytes_free(&own);
+    return r;
+}
+
+/* The part before this one is proved; OK, or AGAIN with the right split in the unit. */
+static enum wh_result prove_chain(struct wh_attempt *at, struct wh_error *reterr)
+{
+    struct wh_run_unit *u = at->unit;
+    struct wh_split right = {0};
+    struct wh_bytes prev = {0}, own = {0};
+    struct wh_buf b = WH_BUF(1 << 20);
+    struct wh_unit_record r;
+    uint8_t buf[64];
+    int st;
+
+    st = wh_chain_wait(at, &prev, buf, reterr);
+    if (st != WH_OK)
+        return wh_attempt_judge(at, st, NULL, reterr);
+    st = at->source->reader_chain(at->rd, &prev, &right, reterr);
+    if (st == WH_OK)
+        return WH_RESULT_DONE;
+    if (st != WH_REFUSED)
+        return wh_attempt_judge(at, st, at->rs, reterr);
+    st = wh_splits_encode(&right, 1, &b);
+    if (st == WH_OK)
+        st = wh_bytes_copy((struct wh_bytes){b.p, b.n}, &own);
+    wh_buf_free(&b);
+    if (st != WH_OK) {
+        wh_ignore(wh_fail(reterr, st, "E8002", "corrected range"));
+        return WH_RESULT_FAILED;
+    }
+    wh_bytes_free(&u->splits);
+    u->splits = own;
+    r = record_of(at->fr, u);
+    st = wh_state_unit_splits(at->run->state, at->run->id, at->run->epoch, &r, reterr);
+    if (st != WH_OK)
+        return wh_attempt_judge(at, st, NULL, reterr);
+    wh_note(at->run, WH_EV_UNIT_RETRY, at->fr, u->id, at->number, NULL,
+            "%s began in the middle of a row; it is read again from its true start", u->label);
+    return WH_RESULT_AGAIN;
+}
+
+enum wh_result wh_attempt_prove(struct wh_attempt *at, struct wh_error *reterr)
+{
+    enum wh_result r = WH_RESULT_DONE;
+
+    if (!at->fr->flow->scan.chained || !at->source->reader_chain || at->unit->group == 0)
+        return WH_RESULT_DONE;
+    if (at->unit->seq > 0)
+        r = prove_chain(at, reterr);
+    return r;
+}
+
+static void publish_end(struct wh_attempt *at)
+{
+    if (!at->fr->flow->scan.chained || at->unit->group == 0)
+        return;
+    wh_chain_put(at->fr, at->unit->group, at->unit->seq, at->end);
+    pthread_mutex_lock(&at->run->mutex);
+    at->fr->ranges++;
+    pthread_mutex_unlock(&at->run->mutex);
+}
+
+/* A failed comparison is tried once more: memory may have been at fault, not the program. */
+static enum wh_result mismatch(struct wh_attempt *at, struct wh_error *err)
+{
+    err->retriable = false;
+    return at->unit->mismatches++ ? WH_RESULT_FAILED : WH_RESULT_AGAIN;
+}
+
+static int seal(struct wh_attempt *at, struct wh_error *reterr)
+{
+    int st;
+
+    at->tally =
+        (struct wh_tally){.rows = -1, .bytes = -1, .inserted = -1, .updated = -1, .unchanged = -1};
+    wh_kill_point("seal-before");
+    at->doing = "seals";
+    st = at->sink->writer_seal(at->wr, &at->tally, reterr);
+    if (st == WH_OK)
+        wh_kill_point("seal-after");
+    return st;
+}
+
+enum wh_result wh_attempt_commit(struct wh_attempt *at, struct wh_error *reterr)
+{
+    struct wh_marker m = {.bytes = -1};
+    struct wh_u128 hash = {0};
+    enum wh_result r = wh_attempt_prove(at, reterr);
+    int st = WH_OK;
+
+    if (r != WH_RESULT_DONE)
+        return r;
+    publish_end(at);
+    at->tally = (struct wh_tally){0};
+    if (at->wr_open)
+        st = seal(at, reterr);
+    if (st == WH_REFUSED && !at->careful) {
+        at->unit->careful = true;
+        return WH_RESULT_AGAIN;
+    }
+    if (st != WH_OK)
+        return wh_attempt_judge(at, st, at->ws, reterr);
+    st = check_rows(at, reterr);
+    if (st == WH_OK)
+        st = check_hash(at, &hash, reterr);
+    if (st != WH_OK)
+        return mismatch(at, reterr);
+    st = wh_dirty_durable(at->archive, reterr);
+    if (st != WH_OK)
+        return wh_attempt_judge(at, st, NULL, reterr);
+    wh_kill_point("archive-durable");
+    m.rows = at->rows_written;
+    m.bytes = at->wr_open ? at->tally.bytes : 0;
+    m.dirty = at->dirty_read + at->rows_refused;
+    m.filtered = at->rows_filtered;
+    m.skipped = at->rows_skipped;
+    m.hash[0] = hash.lo;
+    m.hash[1] = hash.hi;
+    if (at->cut)
+        m.rest = (struct wh_bytes){at->rest.p, at->rest.n};
+    m.end = at->end;
+    if (wh_attempt_too_dirty(at)) { /* other lanes' rows count since this one looked */
+        at->keep_archive = true;
+        wh_ignore(wh_fail(reterr, WH_E_LIMIT, "E6001", "more dirty rows than allowed (%" PRId64 ")",
+                          at->fr->flow->stream->dirty_rows));
+        return WH_RESULT_FAILED;
+    }
+    return at->wr_open ? commit_marker(at, &m, reterr)
+                       : record_own(at, &m, (struct wh_bytes){0}, reterr);
+}
+
+/* ---- lookup ------------------------------------------------------------------------------------
+ */
+
+static int ask_fate(struct wh_runtime *run, struct wh_run_flow *fr, const struct wh_run_unit *u,
+                    struct wh_session *s, struct wh_fate *fate, struct wh_error *reterr)
+{
+    struct wh_unit unit = {.id = u->id,
+                           .flow = (uint32_t)fr->flow->index,
+                           .generation = fr->fence.generation,
+                           .attempt = u->attempt,
+                           .est_rows = u->est_rows,
+                           .est_bytes = u->est_bytes};
+    int64_t lock_ms = run->options->timeouts.lock > 0 ? run->options->timeouts.lock : 30000;
+    int64_t deadline = wh_now_ns() + lock_ms * 1000000;
+
+    snprintf(unit.label, sizeof unit.label, "%s", u->label);
+    for (;;) {
+        *fate = (struct wh_fate){0};
+        WH_TRY(fr->flow->to->connector->sink->lookup(fr->flow->fl, s->mem, &unit, fate, reterr));
+        if (fate->kind != WH_FATE_IN_DOUBT)
+            return WH_OK;
+        if (wh_now_ns() > deadline ||
+            !wh_run_pause(run, (int64_t)IN_DOUBT_PAUSE_MS * 1000000, NULL))
+            return wh_fail(reterr, WH_E_REMOTE, "E5003",
+                           "whether unit %" PRId64 " of %s was committed is not known yet", u->id,
+                           fr->flow->table);
+    }
+}
+
+enum wh_result wh_unit_lookup(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_run_unit *u,
+                              struct wh_error *reterr)
+{
+    struct wh_session *s = NULL;
+    struct wh_fate fate = {0};
+    struct outcome o;
+    int st;
+
+    if (!fr->flow->to->connector->sink->lookup || fr->flow->tgt.commit_class == WH_CLASS_A)
+        return WH_RESULT_RETRY; /* at least once, as announced */
+    st = wh_session_get(run, fr->flow->to, WH_CONTROL, &s, reterr);
+    if (st == WH_OK)
+        st = ask_fate(run, fr, u, s, &fate, reterr);
+    if (st == WH_OK && (fate.kind == WH_FATE_COMMITTED || fate.kind == WH_FATE_STAGED)) {
+        o = (struct outcome){.attempt = fate.attempt ? fate.attempt : u->attempt,
+                             .m = fate.marker,
+                             .receipt = fate.receipt,
+                             .bytes_read = fate.marker.bytes > 0 ? fate.marker.bytes : 0};
+        o.rows_read = o.m.rows + o.m.dirty + o.m.filtered + o.m.skipped;
+        st = record(fr, u, &o, reterr);
+        if (st == WH_OK && fr->flow->scan.chained && u->group && o.m.end.n)
+            wh_chain_put(fr, u->group, u->seq, o.m.end);
+    }
+    if (s && st == WH_LOST)
+        s->broken = true;
+    wh_session_put(run, s);
+    if (st == WH_FENCED)
+        return WH_RESULT_FENCED;
+    if (st != WH_OK)
+        return WH_RESULT_FAILED;
+    return fate.kind == WH_FATE_ABSENT ? WH_RESULT_RETRY : WH_RESULT_DONE;
+}

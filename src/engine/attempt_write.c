@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer's side of an attempt: numbered sends, kept until they are judged, and the search for
+ * the rows that a destination refuses.
+ *
+ * A *piece* is one send: some rows of one batch. REFUSED undoes every piece that has no answer yet.
+ * In careful mode the culprit among them is found: by the writer's verdict if it names one, else
+ * by halving, so that one bad row in n costs about 2 log2(n) sends.
+ */
+#include "engine/runtime.h"
+
+#include "core/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    AGAIN_ROWS_MOST = 4096,
+    AGAIN_ROUNDS_MOST = 60,
+    AGAIN_FIRST_MS = 50,
+    AGAIN_MOST_MS = 5000,
+    FLUSH_MS = 600000,
+};
+
+struct wh_piece {
+    struct wh_piece *next;
+    struct wh_item *item;
+    int32_t *own;   /* rows of the batch, or NULL: [off, off + n) of the item's list */
+    int64_t off, n; /* */
+    int64_t send, bytes;
+    uint8_t *gone; /* rows already judged, by index; NULL = none */
+};
+
+/* ---- pieces ------------------------------------------------------------------------------------
+ */
+
+static void item_unref(struct wh_item *item)
+{
+    if (--item->refs == 0)
+        wh_item_free(item);
+}
+
+static struct wh_piece *piece_new(struct wh_item *item, int64_t off, int64_t n)
+{
+    struct wh_piece *p = wh_calloc(1, sizeof *p);
+
+    if (!p)
+        return NULL;
+    p->item = item;
+    item->refs++;
+    p->off = off;
+    p->n = n;
+    p->bytes = item->n ? item->bytes * n / item->n : 0;
+    return p;
+}
+
+static void piece_free(struct wh_piece *p)
+{
+    item_unref(p->item);
+    wh_free(p->own);
+    wh_free(p->gone);
+    wh_free(p);
+}
+
+static void pieces_free(struct wh_piece *p)
+{
+    while (p) {
+        struct wh_piece *next = p->next;
+
+        piece_free(p);
+        p = next;
+    }
+}
+
+/* The batch's row behind index k of a piece. */
+static int32_t piece_row(const struct wh_piece *p, int64_t k)
+{
+    if (p->own)
+        return p->own[k];
+    return p->item->rows ? p->item->rows[p->off + k] : (int32_t)(p->off + k);
+}
+
+static int64_t pieces_rows(const struct wh_piece *p)
+{
+    int64_t n = 0;
+
+    for (; p; p = p->next)
+        n += p->n;
+    return n;
+}
+
+/* Leaves out the rows that were judged; false without memory. */
+static bool piece_compact(struct wh_piece *p)
+{
+    int64_t n = 0;
+    int32_t *rows;
+
+    if (!p->gone)
+        return true;
+    rows = wh_alloc((size_t)(p->n ? p->n : 1) * sizeof *rows);
+    if (!rows)
+        return false;
+    for (int64_t k = 0; k < p->n; k++)
+        if (!p->gone[k])
+            rows[n++] = piece_row(p, k);
+    wh_free(p->own);
+    wh_free(p->gone);
+    p->own = rows;
+    p->gone = NULL;
+    p->n = n;
+    return true;
+}
+
+/* Cuts `n` rows off the front of a list: *list keeps them, the rest is returned. */
+static int split_list(struct wh_piece *list, int64_t n, struct wh_piece **ret_rest,
+                      struct wh_error *reterr)
+{
+    while (list->n < n) {
+        n -= list->n;
+        list = list->next;
+    }
+    if (list->n > n) {
+        struct wh_piece *tail = piece_new(list->item, list->off + n, list->n - n);
+
+        if (tail && list->own) {
+            size_t size = (size_t)tail->n * sizeof *tail->own;
+
+            tail->off = 0;
+            tail->own = wh_alloc(size ? size : 1);
+            if (tail->own)
+                memcpy(tail->own, list->own + n, size);
+        }
+        if (!tail || (list->own && !tail->own)) {
+            if (tail)
+                piece_free(tail);
+            return wh_fail(reterr, WH_E_NOMEM, "E8002", "narrowing");
+        }
+        tail->next = list->next;
+        list->next = tail;
+        list->n = n;
+        list->bytes -= tail->bytes;
+    }
+    *ret_rest = list->next;
+    list->next = NULL;
+    return WH_OK;
+}
+
+static void open_append(struct wh_attempt *at, struct wh_piece *p)
+{
+    p->next = NULL;
+    *at->open_tail = p;
+    at->open_tail = &p->next;
+    at->unacked_bytes += p->bytes;
+}
+
+void wh_attempt_drop_pieces(struct wh_attempt *at)
+{
+    pieces_free(at->open_head);
+    pieces_free(at->again_head);
+    at->open_head = at->again_head = NULL;
+    at->open_tail = &at->open_head;
+    at->again_tail = &at->again_head;
+    at->unacked_bytes = at->again_rows = 0;
+}
+
+/* ---- verdicts ----------------------------------------------------------------------------------
+ */
+
+/* A row that the destination does not take: archived, counted, and taken out of the hash that the
+ * reader's side made over everything it passed on. */
+static int refuse_row(struct wh_attempt *at, const struct wh_piece *p, int64_t k, int32_t column,
+                      const char *code, const char *text, struct wh_error *reterr)
+{
+    const struct wh_flow *flow = at->fr->flow;
+    const struct ArrowSchema *accept = &flow->tgt.accept;
+    const struct wh_split *split = &at->splits.v[p->item->split];
+    char position[WH_SPLIT_LABEL + 40];
+    int32_t row = piece_row(p, k);
+
+    if (p->item->batch.frame.p)
+        return wh_fail(reterr, WH_E_REMOTE, "E5011", "the destination refused a row: %s", text);
+    if (!at->write_views)
+        at->write_views = wh_calloc((size_t)flow->n_columns + 1, sizeof *at->write_views);
+    if (!at->write_views)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "dirty row");
+    WH_TRY(wh_views_init(accept, &p->item->batch.rows, at->write_views, reterr));
+    WH_TRY(wh_rowhash_add(&at->refused, at->write_views, flow->n_columns, NULL, row, 1));
+    at->rows_refused++;
+    snprintf(position, sizeof position, "%s%srow %" PRId64, split->label,
+             split->label[0] ? ", " : "", p->item->batch.first + row + 1);
+    return wh_attempt_dirty(at,
+                            &(struct wh_dirty_row){.position = position,
+                                                   .column = column >= 0 && column < flow->n_columns
+                                                                 ? flow->columns[column].name
+                                                                 : NULL,
+                                                   .code = code,
+                                                   .text = text,
+                                                   .columns = accept,
+                                                   .views = at->write_views,
+                                                   .row = row},
+                            reterr);
+}
+
+static int again_row(struct wh_attempt *at, const struct wh_piece *p, int64_t k,
+                     struct wh_error *reterr)
+{
+    struct wh_piece *a = piece_new(p->item, 0, 1);
+
+    if (a && !(a->own = wh_alloc(sizeof *a->own))) {
+        piece_free(a);
+        a = NULL;
+    }
+    if (!a)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "rows to send again");
+    a->own[0] = piece_row(p, k);
+    *at->again_tail = a;
+    at->again_tail = &a->next;
+    at->again_rows++;
+    return WH_OK;
+}
+
+static int take_verdict(struct wh_attempt *at, const struct wh_verdict *v, struct wh_error *reterr)
+{
+    struct wh_piece *p = at->open_head;
+    char text[400], code[6];
+
+    while (p && p->send != v->send)
+        p = p->next;
+    if (!p || v->row < 0 || v->row >= p->n || (p->gone && p->gone[v->row]))
+        return wh_fail(reterr, WH_E_BUG, "E9003",
+                       "a verdict on row %" PRId64 " of send %" PRId64 ", which is not open",
+                       v->row, v->send);
+    if (!p->gone && !(p->gone = wh_calloc((size_t)p->n, 1)))
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "verdicts");
+    p->gone[v->row] = 1;
+    if (v->again)
+        return again_row(at, p, v->row, reterr);
+    snprintf(text, sizeof text, "%.*s", WH_STR_FMT(v->text));
+    memcpy(code, v->code, sizeof code);
+    code[5] = 0;
+    return refuse_row(at, p, v->row, v->column, code[0] ? code : "E6009", text, reterr);
+}
+
+/* Verdicts first, then lets go of everything that is judged. */
+static int take_acks(struct wh_attempt *at, const struct wh_acks *acks, size_t *ret_bad,
+                     struct wh_error *reterr)
+{
+    for (size_t i = 0; i < acks->n_bad; i++) {
+        WH_TRY(take_verdict(at, &acks->bad[i], reterr));
+        *ret_bad += !acks->bad[i].again;
+    }
+    if (acks->retry_after_ms > at->retry_after_ms)
+        at->retry_after_ms = acks->retry_after_ms;
+    while (at->open_head && at->open_head->send <= acks->upto_send) {
+        struct wh_piece *p = at->open_head;
+
+        at->open_head = p->next;
+        if (!at->open_head)
+            at->open_tail = &at->open_head;
+        at->unacked_bytes -= p->bytes;
+        at->lane->live.rows_written += p->n;
+        piece_free(p);
+        at->moved_ns = wh_now_ns();
+    }
+    return WH_OK;
+}
+
+/* ---- sending -----------------------------------------------------------------------------------
+ */
+
+/* OK or REFUSED (the open pieces are undone then); *ret_bad counts rows that were named. */
+static int send_piece(struct wh_attempt *at, struct wh_piece *p, size_t *ret_bad,
+                      struct wh_error *reterr)
+{
+    const int32_t *rows = p->own ? p->own : p->item->rows ? p->item->rows + p->off : NULL;
+    struct wh_acks acks = {0};
+    int st, judged;
+
+    p->send = ++at->next_send;
+    open_append(at, p);
+    at->doing = "writes";
+    st = at->sink->writer_write(at->wr, &p->item->batch, p->send, rows, rows ? 0 : p->off, p->n,
+                                &acks, reterr);
+    wh_kill_point("batch-written");
+    if (st != WH_OK && st != WH_REFUSED)
+        return st;
+    judged = take_acks(at, &acks, ret_bad, reterr);
+    return judged == WH_OK ? st : judged;
+}
+
+static int flush_once(struct wh_attempt *at, size_t *ret_bad, struct wh_error *reterr)
+{
+    struct wh_acks acks = {0};
+    const struct wh_piece *first = at->open_head;
+    int64_t ms = at->run->options->timeouts.statement;
+    int st, judged;
+
+    at->doing = "waits for the destination";
+    st = at->sink->writer_flush(at->wr, wh_now_ns() + (ms > 0 ? ms : FLUSH_MS) * 1000000, &acks,
+                                reterr);
+    if (st != WH_OK && st != WH_REFUSED)
+        return st;
+    judged = take_acks(at, &acks, ret_bad, reterr);
+    if (judged != WH_OK)
+        return judged;
+    if (st == WH_OK && first && at->open_head == first)
+        return wh_fail(reterr, WH_E_BUG, "E9003", "a flush that judged nothing");
+    return st;
+}
+
+static int flush_to(struct wh_attempt *at, int64_t most, size_t *ret_bad, struct wh_error *reterr)
+{
+    while (at->open_head && at->unacked_bytes > most)
+        WH_TRY(flush_once(at, ret_bad, reterr));
+    while (most == 0 && at->open_head) /* pieces without bytes */
+        WH_TRY(flush_once(at, ret_bad, reterr));
+    return WH_OK;
+}
+
+/* ---- narrowing ---------------------------------------------------------------------------------
+ */
+
+/* Takes back what REFUSED undid, without the rows that were judged meanwhile. */
+static int take_back(struct wh_attempt *at, struct wh_piece **ret, struct wh_error *reterr)
+{
+    struct wh_piece *p = at->open_head, **tail = ret;
+
+    at->open_head = NULL;
+    at->open_tail = &at->open_head;
+    at->unacked_bytes = 0;
+    *ret = NULL;
+    while (p) {
+        struct wh_piece *next = p->next;
+        bool ok = piece_compact(p);
+
+        p->next = NULL;
+        if (ok && p->n) {
+            *tail = p;
+            tail = &p->next;
+        } else {
+            piece_free(p);
+        }
+        if (!ok) {
+            pieces_free(next);
+            pieces_free(*ret);
+            *ret = NULL;
+            return wh_fail(reterr, WH_E_NOMEM, "E8002", "narrowing");
+        }
+        p = next;
+    }
+    return WH_OK;
+}
+
+/* Sends a list and waits for its verdict. REFUSED: *list holds again what remains of it. Rows that
+ * the writer names are taken out and the others tried again, without halving. */
+static int try_list(struct wh_attempt *at, struct wh_piece **list, struct wh_error *reterr)
+{
+    for (;;) {
+        struct wh_piece *p = *list;
+        size_t bad = 0;
+        int st = WH_OK;
+
+        *list = NULL;
+        while (p && st == WH_OK) {
+            struct wh_piece *next = p->next;
+
+            st = send_piece(at, p, &bad, reterr);
+            p = next;
+        }
+        if (st == WH_OK)
+            st = flush_to(at, 0, &bad, reterr);
+        if (st != WH_REFUSED) {
+            pieces_free(p);
+            return st;
+        }
+        struct wh_piece *back = NULL, **tail = &back;
+        st = take_back(at, &back, reterr);
+        if (st != WH_OK) {
+            pieces_free(p);
+            return st;
+        }
+        while (*tail)
+            tail = &(*tail)->next;
+        *tail = p; /* what had not been sent yet */
+        *list = back;
+        if (!bad || !back)
+            return back ? WH_REFUSED : WH_OK;
+    }
+}
+
+/* Finds the refused rows of a list and writes all others. Takes the list in any case. `known`: the
+ * list as a whole was refused just now with *why. */
+static int narrow(struct wh_attempt *at, struct wh_piece *list, bool known,
+                  const struct wh_error *why, struct wh_error *reterr)
+{
+    struct wh_piece *rest = NULL;
+    struct wh_error fresh = {0};
+    int st;
+
+    if (!known || pieces_rows(list) == 1) {
+        st = try_list(at, &list, &fresh);
+        if (st == WH_OK || !list) {
+            if (st != WH_OK && reterr)
+                *reterr = fresh;
+            return st;
+        }
+        if (st != WH_REFUSED) {
+            pieces_free(list);
+            if (reterr)
+                *reterr = fresh;
+            return st;
+        }
+        why = &fresh;
+    }
+    if (pieces_rows(list) == 1) {
+        st = refuse_row(at, list, 0, -1,
+                        why->code[0] == 'E' && why->code[1] == '6' ? why->code : "E6009",
+                        why->message, reterr);
+        pieces_free(list);
+        return st;
+    }
+    st = split_list(list, pieces_rows(list) / 2, &rest, reterr);
+    if (st != WH_OK) {
+        pieces_free(list);
+        return st;
+    }
+    st = try_list(at, &list, &fresh);
+    if (st == WH_OK) /* the first half is fine, so the other one is not */
+        return narrow(at, rest, true, why, reterr);
+    if (st == WH_REFUSED)
+        st = narrow(at, list, true, &fresh, reterr);
+    else if (reterr)
+        *reterr = fresh;
+    if (st == WH_OK)
+        return narrow(at, rest, false, why, reterr);
+    pieces_free(rest);
+    return st;
+}
+
+/* A refusal: outside of careful mode the attempt is done again carefully. */
+static int refused(struct wh_attempt *at, size_t bad, struct wh_error *reterr)
+{
+    struct wh_piece *list = NULL;
+    struct wh_error why = *reterr;
+
+    if (!at->careful)
+        return WH_REFUSED;
+    if (at->fr->flow->tgt.grain == WH_GRAIN_ATTEMPT)
+        return wh_fail(reterr, WH_E_REMOTE, "E5011", "the destination refused rows: %s",
+                       why.message);
+    WH_TRY(take_back(at, &list, reterr));
+    if (!list)
+        return WH_OK;
+    return narrow(at, list, bad == 0, &why, reterr);
+}
+
+/* ---- rows that come again ----------------------------------------------------------------------
+ */
+
+static int send_again(struct wh_attempt *at, struct wh_error *reterr)
+{
+    struct wh_piece *p = at->again_head;
+    int64_t before = at->again_rows;
+    int64_t ms = at->retry_after_ms;
+    size_t bad = 0;
+    int st = WH_OK;
+
+    at->again_head = NULL;
+    at->again_tail = &at->again_head;
+    at->again_rows = at->retry_after_ms = 0;
+    if (!ms)
+        ms = (int64_t)AGAIN_FIRST_MS << (at->again_rounds < 7 ? at->again_rounds : 7);
+    at->doing = "pauses as the destination asked";
+    if (!wh_run_pause(at->run, (ms < AGAIN_MOST_MS ? ms : AGAIN_MOST_MS) * 1000000, at)) {
+        pieces_free(p);
+        return wh_fail(reterr, WH_E_CANCELLED, "E7015", "asked to stop");
+    }
+    while (p && st == WH_OK) {
+        struct wh_piece *next = p->next;
+
+        st = send_piece(at, p, &bad, reterr);
+        p = next;
+    }
+    pieces_free(p);
+    if (st == WH_OK)
+        st = flush_to(at, 0, &bad, reterr);
+    at->again_rounds = at->again_rows < before ? 0 : at->again_rounds + 1;
+    if (st == WH_OK && at->again_rounds > AGAIN_ROUNDS_MOST)
+        return wh_fail(reterr, WH_E_REMOTE, "E8007",
+                       "the destination put %" PRId64 " rows off %d times", at->again_rows,
+                       at->again_rounds);
+    return st == WH_REFUSED ? refused(at, bad, reterr) : st;
+}
+
+/* ---- the two verbs of an attempt ---------------------------------------------------------------
+ */
+
+int wh_attempt_write(struct wh_attempt *at, struct wh_item *take, struct wh_error *reterr)
+{
+    struct wh_piece *p;
+    size_t bad = 0;
+    int st;
+
+    at->rows_sent += take->n;
+    at->lane->live.bytes_written += take->bytes;
+    p = piece_new(take, 0, take->n);
+    if (!p) {
+        wh_item_free(take);
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "batch");
+    }
+    st = send_piece(at, p, &bad, reterr);
+    if (st == WH_OK)
+        st = flush_to(at, WH_UNACKED_BYTES, &bad, reterr);
+    if (st == WH_REFUSED)
+        st = refused(at, bad, reterr);
+    if (st == WH_OK && at->again_rows > AGAIN_ROWS_MOST)
+        st = send_again(at, reterr);
+    return st;
+}
+
+int wh_attempt_settle(struct wh_attempt *at, struct wh_error *reterr)
+{
+    size_t bad = 0;
+    int st = flush_to(at, 0, &bad, reterr);
+
+    if (st == WH_REFUSED)
+        st = refused(at, bad, reterr);
+    while (st == WH_OK && at->again_head) {
+        st = send_again(at, reterr);
+        bad = 0;
+        if (st == WH_OK)
+            st = flush_to(at, 0, &bad, reterr);
+        if (st == WH_REFUSED)
+            st = refused(at, bad, reterr);
+    }
+    return st;
+}

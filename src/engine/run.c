@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A run from its claim to its end. */
+#include "engine/runtime.h"
+
+#include "core/clock.h"
+#include "core/errors.h"
+#include "core/log.h"
+#include "data/number.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BEAT_MS = 5000,
+    STALE_MS = 30000,
+    RUN_ARENA = 256 << 20,
+};
+
+static int64_t test_setting(const char *name, int64_t otherwise)
+{
+    const char *text = getenv(name);
+    int64_t v;
+
+    return text && wh_read_i64(text, strlen(text), &v) && v > 0 ? v : otherwise;
+}
+
+/* ---- making and freeing ------------------------------------------------------------------------
+ */
+
+static int make_flows(struct wh_runtime *run, struct wh_error *reterr)
+{
+    const struct wh_plan *plan = run->plan;
+
+    run->flows = wh_calloc(plan->n_flows + 1, sizeof *run->flows);
+    run->sessions = wh_calloc(plan->n_endpoints + 1, sizeof *run->sessions);
+    if (!run->flows || !run->sessions)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "tables of the run");
+    for (size_t i = 0; i < plan->n_flows; i++) {
+        struct wh_run_flow *fr = &run->flows[i];
+        struct wh_flow *flow = plan->flows[i];
+        bool limited = flow->scan.limit > 0 && !flow->scan.limit_done;
+
+        fr->run = run;
+        fr->flow = flow;
+        fr->stage = WH_AT_WAITING;
+        fr->recorded_state = WH_FLOW_PLANNED;
+        if (flow->generation == 0)
+            flow->generation = 1;
+        fr->fence = (struct wh_fence){.run = {run->id, strlen(run->id)},
+                                      .flow = (uint32_t)flow->index,
+                                      .generation = flow->generation};
+        fr->cap = flow->lanes > 0 ? flow->lanes : 1;
+        if (fr->cap > run->n_lanes)
+            fr->cap = run->n_lanes;
+        if (limited)
+            fr->cap = 1; /* rows are counted off one after the other */
+        fr->limit_left = limited ? flow->scan.limit : -1;
+        fr->next_unit = 1;
+        fr->instants = fr->instant = 1;
+    }
+    run->n_flows = plan->n_flows;
+    return WH_OK;
+}
+
+static int init(struct wh_runtime *run, struct wh_error *reterr)
+{
+    const struct wh_run_options *o = &run->plan->job->run;
+    int lanes = run->plan->parallel > 0 ? run->plan->parallel : 1;
+    pthread_condattr_t monotonic;
+
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&run->mutex, NULL);
+    pthread_cond_init(&run->change, &monotonic);
+    pthread_cond_init(&run->step_work, NULL);
+    pthread_condattr_destroy(&monotonic);
+    run->options = o;
+    run->id = run->plan->run;
+    run->notes_tail = &run->notes;
+    run->started_ns = wh_now_ns();
+    run->beat_ms = test_setting("WH_TEST_BEAT_MS", BEAT_MS);
+    run->stale_ms = test_setting("WH_TEST_STALE_MS", STALE_MS);
+    wh_limits_init(&run->limits, o, lanes, o->memory);
+    run->arena = wh_arena_new(RUN_ARENA);
+    if (!run->arena)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "run");
+    run->services->connections = wh_node_get(run->plan->job->tree, "connections");
+    mallopt(M_ARENA_MAX, 2);
+    WH_TRY(wh_lanes_new(run, lanes, reterr));
+    return make_flows(run, reterr);
+}
+
+static void free_flow(struct wh_run_flow *fr)
+{
+    while (fr->pending) {
+        struct wh_run_unit *u = fr->pending;
+
+        fr->pending = u->next;
+        wh_unit_free(u);
+    }
+    while (fr->ends) {
+        struct wh_chain_end *e = fr->ends;
+
+        fr->ends = e->next;
+        wh_free(e);
+    }
+    wh_bytes_free(&fr->cursor);
+}
+
+/* All threads end first; then sessions, which nobody can interrupt any more. */
+static void stop_threads(struct wh_runtime *run)
+{
+    pthread_mutex_lock(&run->mutex);
+    run->ending = true;
+    pthread_cond_broadcast(&run->step_work);
+    pthread_mutex_unlock(&run->mutex);
+    if (run->has_step_thread)
+        pthread_join(run->step_thread, NULL);
+    run->has_step_thread = false;
+    wh_lanes_stop(run);
+}
+
+static void done(struct wh_runtime *run)
+{
+    stop_threads(run);
+    if (run->sessions)
+        wh_sessions_close(run, NULL, -1);
+    wh_keeper_stop(run);
+    if (run->epoch)
+        wh_state_run_unclaim(run->state, run->id, run->epoch);
+    for (size_t i = 0; i < run->n_flows; i++)
+        free_flow(&run->flows[i]);
+    while (run->notes) {
+        struct wh_note *n = run->notes;
+
+        run->notes = n->next;
+        wh_free(n);
+    }
+    wh_free(run->flows);
+    wh_free(run->sessions);
+    wh_arena_free(run->arena);
+    wh_limits_destroy(&run->limits);
+    pthread_cond_destroy(&run->change);
+    pthread_cond_destroy(&run->step_work);
+    pthread_mutex_destroy(&run->mutex);
+}
+
+/* ---- the way of a run --------------------------------------------------------------------------
+ */
+
+static int read_record(struct wh_runtime *run, struct wh_error *reterr)
+{
+    struct wh_run_record r = {0};
+
+    if (!run->start->resume)
+        return WH_OK;
+    WH_TRY(wh_state_run_get(run->state, run->id, run->arena, &r, reterr));
+    run->recorded_state = r.state;
+    if (r.state >= WH_RUN_CLOSED)
+        run->epoch = r.epoch;
+    return WH_OK;
+}
+
+static int move(struct wh_runtime *run, struct wh_error *reterr)
+{
+    if (run->start->resume)
+        WH_TRY(wh_run_load(run, reterr));
+    if (run->recorded_state >= WH_RUN_CLOSING)
+        return WH_OK;
+    WH_TRY(wh_run_snapshots(run, reterr));
+    WH_TRY(wh_state_run_set(run->state, run->id, run->epoch, WH_RUN_MOVING, reterr));
+    run->recorded_state = WH_RUN_MOVING;
+    WH_TRY(wh_step_lane_start(run, reterr));
+    return wh_run_move(run, reterr);
+}
+
+/* Killed between `closed` and the record of the end: only that record is missing. */
+static int only_the_end(struct wh_runtime *run, struct wh_run_result *ret, struct wh_error *reterr)
+{
+    WH_TRY(wh_run_load(run, reterr));
+    for (size_t i = 0; i < run->n_flows; i++)
+        run->flows[i].stage = WH_AT_DONE;
+    run->touched = true;
+    if (wh_summary(run, NULL, ret) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "summary");
+    return wh_run_end_record(run, ret, reterr);
+}
+
+static int run_all(struct wh_runtime *run, struct wh_error *reterr)
+{
+    int st = wh_run_open(run, reterr);
+
+    if (st != WH_OK)
+        return st;
+    wh_run_event(run, WH_EV_RUN_STARTED, NULL, NULL, NULL, NULL);
+    st = move(run, reterr);
+    if (st == WH_OK)
+        st = wh_run_finish(run, reterr);
+    return st;
+}
+
+static void tell_end(struct wh_runtime *run, struct wh_run_result *ret, struct wh_error *err)
+{
+    struct wh_error ignored = {0};
+
+    if (run->fenced || err->status == WH_FENCED) {
+        run->fenced = true;
+        if (!run->stop_error.code[0])
+            run->stop_error = *err;
+        if (strcmp(run->stop_error.code, "E7010") != 0)
+            wh_ignore(wh_fail(&run->stop_error, WH_FENCED, "E7010",
+                              "another process has taken run %s over", run->id));
+        *err = run->stop_error;
+    } else if (run->stuck && !err->status) {
+        *err = run->stop_error;
+    }
+    if (wh_summary(run, err, ret) != WH_OK)
+        return;
+    /* The one that took over writes the record. */
+    if (!run->fenced && wh_run_end_record(run, ret, &ignored) != WH_OK)
+        wh_log(WH_LOG_WARN, "engine", "the end of run %s is not recorded: %s", run->id,
+               ignored.message);
+    wh_run_events(run);
+    if (err->status)
+        wh_run_event(run, WH_EV_ERROR, NULL, err->message, err, NULL);
+    wh_run_event(run, WH_EV_RUN_FINISHED, NULL, NULL, err->status ? err : NULL, ret);
+}
+
+int wh_run_execute(struct wh_plan *plan, struct wh_services *services, struct wh_state *state,
+                   const struct wh_run_start *start, const struct wh_run_listener *listener,
+                   struct wh_run_result *ret, struct wh_error *reterr)
+{
+    struct wh_runtime run = {
+        .plan = plan, .services = services, .state = state, .start = start, .listener = listener};
+    struct wh_error err = {0};
+    int st;
+
+    *ret = (struct wh_run_result){0};
+    st = init(&run, &err);
+    if (st == WH_OK)
+        st = read_record(&run, &err);
+    if (st == WH_OK && run.recorded_state >= WH_RUN_CLOSED) {
+        st = only_the_end(&run, ret, &err);
+        run.epoch = 0; /* nobody's lock is ours */
+        if (st == WH_OK)
+            wh_run_event(&run, WH_EV_RUN_FINISHED, NULL, NULL, NULL, ret);
+    } else if (st == WH_OK) {
+        st = run_all(&run, &err);
+        if (st != WH_OK && !err.code[0])
+            wh_ignore(wh_fail(&err, st, st == WH_FENCED ? "E7010" : "E9001", "run %s: %s",
+                              plan->run, wh_status_name(st)));
+        stop_threads(&run);
+        wh_run_events(&run);
+        if (run.touched)
+            tell_end(&run, ret, &err);
+        else
+            wh_run_take_back(&run, wh_error_exit(err.code, false));
+    }
+    if (st != WH_OK && reterr)
+        *reterr = err;
+    done(&run);
+    return st;
+}
+
+/* ---- giving up ---------------------------------------------------------------------------------
+ */
+
+static int discard(struct wh_runtime *run, bool yes, int64_t *ret_staying, struct wh_error *reterr)
+{
+    struct wh_run_record end = {.run = run->id, .exit_code = 1, .finished = true};
+
+    WH_TRY(read_record(run, reterr));
+    if (run->recorded_state >= WH_RUN_CLOSED)
+        return WH_OK;
+    WH_TRY(wh_run_load(run, reterr));
+    *ret_staying = wh_run_rows_staying(run);
+    if (*ret_staying > 0 && !yes) {
+        wh_ignore(wh_fail(reterr, WH_E_USAGE, "E1012",
+                          "%lld rows of run %s are committed and cannot be taken back",
+                          (long long)*ret_staying, run->id));
+        wh_error_hint(reterr, "wherry resume %s finishes it; --yes gives it up and leaves them",
+                      run->id);
+        return WH_E_USAGE;
+    }
+    for (size_t i = 0; i < run->n_flows; i++) /* loaded again under our epoch */
+        free_flow(&run->flows[i]);
+    wh_free(run->flows);
+    run->flows = NULL;
+    run->n_flows = 0;
+    WH_TRY(make_flows(run, reterr));
+    WH_TRY(wh_run_open(run, reterr));
+    WH_TRY(wh_run_load(run, reterr));
+    if (run->recorded_state < WH_RUN_CLOSING)
+        WH_TRY(wh_run_drop_all(run, reterr));
+    wh_sessions_close(run, NULL, -1);
+    WH_TRY(wh_run_close_there(run, reterr));
+    for (size_t i = 0; i < run->plan->n_endpoints; i++) {
+        struct wh_endpoint *ep = run->plan->endpoints[i];
+
+        if (ep->is_source && ep->snapshot.kind != WH_SNAP_NONE && ep->connector->endpoint->release)
+            ep->connector->endpoint->release(ep->ep, &ep->snapshot);
+    }
+    WH_TRY(wh_state_run_set(run->state, run->id, run->epoch, WH_RUN_DISCARDED, reterr));
+    end.ended_us = wh_wall_us();
+    WH_TRY(wh_state_run_end(run->state, &end, run->epoch, reterr));
+    return wh_state_targets_release(run->state, run->id, reterr);
+}
+
+int wh_run_discard(struct wh_plan *plan, struct wh_services *services, struct wh_state *state,
+                   bool yes, int64_t *ret_rows_staying, struct wh_error *reterr)
+{
+    const struct wh_run_start start = {.resume = true, .yes = yes};
+    struct wh_runtime run = {.plan = plan, .services = services, .state = state, .start = &start};
+    struct wh_error err = {0};
+    int st;
+
+    *ret_rows_staying = 0;
+    st = init(&run, &err);
+    if (st == WH_OK)
+        st = discard(&run, yes, ret_rows_staying, &err);
+    if (st != WH_OK && reterr)
+        *reterr = err;
+    done(&run);
+    return st;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ending: FINISH of all tables, then `closing` in the state, run_close at every destination, and
+ * `closed`. A run that did not get through stays open, with its targets held, for resume.
+ */
+#include "engine/runtime.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    CLOSE_PAUSE_MS = 200,
+};
+
+int wh_run_release_snapshots(struct wh_runtime *run)
+{
+    for (size_t i = 0; i < run->plan->n_endpoints; i++) {
+        struct wh_endpoint *ep = run->plan->endpoints[i];
+
+        if (!ep->is_source || (!ep->snapshot_taken && !ep->snapshot_joined))
+            continue;
+        wh_sessions_close(run, ep, WH_READ);
+        if (ep->connector->endpoint->release)
+            ep->connector->endpoint->release(ep->ep, &ep->snapshot);
+        ep->snapshot_taken = ep->snapshot_joined = false;
+    }
+    wh_kill_point("snapshot-released");
+    return WH_OK;
+}
+
+static int set_run(struct wh_runtime *run, enum wh_run_state state, struct wh_error *reterr)
+{
+    if (run->recorded_state == state)
+        return WH_OK;
+    WH_TRY(wh_state_run_set(run->state, run->id, run->epoch, state, reterr));
+    run->recorded_state = state;
+    return WH_OK;
+}
+
+static int end_flow(struct wh_runtime *run, struct wh_run_flow *fr, enum wh_flow_state state,
+                    struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 10);
+    struct wh_flow_record r = {.flow = fr->flow->index,
+                               .generation = fr->fence.generation,
+                               .state = state,
+                               .exit_code = fr->exit_code,
+                               .rows_read = fr->counts.rows_read,
+                               .rows_written = fr->counts.rows_written,
+                               .rows_dirty = fr->counts.rows_dirty,
+                               .rows_filtered = fr->counts.rows_filtered,
+                               .rows_skipped = fr->counts.rows_skipped,
+                               .bytes_read = fr->counts.bytes_read,
+                               .bytes_written = fr->counts.bytes_written};
+
+    if (fr->error.status && wh_error_json(&fr->error, &b) == WH_OK)
+        r.error = b.p;
+    WH_TRY(wh_state_flow_end(run->state, run->id, run->epoch, &r, reterr));
+    fr->recorded_state = state;
+    return WH_OK;
+}
+
+/* ---- closing at the destinations ---------------------------------------------------------------
+ */
+
+static int close_once(struct wh_runtime *run, struct wh_endpoint *ep, const struct wh_fence *fence,
+                      struct wh_error *reterr)
+{
+    const struct wh_endpoint_ops *ops = ep->connector->endpoint;
+    void *se = NULL;
+    int st;
+
+    WH_TRY(wh_endpoint_control(ep, &se, reterr));
+    st = ops->run_close(ep->ep, se, fence, reterr);
+    if (st == WH_BLOCKED && ops->evict)
+        st = ops->evict(ep->ep, se, fence, NULL, reterr) == WH_BLOCKED ? WH_E_AUTH : WH_BLOCKED;
+    if (st == WH_LOST)
+        wh_endpoint_control_lost(ep);
+    return st;
+}
+
+static int close_there(struct wh_runtime *run, struct wh_endpoint *ep, struct wh_error *reterr)
+{
+    struct wh_fence fence = {.run = {run->id, strlen(run->id)}, .epoch = run->epoch};
+    int64_t lock_ms = run->options->timeouts.lock > 0 ? run->options->timeouts.lock : 30000;
+    int64_t deadline = wh_now_ns() + lock_ms * 1000000;
+    int tries = 0;
+
+    if (!ep->connector->endpoint->run_close)
+        return WH_OK;
+    wh_kill_point("run-close-before");
+    for (;;) {
+        int st;
+
+        *reterr = (struct wh_error){0};
+        st = close_once(run, ep, &fence, reterr);
+        if (st == WH_OK)
+            break;
+        bool again = (st == WH_BLOCKED && wh_now_ns() < deadline) ||
+                     ((st == WH_LOST || st == WH_UNKNOWN || (st < 0 && reterr->retriable)) &&
+                      tries++ < (int)run->options->retry_times);
+        if (!again) {
+            if (!reterr->code[0])
+                wh_ignore(wh_fail(reterr, st, "E5010", "the run cannot be closed at '%s': %s",
+                                  ep->name, wh_status_name(st)));
+            return st;
+        }
+        wh_sleep_ms(CLOSE_PAUSE_MS);
+    }
+    wh_kill_point("run-close-after");
+    return WH_OK;
+}
+
+int wh_run_close_there(struct wh_runtime *run, struct wh_error *reterr)
+{
+    for (size_t i = 0; i < run->plan->n_endpoints; i++)
+        if (run->plan->endpoints[i]->is_target)
+            WH_TRY(close_there(run, run->plan->endpoints[i], reterr));
+    return WH_OK;
+}
+
+static int close_all(struct wh_runtime *run, struct wh_error *reterr)
+{
+    wh_sessions_close(run, NULL, -1); /* no lane of ours holds the run's row */
+    if (run->recorded_state < WH_RUN_CLOSING) {
+        wh_kill_point("closing-before");
+        WH_TRY(set_run(run, WH_RUN_CLOSING, reterr));
+    }
+    wh_kill_point("closing-recorded");
+    WH_TRY(wh_run_close_there(run, reterr));
+    WH_TRY(set_run(run, WH_RUN_CLOSED, reterr));
+    wh_kill_point("closed-recorded");
+    return WH_OK;
+}
+
+/* ---- the end of a run that got through ---------------------------------------------------------
+ */
+
+static bool all_published(const struct wh_runtime *run)
+{
+    for (size_t i = 0; i < run->n_flows; i++)
+        if (run->flows[i].stage < WH_AT_PUBLISHED || run->flows[i].stage > WH_AT_DONE)
+            return false;
+    return true;
+}
+
+static int finish_flow(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
+{
+    struct wh_session *s = NULL;
+    int st;
+
+    if (fr->recorded_state >= WH_FLOW_FINISHED && fr->recorded_state != WH_FLOW_FAILED) {
+        fr->stage = WH_AT_DONE;
+        return WH_OK;
+    }
+    fr->stage = WH_AT_FINISHING;
+    st = wh_flow_steps(run, fr, &s, WH_FINISH, reterr);
+    if (s && (st == WH_LOST || st == WH_FENCED))
+        s->broken = true;
+    wh_session_put(run, s);
+    if (st == WH_OK) {
+        fr->stage = WH_AT_DONE;
+        fr->exit_code = run->options->strict && fr->counts.rows_dirty > 0 ? 3 : 0;
+        if (!fr->ended_ns)
+            fr->ended_ns = wh_now_ns();
+        st = end_flow(run, fr, WH_FLOW_FINISHED, reterr);
+    }
+    return st;
+}
+
+int wh_run_finish(struct wh_runtime *run, struct wh_error *reterr)
+{
+    if (run->recorded_state < WH_RUN_CLOSING) {
+        if (!all_published(run) || wh_run_stopping(run))
+            return WH_OK; /* resume goes on from here */
+        WH_TRY(wh_run_release_snapshots(run));
+        WH_TRY(set_run(run, WH_RUN_PUBLISHING, reterr));
+        WH_TRY(set_run(run, WH_RUN_FINISHING, reterr));
+        for (size_t i = 0; i < run->n_flows; i++) {
+            struct wh_run_flow *fr = &run->flows[i];
+            int st = finish_flow(run, fr, reterr);
+
+            if (st == WH_FENCED)
+                return st;
+            if (st != WH_OK) {
+                pthread_mutex_lock(&run->mutex);
+                wh_flow_fail(fr, reterr);
+                pthread_mutex_unlock(&run->mutex);
+                wh_note(run, WH_EV_ERROR, fr, 0, 0, reterr, "%s", reterr->message);
+            }
+        }
+        if (!all_published(run))
+            return WH_OK;
+    }
+    return close_all(run, reterr);
+}
+
+/* ---- records of the end ------------------------------------------------------------------------
+ */
+
+static void record_failed_flows(struct wh_runtime *run)
+{
+    for (size_t i = 0; i < run->n_flows; i++) {
+        struct wh_run_flow *fr = &run->flows[i];
+        struct wh_error err = {0};
+
+        if (fr->stage != WH_AT_FAILED || fr->recorded_state == WH_FLOW_PLANNED)
+            continue;
+        if (end_flow(run, fr, WH_FLOW_FAILED, &err) != WH_OK)
+            wh_log(WH_LOG_WARN, "engine", "the end of %s is not recorded: %s", fr->flow->table,
+                   err.message);
+    }
+}
+
+int wh_run_end_record(struct wh_runtime *run, struct wh_run_result *result, struct wh_error *reterr)
+{
+    struct wh_buf json WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
+    struct wh_buf text WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
+    int code = result->exit_code;
+    bool closed = run->recorded_state >= WH_RUN_CLOSED;
+    struct wh_run_record r = {.run = run->id,
+                              .exit_code = code,
+                              .finished = closed || (!run->touched && code == 2),
+                              .snapshot = result->snapshot,
+                              .ended_us = wh_wall_us(),
+                              .rows_read = result->counts.rows_read,
+                              .rows_written = result->counts.rows_written,
+                              .rows_dirty = result->counts.rows_dirty,
+                              .rows_filtered = result->counts.rows_filtered,
+                              .rows_skipped = result->counts.rows_skipped};
+
+    if (run->recorded_state < WH_RUN_CLOSING)
+        record_failed_flows(run);
+    if (wh_summary_json(result, &json) == WH_OK)
+        r.summary = json.p;
+    if (wh_summary_text(result, &text) == WH_OK)
+        r.text = text.p;
+    WH_TRY(wh_state_run_end(run->state, &r, run->epoch, reterr));
+    wh_kill_point("run-ended");
+    if (closed) {
+        WH_TRY(wh_state_targets_release(run->state, run->id, reterr));
+        wh_kill_point("targets-released");
+    }
+    return WH_OK;
+}
+
+/* A run that was refused before it touched anything leaves nothing to be resumed. */
+void wh_run_take_back(struct wh_runtime *run, int exit_code)
+{
+    struct wh_error err = {0};
+    struct wh_run_record r = {
+        .run = run->id, .exit_code = exit_code, .finished = true, .ended_us = wh_wall_us()};
+
+    if (run->start->resume || run->touched || !run->epoch)
+        return;
+    if (wh_state_run_set(run->state, run->id, run->epoch, WH_RUN_DISCARDED, &err) != WH_OK ||
+        wh_state_run_end(run->state, &r, run->epoch, &err) != WH_OK ||
+        wh_state_targets_release(run->state, run->id, &err) != WH_OK)
+        wh_log(WH_LOG_WARN, "engine", "run %s cannot be taken back: %s", run->id, err.message);
+}
+
+/* ---- giving a run up ---------------------------------------------------------------------------
+ */
+
+static bool rows_stay(const struct wh_run_flow *fr)
+{
+    bool hidden = (fr->flow->tgt.commit_class == WH_CLASS_P ||
+                   fr->flow->tgt.atomic_given != WH_ATOMIC_UNIT) &&
+                  fr->recorded_state < WH_FLOW_PUBLISHING;
+
+    return !hidden && fr->counts.rows_written > 0;
+}
+
+int64_t wh_run_rows_staying(struct wh_runtime *run)
+{
+    int64_t n = 0;
+
+    for (size_t i = 0; i < run->n_flows; i++)
+        if (rows_stay(&run->flows[i]))
+            n += run->flows[i].counts.rows_written;
+    return n;
+}
+
+int wh_run_drop_all(struct wh_runtime *run, struct wh_error *reterr)
+{
+    for (size_t i = 0; i < run->n_flows; i++) {
+        struct wh_run_flow *fr = &run->flows[i];
+        struct wh_session *s = NULL;
+        int st;
+
+        if (fr->recorded_state >= WH_FLOW_PUBLISHED && fr->recorded_state != WH_FLOW_FAILED)
+            continue;
+        st = wh_flow_steps(run, fr, &s, WH_DROP, reterr);
+        if (s && st == WH_LOST)
+            s->broken = true;
+        wh_session_put(run, s);
+        if (st != WH_OK)
+            return st;
+    }
+    return WH_OK;
+}

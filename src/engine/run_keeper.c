@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keeper: a thread that never touches a server, so that it always answers. It beats in the
+ * state, sees stop requests, limits changed by `limit RUN`, the longest duration, memory, and
+ * attempts that no longer move; it cuts, and where that is not answered, interrupts.
+ */
+#include "engine/runtime.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    LOOK_MS = 250,
+    MS = 1000000,
+};
+
+/* ---- stop requests -----------------------------------------------------------------------------
+ */
+
+/* One run at a time per process; the handler only stores and writes. */
+static _Atomic int stop_level, stop_signal;
+static _Atomic int stop_fd = -1;
+
+static void poke(int fd)
+{
+    uint64_t one = 1;
+    ssize_t n = fd >= 0 ? write(fd, &one, sizeof one) : 0;
+
+    (void)n; /* a full counter is readable as well */
+}
+
+void wh_run_stop(int level, int signal_number)
+{
+    int saved = errno;
+
+    if (level > atomic_load(&stop_level))
+        atomic_store(&stop_level, level);
+    if (signal_number)
+        atomic_store(&stop_signal, signal_number);
+    poke(atomic_load(&stop_fd));
+    errno = saved;
+}
+
+void wh_run_wake(struct wh_runtime *run)
+{
+    pthread_mutex_lock(&run->mutex);
+    pthread_cond_broadcast(&run->change);
+    pthread_mutex_unlock(&run->mutex);
+}
+
+void wh_run_fenced(struct wh_runtime *run, const struct wh_error *err)
+{
+    pthread_mutex_lock(&run->mutex);
+    if (!run->fenced) {
+        run->stop_error = *err;
+        if (!run->stop_error.code[0])
+            wh_ignore(wh_fail(&run->stop_error, WH_FENCED, "E7010", "a newer process owns run %s",
+                              run->id));
+        run->fenced = true;
+    }
+    pthread_cond_broadcast(&run->change);
+    pthread_mutex_unlock(&run->mutex);
+    poke(atomic_load(&stop_fd));
+}
+
+bool wh_run_pause(struct wh_runtime *run, int64_t ns, struct wh_attempt *at)
+{
+    int64_t until = wh_now_ns() + ns;
+    struct timespec ts = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+    bool stop;
+
+    pthread_mutex_lock(&run->mutex);
+    for (;;) {
+        stop =
+            run->stop_level >= 2 || run->fenced || (at ? (bool)at->given_up : wh_run_stopping(run));
+        if (stop || (at && at->cut_asked) || wh_now_ns() >= until)
+            break;
+        pthread_cond_timedwait(&run->change, &run->mutex, &ts);
+    }
+    if (at)
+        at->moved_ns = wh_now_ns(); /* a pause is no lack of progress */
+    pthread_mutex_unlock(&run->mutex);
+    return !stop;
+}
+
+/* ---- attempts ----------------------------------------------------------------------------------
+ */
+
+/* mutex held: the attempt cannot end meanwhile. */
+static void give_up(struct wh_lane *lane, struct wh_attempt *at)
+{
+    if (at->given_up)
+        return;
+    at->given_up = true;
+    at->hooks.cancelled = true;
+    wh_lane_wake(lane);
+    wh_queue_cancel(&lane->queue);
+}
+
+static void interrupt_locked(struct wh_session *s)
+{
+    if (s && s->open && !s->closing && s->ep->connector->endpoint->interrupt) {
+        s->broken = true;
+        s->ep->connector->endpoint->interrupt(s->mem);
+    }
+}
+
+/* A stop is under way: first the reader is asked to cut, then whoever does not answer loses its
+ * session, then the attempt is given up. */
+static void press(struct wh_runtime *run, struct wh_lane *lane, int64_t now)
+{
+    struct wh_attempt *at = lane->attempt;
+    int64_t since = now - run->stopped_ns;
+    bool hard = run->stop_level >= 2 || run->fenced || run->stuck;
+
+    if (!at)
+        return;
+    at->cut_asked = true;
+    if (hard || since > (int64_t)WH_STOP_AFTER_MS * MS) {
+        give_up(lane, at);
+        interrupt_locked(at->rs);
+        interrupt_locked(at->ws);
+    } else if (since > (int64_t)WH_INTERRUPT_AFTER_MS * MS && !at->answered &&
+               !at->interrupted_ns) {
+        at->interrupted_ns = now;
+        give_up(lane, at);
+        interrupt_locked(at->rs);
+    }
+}
+
+static void watch(struct wh_runtime *run, struct wh_lane *lane, int64_t now)
+{
+    struct wh_attempt *at = lane->attempt;
+    int64_t ms = run->options->timeouts.no_progress;
+    int64_t moved = at ? at->moved_ns : 0;
+    const char *doing = at ? at->doing : NULL;
+
+    if (!at || ms <= 0 || !moved || now - moved < ms * MS || run->stuck)
+        return;
+    wh_ignore(wh_fail(&run->stop_error, WH_E_REMOTE, "E4010",
+                      "unit %" PRId64 " of %s has not moved for %" PRId64 " s: it %s (%s -> %s)",
+                      at->unit->id, at->fr->flow->table, (now - moved) / 1000000000,
+                      doing ? doing : "waits between its two sides", at->fr->flow->from->name,
+                      at->fr->flow->to->name));
+    run->stuck = run->halted = true;
+    run->stopped_ns = now;
+}
+
+static void look_at_lanes(struct wh_runtime *run, int64_t now)
+{
+    bool stopping = wh_run_stopping(run);
+
+    for (int i = 0; i < run->n_lanes; i++) {
+        watch(run, &run->lanes[i], now);
+        if (stopping || run->stuck)
+            press(run, &run->lanes[i], now);
+    }
+    if (stopping && (run->stop_level >= 2 || run->fenced ||
+                     now - run->stopped_ns > (int64_t)WH_STOP_AFTER_MS * MS))
+        interrupt_locked(run->step_session);
+    if (stopping && (run->stop_level >= 2 || run->fenced))
+        wh_services_stop(run->services);
+}
+
+/* ---- the round ---------------------------------------------------------------------------------
+ */
+
+static void see_stop(struct wh_runtime *run, int64_t now)
+{
+    int level = atomic_load(&stop_level);
+    int64_t most = run->options->max_duration_ms;
+
+    if (atomic_load(&stop_signal))
+        run->stop_signal = atomic_load(&stop_signal);
+    if (level > run->stop_level)
+        run->stop_level = level;
+    if (most > 0 && now - run->started_ns > most * MS)
+        run->over_time = true;
+    if (wh_run_stopping(run) && !run->stopped_ns)
+        run->stopped_ns = now;
+}
+
+static void see_limits(struct wh_runtime *run, const char *json)
+{
+    if (!json || (run->last_limits && strcmp(json, run->last_limits) == 0))
+        return;
+    wh_free(run->last_limits);
+    run->last_limits = wh_strdup(json);
+    if (!wh_limits_change(&run->limits, json))
+        wh_log(WH_LOG_WARN, "engine", "the limits given to run %s cannot be read: %s", run->id,
+               json);
+}
+
+/* Own connection to the state, own arena; a busy state is tried again at the next beat. */
+static void beat(struct wh_runtime *run)
+{
+    struct wh_arena *arena WH_CLEANUP(wh_arena_freep) = wh_arena_new(1 << 20);
+    struct wh_error err = {0};
+    const char *limits = NULL;
+    int cancel = 0, st;
+
+    if (!arena)
+        return;
+    st = wh_state_run_beat(run->state, run->id, run->epoch, arena, &limits, &cancel, &err);
+    if (st == WH_FENCED) {
+        wh_run_fenced(run, &err);
+        return;
+    }
+    if (st != WH_OK) {
+        wh_log(WH_LOG_WARN, "engine", "no sign of life in the state: %s", err.message);
+        return;
+    }
+    see_limits(run, limits);
+    if (cancel) {
+        run->discard_asked = cancel == 2;
+        if (run->stop_level < 1)
+            run->stop_level = 1;
+    }
+}
+
+static void see_memory(struct wh_runtime *run)
+{
+    enum wh_pressure before = wh_limits_pressure(&run->limits);
+
+    run->limits.resident = wh_mem_rss();
+    if (before != WH_MEMORY_OVER && wh_limits_pressure(&run->limits) == WH_MEMORY_OVER)
+        malloc_trim(0);
+}
+
+static void *keeper_main(void *arg)
+{
+    struct wh_runtime *run = arg;
+    int64_t next_beat = wh_now_ns() + run->beat_ms * MS;
+    bool ending = false;
+
+    while (!ending) {
+        struct pollfd p = {.fd = stop_fd, .events = POLLIN};
+        uint64_t count;
+        int64_t now;
+
+        if (poll(&p, 1, run->beat_ms < LOOK_MS ? (int)run->beat_ms : LOOK_MS) > 0) {
+            ssize_t n = read(p.fd, &count, sizeof count);
+            (void)n;
+        }
+        now = wh_now_ns();
+        if (now >= next_beat && !run->fenced) {
+            beat(run);
+            next_beat = now + run->beat_ms * MS;
+        }
+        see_memory(run);
+        pthread_mutex_lock(&run->mutex);
+        see_stop(run, now);
+        look_at_lanes(run, now);
+        pthread_cond_broadcast(&run->change);
+        ending = run->keeper_ending;
+        pthread_mutex_unlock(&run->mutex);
+    }
+    return NULL;
+}
+
+int wh_keeper_start(struct wh_runtime *run, struct wh_error *reterr)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), none = -1, err;
+
+    if (fd < 0)
+        return wh_fail_errno(reterr, errno, "E8003", "stop requests");
+    if (!atomic_compare_exchange_strong(&stop_fd, &none, fd)) {
+        close(fd);
+        return wh_fail(reterr, WH_E_BUG, "E9001", "two runs in one process");
+    }
+    err = pthread_create(&run->keeper_thread, NULL, keeper_main, run);
+    if (err) {
+        stop_fd = -1;
+        close(fd);
+        return wh_fail_errno(reterr, err, "E8005", "the keeper cannot be started");
+    }
+    run->has_keeper = true;
+    return WH_OK;
+}
+
+void wh_keeper_stop(struct wh_runtime *run)
+{
+    int fd;
+
+    if (!run->has_keeper)
+        return;
+    pthread_mutex_lock(&run->mutex);
+    run->keeper_ending = true;
+    pthread_mutex_unlock(&run->mutex);
+    poke(stop_fd);
+    pthread_join(run->keeper_thread, NULL);
+    run->has_keeper = false;
+    fd = atomic_exchange(&stop_fd, -1);
+    close(fd);
+    stop_level = stop_signal = 0;
+    wh_free(run->last_limits);
+    run->last_limits = NULL;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Beginning: the run's record, its owner, its targets here and at the destinations, one snapshot
+ * per source server. Nothing is written to a destination before all of this holds.
+ */
+#include "engine/runtime.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    LOCK_POLL_MS = 500,
+    CLAIM_PAUSE_MS = 200,
+    MS = 1000000,
+};
+
+/* ---- records -----------------------------------------------------------------------------------
+ */
+
+static int new_record(struct wh_runtime *run, struct wh_error *reterr)
+{
+    const struct wh_job *job = run->plan->job;
+    struct wh_buf json WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
+    char shape[33];
+    struct wh_run_record r = {.run = run->id,
+                              .job = job->name,
+                              .file = job->file,
+                              .identity = run->start->identity ? run->start->identity : run->id,
+                              .is_copy = job->is_copy,
+                              .scheduled = job->scheduled,
+                              .version = WHERRY_VERSION,
+                              .state = WH_RUN_PLANNED,
+                              .exit_code = -1,
+                              .created_us = wh_wall_us()};
+
+    if (wh_job_to_json(job, &json) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "the job's record");
+    wh_u128_hex(job->shape, shape);
+    r.job_json = json.p;
+    r.shape = shape;
+    WH_TRY(wh_state_run_new(run->state, &r, reterr));
+    wh_kill_point("run-new");
+    return WH_OK;
+}
+
+static int flow_record(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
+{
+    const struct wh_flow *flow = fr->flow;
+    struct wh_buf source WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
+    struct wh_buf accept WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
+    char fingerprint[33];
+    struct wh_flow_record r = {.flow = flow->index,
+                               .generation = fr->fence.generation,
+                               .stream = flow->stream->name,
+                               .table = flow->table,
+                               .target = flow->tgt.identity,
+                               .state = WH_FLOW_PLANNED,
+                               .bounds = flow->scan.ret_bounds,
+                               .memo = flow->tgt.ret_memo,
+                               .next_unit = 1,
+                               .exit_code = -1};
+
+    if (wh_schema_to_json(&flow->source_schema, &source) != WH_OK ||
+        wh_schema_to_json(&flow->tgt.accept, &accept) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "record of %s", flow->table);
+    wh_u128_hex(flow->fingerprint, fingerprint);
+    r.source_schema = source.p;
+    r.accept_schema = accept.p;
+    r.fingerprint = fingerprint;
+    return wh_state_flow_put(run->state, run->id, run->epoch, &r, reterr);
+}
+
+int wh_run_put_flows(struct wh_runtime *run, struct wh_error *reterr)
+{
+    for (size_t i = 0; i < run->n_flows; i++)
+        WH_TRY(flow_record(run, &run->flows[i], reterr));
+    return WH_OK;
+}
+
+/* ---- owner and targets in the state ------------------------------------------------------------
+ */
+
+/* A living owner is waited for as long as --lock-wait says; the keeper does not run yet. */
+static bool wait_for_lock(struct wh_runtime *run, int st, const struct wh_error *err,
+                          int64_t deadline)
+{
+    if (st != WH_HELD_BY || strcmp(err->code, "E7006") != 0 || wh_now_ns() >= deadline)
+        return false;
+    return wh_run_pause(run, (int64_t)LOCK_POLL_MS * MS, NULL);
+}
+
+static int claim_here(struct wh_runtime *run, int64_t deadline, struct wh_error *reterr)
+{
+    int st;
+
+    do {
+        st = wh_state_run_claim(run->state, run->id, run->stale_ms, &run->epoch, reterr);
+    } while (wait_for_lock(run, st, reterr, deadline));
+    return st;
+}
+
+static int take_targets(struct wh_runtime *run, int64_t deadline, struct wh_error *reterr)
+{
+    for (size_t i = 0; i < run->n_flows; i++) {
+        const char *identity = run->flows[i].flow->tgt.identity;
+        int st;
+
+        if (!identity[0])
+            continue;
+        do {
+            st = wh_state_target_take(run->state, run->id, run->epoch, identity, run->stale_ms,
+                                      reterr);
+        } while (wait_for_lock(run, st, reterr, deadline));
+        if (st != WH_OK)
+            return st;
+    }
+    return WH_OK;
+}
+
+/* ---- claim at the destinations -----------------------------------------------------------------
+ */
+
+static int objects_at(struct wh_runtime *run, const struct wh_endpoint *ep, struct wh_objects *ret,
+                      struct wh_error *reterr)
+{
+    struct wh_name *v = wh_arena_alloc(run->arena, (run->n_flows + 1) * sizeof *v);
+
+    *ret = (struct wh_objects){.v = v};
+    if (!v)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "targets of '%s'", ep->name);
+    for (size_t i = 0; i < run->n_flows; i++) {
+        const struct wh_flow *flow = run->flows[i].flow;
+
+        if (flow->to == ep)
+            v[ret->n++] = flow->tgt.ret_object.n ? flow->tgt.ret_object : flow->target;
+    }
+    return WH_OK;
+}
+
+static int claim_once(struct wh_runtime *run, struct wh_endpoint *ep, const struct wh_fence *fence,
+                      const struct wh_objects *targets, struct wh_error *reterr)
+{
+    const struct wh_endpoint_ops *ops = ep->connector->endpoint;
+    void *se = NULL;
+    int st;
+
+    WH_TRY(wh_endpoint_control(ep, &se, reterr));
+    st = ops->claim(ep->ep, se, fence, targets, reterr);
+    /* A zombie of an older epoch holds the run's row: ended where we may. */
+    if (st == WH_BLOCKED && ops->evict) {
+        int ended = ops->evict(ep->ep, se, fence, NULL, reterr);
+
+        if (ended == WH_BLOCKED)
+            return WH_E_AUTH;
+        if (ended != WH_OK)
+            st = ended;
+    }
+    if (st == WH_LOST)
+        wh_endpoint_control_lost(ep);
+    return st;
+}
+
+static int claim_there(struct wh_runtime *run, struct wh_endpoint *ep, int64_t deadline,
+                       struct wh_error *reterr)
+{
+    const struct wh_endpoint_ops *ops = ep->connector->endpoint;
+    struct wh_fence fence = {.run = {run->id, strlen(run->id)}, .epoch = run->epoch};
+    int64_t lock_ms = run->options->timeouts.lock > 0 ? run->options->timeouts.lock : 30000;
+    int64_t blocked_until = wh_now_ns() + lock_ms * MS;
+    struct wh_objects targets;
+    int tries = 0;
+
+    if (!ops->claim)
+        return WH_OK;
+    WH_TRY(objects_at(run, ep, &targets, reterr));
+    wh_kill_point("claim-before");
+    for (;;) {
+        int st;
+
+        *reterr = (struct wh_error){0};
+        st = claim_once(run, ep, &fence, &targets, reterr);
+        if (st == WH_OK)
+            break;
+        if (wait_for_lock(run, st, reterr, deadline))
+            continue;
+        bool again = (st == WH_BLOCKED && wh_now_ns() < blocked_until) ||
+                     ((st == WH_LOST || (st < 0 && reterr->retriable)) &&
+                      tries++ < (int)run->options->retry_times);
+        if (!again || !wh_run_pause(run, (int64_t)CLAIM_PAUSE_MS * MS, NULL)) {
+            if (!reterr->code[0])
+                wh_ignore(wh_fail(reterr, st, "E5010", "'%s' could not be claimed: %s", ep->name,
+                                  wh_status_name(st)));
+            return st;
+        }
+    }
+    run->touched = true;
+    wh_kill_point("claim-after");
+    return WH_OK;
+}
+
+int wh_run_open(struct wh_runtime *run, struct wh_error *reterr)
+{
+    int64_t deadline = wh_now_ns() + run->options->lock_wait_ms * MS;
+
+    if (!run->start->resume)
+        WH_TRY(new_record(run, reterr));
+    WH_TRY(claim_here(run, deadline, reterr));
+    wh_kill_point("run-owned");
+    for (size_t i = 0; i < run->plan->n_endpoints; i++)
+        wh_ctx_tag(run->plan->endpoints[i], run->epoch, "c");
+    for (size_t i = 0; i < run->n_flows; i++)
+        run->flows[i].fence.epoch = run->epoch;
+    if (!run->start->resume)
+        WH_TRY(wh_run_put_flows(run, reterr));
+    if (run->recorded_state >= WH_RUN_CLOSING)
+        return WH_OK; /* only run_close is repeated */
+    WH_TRY(take_targets(run, deadline, reterr));
+    wh_kill_point("targets-taken");
+    WH_TRY(wh_keeper_start(run, reterr));
+    for (size_t i = 0; i < run->plan->n_endpoints; i++)
+        if (run->plan->endpoints[i]->is_target)
+            WH_TRY(claim_there(run, run->plan->endpoints[i], deadline, reterr));
+    run->touched = true;
+    WH_TRY(wh_state_run_set(run->state, run->id, run->epoch, WH_RUN_CLAIMED, reterr));
+    run->recorded_state = WH_RUN_CLAIMED;
+    wh_kill_point("claim-recorded");
+    return WH_OK;
+}
+
+/* ---- snapshots ---------------------------------------------------------------------------------
+ */
+
+static int keep_token(struct wh_runtime *run, struct wh_snapshot *s, struct wh_error *reterr)
+{
+    void *own = wh_arena_alloc(run->plan->arena, s->token.n + 1);
+
+    if (!own)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "snapshot");
+    if (s->token.n)
+        memcpy(own, s->token.p, s->token.n);
+    s->token.p = own;
+    return WH_OK;
+}
+
+static int take_snapshot(struct wh_runtime *run, struct wh_endpoint *ep, struct wh_error *reterr)
+{
+    const struct wh_endpoint_ops *ops = ep->connector->endpoint;
+    struct wh_name *v = wh_arena_alloc(run->arena, (run->n_flows + 1) * sizeof *v);
+    struct wh_objects pin = {.v = v};
+    struct wh_snapshot s = {0};
+    struct wh_snapshot_record r;
+    void *se = NULL;
+    int st;
+
+    if (!v)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "snapshot");
+    for (size_t i = 0; i < run->n_flows; i++)
+        if (run->flows[i].flow->from == ep && run->flows[i].stage < WH_AT_MOVED)
+            v[pin.n++] = run->flows[i].flow->source;
+    if (pin.n == 0)
+        return WH_OK; /* nothing is left to be read */
+    WH_TRY(wh_endpoint_control(ep, &se, reterr));
+    wh_kill_point("snapshot-before");
+    st = ops->snapshot(ep->ep, se, &pin, run->n_lanes + 1, &s, reterr);
+    if (st == WH_LOST)
+        wh_endpoint_control_lost(ep);
+    if (st != WH_OK)
+        return st;
+    WH_TRY(keep_token(run, &s, reterr));
+    wh_kill_point("snapshot-taken");
+    ep->snapshot = s;
+    if (s.kind == WH_SNAP_NONE)
+        return WH_OK;
+    ep->snapshot_taken = true;
+    ep->instants = ep->instants > 0 ? ep->instants : 1;
+    r = (struct wh_snapshot_record){.endpoint = ep->index,
+                                    .kind = (int)s.kind,
+                                    .instants = ep->instants,
+                                    .token = s.token,
+                                    .what = ep->snapshot.what,
+                                    .unchanged_provable = s.unchanged_provable,
+                                    .taken_us = wh_wall_us()};
+    WH_TRY(wh_state_snapshot_put(run->state, run->id, run->epoch, &r, reterr));
+    wh_kill_point("snapshot-recorded");
+    return WH_OK;
+}
+
+static int snapshot_of(struct wh_runtime *run, struct wh_endpoint *ep, struct wh_error *reterr)
+{
+    bool required = run->options->consistent == 1;
+    int st = WH_OK;
+
+    if (run->start->resume && ep->snapshot.kind != WH_SNAP_NONE) {
+        st = wh_run_rejoin(run, ep, reterr);
+        if (st != WH_GONE)
+            return st;
+        ep->instants = ep->instants > 0 ? ep->instants + 1 : 2;
+        st = WH_OK;
+    }
+    st = take_snapshot(run, ep, reterr);
+    if (st == WH_OK && required && ep->snapshot.kind == WH_SNAP_NONE)
+        st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1060",
+                     "'%s' cannot be read at one instant, and consistent: require asks for it",
+                     ep->name);
+    if (st == WH_E_UNSUPPORTED && !required) {
+        wh_note(run, WH_EV_WARNING, NULL, 0, 0, NULL, "%s is not read at one instant: %s", ep->name,
+                reterr->message);
+        st = WH_OK;
+    }
+    return st;
+}
+
+int wh_run_snapshots(struct wh_runtime *run, struct wh_error *reterr)
+{
+    if (run->options->consistent == 2)
+        return WH_OK;
+    for (size_t i = 0; i < run->plan->n_endpoints; i++) {
+        struct wh_endpoint *ep = run->plan->endpoints[i];
+
+        if (ep->is_source && ep->connector->endpoint->snapshot)
+            WH_TRY(snapshot_of(run, ep, reterr));
+    }
+    return WH_OK;
+}

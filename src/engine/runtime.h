@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a run: who works on what, and what each may touch.
+ *
+ * Threads
+ *   management   the caller of wh_run_execute: draws splits, hands units to lanes, ticks, events
+ *   keeper       beats in the state, watches stop requests, progress, memory; interrupts sessions
+ *   step lane    runs the steps of one flow and phase at a time
+ *   lane n       the writer's side of one attempt, and all of it when the flow is fused
+ *   reader n     the reader's side of lane n
+ *
+ * Locks: run->mutex guards flows, units, lanes, notes and sessions' lists; it is never held over a
+ * verb of a connector or an operation of the state. `interrupt` alone is called under it: it is
+ * short, and the session must not be closed meanwhile.
+ */
+#ifndef WHERRY_ENGINE_RUNTIME_H
+#define WHERRY_ENGINE_RUNTIME_H
+
+#include "engine/killpoint.h"
+#include "engine/queue.h"
+#include "engine/run.h"
+#include "engine/service.h"
+#include "engine/transform.h"
+
+#include "data/rowhash.h"
+#include "state/state.h"
+
+enum {
+    WH_QUEUE_BYTES = 3 << 20,
+    WH_UNACKED_BYTES = 4 << 20,
+    WH_UNIT_BYTES = 64 << 20,
+    WH_COMMIT_INTERVAL_MS = 10000,
+    WH_INTERRUPT_AFTER_MS = 2000,
+    WH_STOP_AFTER_MS = 8000,
+    WH_SKIP_REASONS = 8,
+    WH_USES = 4,
+};
+
+struct wh_runtime;
+struct wh_run_flow;
+
+/* ---- sessions (session.c) ----------------------------------------------------------------------
+ */
+
+struct wh_session {
+    struct wh_session *next; /* all of one endpoint and use */
+    struct wh_endpoint *ep;
+    enum wh_use use;
+    void *mem;
+    char ident[96];
+    bool open, busy, closing;
+    _Atomic bool broken; /* LOST or interrupted: closed when given back */
+};
+
+struct wh_session_set {
+    struct wh_session *list[WH_USES];
+    bool gone; /* no new READ session can enter the snapshot */
+};
+
+/* An idle session or a new one. GONE when none lives and none can be made; with `ep` of a snapshot
+ * that is gone it waits for a living one. */
+wh_status wh_session_get(struct wh_runtime *, struct wh_endpoint *, enum wh_use,
+                         struct wh_session **ret, struct wh_error *reterr);
+/* Back to the pool, or closed when it is broken; the ident of a broken one is evicted. */
+void wh_session_put(struct wh_runtime *, struct wh_session *); /* NULL is fine */
+void wh_session_interrupt(struct wh_runtime *, struct wh_session *);
+/* Closes idle sessions of a use (-1: all) of an endpoint (NULL: all). */
+void wh_sessions_close(struct wh_runtime *, struct wh_endpoint *, int use);
+struct wh_session_set *wh_session_set(struct wh_runtime *, const struct wh_endpoint *);
+
+/* ---- units (unit.c) ----------------------------------------------------------------------------
+ */
+
+struct wh_run_unit {
+    struct wh_run_unit *next;
+    int64_t id;
+    int32_t attempt; /* the last one used */
+    uint64_t group, seq;
+    int64_t est_rows, est_bytes;
+    char label[WH_LABEL];
+    struct wh_bytes splits; /* owned */
+    int32_t instant;
+    int mismatches; /* comparisons of the two ends that failed */
+    bool careful;   /* a refusal was seen: find the row */
+    bool looked_up; /* may have been committed by an earlier process: ask first */
+    char ident[96]; /* session that worked on it in an earlier process */
+};
+
+struct wh_splits {
+    struct wh_split *v;
+    size_t n;
+    struct wh_arena *arena;
+};
+
+wh_status wh_splits_encode(const struct wh_split *, size_t n, struct wh_buf *);
+wh_status wh_splits_decode(struct wh_bytes, struct wh_splits *ret, struct wh_error *reterr);
+void wh_splits_free(struct wh_splits *);
+/* What a cut left: splits from `index` on, the first of them replaced by `rest` unless NULL. */
+/* How many splits of the list are whole, and whether one is read in part. */
+wh_status wh_rest_index(struct wh_bytes rest, size_t *ret_index, struct wh_error *reterr);
+wh_status wh_rest_encode(size_t index, const struct wh_split *rest, struct wh_buf *);
+/* The splits of the unit that the rest becomes; empty = nothing left. */
+wh_status wh_rest_apply(struct wh_bytes rest, struct wh_bytes splits, struct wh_buf *ret,
+                        struct wh_error *reterr);
+wh_status wh_bytes_copy(struct wh_bytes, struct wh_bytes *ret); /* owned: wh_bytes_free */
+void wh_bytes_free(struct wh_bytes *);
+struct wh_run_unit *wh_unit_new(int64_t id, struct wh_bytes take_splits);
+void wh_unit_free(struct wh_run_unit *);
+
+/* ---- dirty rows (dirty.c) ----------------------------------------------------------------------
+ */
+
+struct wh_dirty;
+
+struct wh_dirty_row {
+    const char *position, *column, *code, *text;
+    const struct ArrowSchema *columns; /* with views and row; or raw */
+    const struct wh_view *views;
+    int64_t row;
+    struct wh_bytes raw;
+};
+
+/* One archive per attempt; the file is made with the first row. Thread-safe. */
+wh_status wh_dirty_new(const char *state_dir, const char *run, const char *stream,
+                       const char *table, int flow, int64_t unit, int32_t attempt,
+                       struct wh_dirty **ret, struct wh_error *reterr);
+wh_status wh_dirty_add(struct wh_dirty *, const struct wh_dirty_row *, struct wh_error *reterr);
+wh_status wh_dirty_durable(struct wh_dirty *, struct wh_error *reterr);
+/* keep: the attempt won, or its rows are why the table ended. */
+void wh_dirty_close(struct wh_dirty *, bool keep);
+/* Files of this unit's other attempts; winner 0 = all. */
+void wh_dirty_sweep(const char *state_dir, const char *run, int flow, int64_t unit,
+                    int32_t last_attempt, int32_t winner);
+
+/* ---- limits (limits.c) -------------------------------------------------------------------------
+ */
+
+struct wh_bucket {
+    int64_t per_second; /* 0 = no limit */
+    double tokens;
+    int64_t at_ns;
+};
+
+struct wh_limits {
+    pthread_mutex_t mutex;
+    struct wh_bucket bytes, rows;
+    _Atomic bool rate_on;
+    int64_t memory;           /* ceiling, 0 = none */
+    _Atomic int64_t resident; /* sampled by the keeper */
+    _Atomic bool paused;
+    _Atomic int parallel;
+};
+
+void wh_limits_init(struct wh_limits *, const struct wh_run_options *, int parallel,
+                    int64_t memory);
+void wh_limits_destroy(struct wh_limits *);
+/* Takes tokens for what was read; returns how long the reader has to pause, in ns. */
+int64_t wh_limits_take(struct wh_limits *, int64_t bytes, int64_t rows, int64_t now_ns);
+/* Settings of `limit RUN` (JSON); unknown keys are left alone. False if it cannot be read. */
+bool wh_limits_change(struct wh_limits *, const char *json);
+enum wh_pressure {
+    WH_MEMORY_FINE,
+    WH_MEMORY_NEAR, /* start nothing more */
+    WH_MEMORY_OVER  /* readers pause */
+};
+enum wh_pressure wh_limits_pressure(struct wh_limits *);
+
+/* ---- flows -------------------------------------------------------------------------------------
+ */
+
+/* Where a flow stands in this process; the state knows the durable half. */
+enum wh_stage {
+    WH_AT_WAITING,    /* for its turn (run.tables) */
+    WH_AT_PREPARING,  /* step lane */
+    WH_AT_MOVING,     /* units through lanes */
+    WH_AT_MOVED,      /* all units recorded; waits for snapshots to be let go */
+    WH_AT_PUBLISHING, /* step lane: settle, publish */
+    WH_AT_PUBLISHED,
+    WH_AT_FINISHING,
+    WH_AT_DONE,
+    WH_AT_FAILED,  /* its error says why */
+    WH_AT_STOPPED, /* stop, fence, or limit of the run */
+};
+
+struct wh_chain_end {
+    struct wh_chain_end *next;
+    uint64_t group, seq;
+    size_t n;
+    uint8_t end[64];
+};
+
+struct wh_live {
+    _Atomic int64_t rows_read, rows_written, rows_dirty, bytes_read, bytes_written;
+};
+
+struct wh_run_flow {
+    struct wh_runtime *run;
+    struct wh_flow *flow;
+    enum wh_stage stage;
+    enum wh_flow_state recorded_state; /* in the state */
+    struct wh_fence fence;
+    struct wh_run_unit *pending; /* by id */
+    int n_pending, n_running, cap;
+    bool drawn, resumed, stepping;
+    struct wh_bytes cursor; /* owned */
+    int64_t next_unit;
+    struct wh_counts counts; /* of recorded units */
+    int64_t dirty_events;
+    struct wh_chain_end *ends;
+    int64_t ranges;     /* chained units verified */
+    int64_t limit_left; /* scan.limit that the source leaves to us; -1 = none */
+    int32_t instants, instant;
+    bool hash_off;
+    struct wh_error error;
+    int exit_code;
+    int64_t rows_staying;
+    int64_t started_ns, ended_ns;
+};
+
+/* ---- lanes and attempts ------------------------------------------------------------------------
+ */
+
+struct wh_attempt;
+
+struct wh_lane {
+    struct wh_runtime *run;
+    int index;
+    pthread_t writer, reader;
+    bool has_writer, has_reader;
+    pthread_cond_t work;      /* with run->mutex: a unit, a read job, or the end */
+    struct wh_run_flow *flow; /* what it works on; NULL = idle */
+    struct wh_run_unit *unit;
+    struct wh_attempt *attempt;  /* under run->mutex: the keeper looks at it */
+    struct wh_attempt *read_job; /* what the reader thread shall do */
+    struct wh_queue queue;
+    int wake_fd;
+    struct wh_transform *transform; /* of transform_flow */
+    struct wh_run_flow *transform_flow;
+    struct wh_live live; /* of the attempt under way */
+};
+
+/* What became of a unit's attempt. */
+enum wh_result {
+    WH_RESULT_DONE,   /* recorded */
+    WH_RESULT_RETRY,  /* at->error says why */
+    WH_RESULT_AGAIN,  /* at once: careful, corrected split */
+    WH_RESULT_BACK,   /* given back: stopped, predecessor failed, snapshot on other lanes */
+    WH_RESULT_FAILED, /* the flow ends with at->error */
+    WH_RESULT_FENCED,
+};
+
+struct wh_piece; /* a send: attempt_write.c */
+
+struct wh_attempt {
+    struct wh_runtime *run;
+    struct wh_run_flow *fr;
+    struct wh_run_unit *unit;
+    struct wh_lane *lane;
+    const struct wh_source_ops *source;
+    const struct wh_sink_ops *sink;
+    int32_t number;
+    bool careful, fused;
+    struct wh_splits splits;
+    struct wh_session *rs, *ws;
+    struct wh_attempt_hooks hooks;
+    struct wh_ctx_self read_self, write_self;
+    struct wh_ctx read_ctx, write_ctx;
+    struct wh_error error; /* why it ended */
+    struct wh_dirty *archive;
+    bool keep_archive;
+    _Atomic bool cut_asked;    /* a graceful stop or the longest duration */
+    _Atomic bool answered;     /* the reader saw it */
+    _Atomic bool given_up;     /* by the keeper: it ends without a commit */
+    int64_t interrupted_ns;    /* keeper's own */
+    _Atomic int64_t dirty;     /* rows of both sides */
+    _Atomic int64_t moved_ns;  /* when it last made progress */
+    const char *_Atomic doing; /* static text: who waits for whom */
+
+    /* Reader's side; the writer's side looks at it after the queue's end. */
+    struct wh_transform *transform;
+    void *rd;
+    bool rd_open, read_any, no_cut, ended;
+    size_t split;
+    int64_t owed_ns, limit_left;
+    int64_t started_ns, rows_read, dirty_read, bytes_read, rows_passed;
+    struct wh_rowsum passed; /* hash of what was handed to the writer */
+    bool hash_rows, frames;
+    struct {
+        char reason[48];
+        int64_t rows;
+    } skipped[WH_SKIP_REASONS];
+    int64_t rows_skipped;
+    bool cut;
+    struct wh_buf rest;         /* encoded; only with cut */
+    struct wh_bytes done_token; /* of reader_cut, owned */
+    struct wh_bytes end;        /* of reader_end, owned */
+    struct wh_error read_error;
+    int read_status;
+
+    /* Writer's side. */
+    void *wr;
+    bool wr_open;
+    int64_t next_send, unacked_bytes, rows_sent, rows_refused, retry_after_ms;
+    struct wh_piece *open_head, **open_tail; /* sends without an answer */
+    struct wh_piece *again_head, **again_tail;
+    int64_t again_rows;
+    int again_rounds;
+    struct wh_view *write_views;
+    struct wh_rowsum refused;
+    struct wh_tally tally;
+    int64_t rows_written, rows_filtered; /* what the two ends agreed on */
+};
+
+/* attempt.c: what a failure means for the unit. */
+enum wh_result wh_attempt_judge(struct wh_attempt *, int st, struct wh_session *,
+                                const struct wh_error *);
+
+enum wh_result wh_attempt_run(struct wh_lane *, struct wh_run_flow *, struct wh_run_unit *,
+                              struct wh_error *reterr);
+
+/* attempt_read.c */
+wh_status wh_attempt_pull(struct wh_attempt *, struct wh_item **ret, struct wh_error *reterr);
+void wh_attempt_read_all(struct wh_attempt *); /* body of the reader thread */
+wh_status wh_attempt_dirty(struct wh_attempt *, const struct wh_dirty_row *,
+                           struct wh_error *reterr);
+/* More dirty rows than the flow allows, those of this attempt included. */
+bool wh_attempt_too_dirty(const struct wh_attempt *);
+
+/* attempt_write.c */
+wh_status wh_attempt_write(struct wh_attempt *, struct wh_item *take, struct wh_error *reterr);
+wh_status wh_attempt_settle(struct wh_attempt *, struct wh_error *reterr); /* all sends judged */
+void wh_attempt_drop_pieces(struct wh_attempt *);
+
+/* attempt_commit.c */
+enum wh_result wh_attempt_commit(struct wh_attempt *, struct wh_error *reterr);
+/* Chained scans: whether this part began where the one before it ended. DONE, AGAIN (the unit has
+ * its right split now), or what a failure means. */
+enum wh_result wh_attempt_prove(struct wh_attempt *, struct wh_error *reterr);
+/* Asks the destination what became of a unit and records it if it is there. DONE, RETRY (absent),
+ * FAILED, FENCED. */
+enum wh_result wh_unit_lookup(struct wh_runtime *, struct wh_run_flow *, struct wh_run_unit *,
+                              struct wh_error *reterr);
+wh_status wh_attempt_acknowledge(struct wh_runtime *, struct wh_run_flow *, struct wh_session *rs,
+                                 const struct wh_splits *, size_t n, struct wh_bytes done,
+                                 struct wh_error *reterr);
+
+/* chain.c */
+void wh_chain_put(struct wh_run_flow *, uint64_t group, uint64_t seq, struct wh_bytes end);
+/* The end of (group, seq - 1): OK, or WH_E_CANCELLED when it will not come now. */
+wh_status wh_chain_wait(struct wh_attempt *, struct wh_bytes *ret, uint8_t buf[64],
+                        struct wh_error *reterr);
+
+/* lane.c */
+wh_status wh_lanes_new(struct wh_runtime *, int n, struct wh_error *reterr);
+wh_status wh_lane_start(struct wh_lane *, struct wh_error *reterr);
+wh_status wh_lane_reader_start(struct wh_lane *, struct wh_error *reterr);
+void wh_lanes_stop(struct wh_runtime *);
+void wh_lane_wake(struct wh_lane *); /* every wait of the attempt's contexts ends */
+void wh_lane_drain(struct wh_lane *);
+
+/* ---- notes: what lanes tell the management thread ----------------------------------------------
+ */
+
+struct wh_note {
+    struct wh_note *next;
+    enum wh_event_type type;
+    struct wh_run_flow *fr;
+    int64_t unit;
+    int32_t attempt;
+    bool has_error;
+    struct wh_error error;
+    char text[200];
+};
+
+/* Any thread; run->mutex not held. */
+void wh_note(struct wh_runtime *, enum wh_event_type, struct wh_run_flow *, int64_t unit,
+             int32_t attempt, const struct wh_error *, const char *fmt, ...) WH_PRINTF(7, 8);
+
+/* ---- the run -----------------------------------------------------------------------------------
+ */
+
+struct wh_step_job {
+    struct wh_run_flow *fr; /* NULL = none */
+    enum wh_stage stage;    /* PREPARING, PUBLISHING, FINISHING */
+    bool done;
+    int status;
+    struct wh_error error;
+};
+
+struct wh_runtime {
+    struct wh_plan *plan;
+    struct wh_services *services;
+    struct wh_state *state;
+    const struct wh_run_start *start;
+    const struct wh_run_listener *listener;
+    const struct wh_run_options *options;
+    const char *id;
+    struct wh_arena *arena; /* management thread */
+    uint32_t epoch;
+    int64_t stale_ms, beat_ms;
+    enum wh_run_state recorded_state;
+    bool touched; /* something outside of the state may have changed */
+
+    pthread_mutex_t mutex;
+    pthread_cond_t change; /* management waits here; also chains and sessions */
+    struct wh_run_flow *flows;
+    size_t n_flows;
+    struct wh_lane *lanes;
+    int n_lanes;
+    struct wh_session_set *sessions; /* per endpoint */
+    struct wh_note *notes, **notes_tail;
+    int n_notes;
+    uint64_t changes; /* counts what the management thread should look at */
+    struct wh_step_job step;
+    pthread_cond_t step_work;
+    pthread_t step_thread, keeper_thread;
+    bool has_step_thread, has_keeper;
+    bool ending; /* lanes and step lane shall return */
+
+    struct wh_limits limits;
+    _Atomic int stop_level;  /* 1 graceful, 2 at once */
+    _Atomic int stop_signal; /* 0 = a limit of ours or `cancel` */
+    _Atomic bool fenced, halted, discard_asked, over_time, stuck;
+    struct wh_error stop_error; /* FENCED, no progress; under mutex */
+    struct wh_session *step_session;
+    char *last_limits; /* keeper's own: what `limit RUN` said before */
+    bool keeper_ending;
+    int64_t started_ns, stopped_ns;
+    int64_t next_tick_ns, next_progress_ns;
+};
+
+/* run_open.c */
+wh_status wh_run_open(struct wh_runtime *, struct wh_error *reterr);
+wh_status wh_run_put_flows(struct wh_runtime *, struct wh_error *reterr);
+wh_status wh_run_snapshots(struct wh_runtime *, struct wh_error *reterr);
+/* run_resume.c */
+wh_status wh_run_load(struct wh_runtime *, struct wh_error *reterr);
+/* Enters a recorded snapshot again. GONE: a new one is to be taken, and every flow that read from
+ * the old one has been dealt with (INTERFACE 5): restarted, failed, or mixed. */
+wh_status wh_run_rejoin(struct wh_runtime *, struct wh_endpoint *, struct wh_error *reterr);
+wh_status wh_flow_restart(struct wh_runtime *, struct wh_run_flow *, struct wh_error *reterr);
+/* run_draw.c */
+wh_status wh_flow_draw(struct wh_runtime *, struct wh_run_flow *, struct wh_error *reterr);
+/* Whether the source has any row for this flow: reads first batches, moves nothing. */
+wh_status wh_flow_probe(struct wh_runtime *, struct wh_run_flow *, bool *ret_any,
+                        struct wh_error *reterr);
+void wh_flow_add_unit(struct wh_run_flow *, struct wh_run_unit *take); /* mutex held */
+/* run_schedule.c: moves all flows as far as they come. */
+wh_status wh_run_move(struct wh_runtime *, struct wh_error *reterr);
+void wh_run_unit_over(struct wh_lane *, enum wh_result, const struct wh_error *);
+void wh_flow_fail(struct wh_run_flow *, const struct wh_error *); /* mutex held */
+/* run_step.c */
+wh_status wh_step_lane_start(struct wh_runtime *, struct wh_error *reterr);
+/* Runs a phase's steps that are not done. *s may be NULL, and may be another one afterwards. */
+wh_status wh_flow_steps(struct wh_runtime *, struct wh_run_flow *, struct wh_session **s,
+                        enum wh_phase, struct wh_error *reterr);
+wh_status wh_flow_set(struct wh_run_flow *, enum wh_flow_state, bool durable,
+                      struct wh_error *reterr);
+/* receipts.c */
+struct wh_receipt_cursor;
+wh_status wh_receipts_open(struct wh_runtime *, int flow, struct wh_receipt_cursor **ret,
+                           struct wh_receipts *ret_view, struct wh_error *reterr);
+void wh_receipts_close(struct wh_receipt_cursor *);
+/* run_keeper.c */
+wh_status wh_keeper_start(struct wh_runtime *, struct wh_error *reterr);
+void wh_keeper_stop(struct wh_runtime *);
+void wh_run_wake(struct wh_runtime *);
+void wh_run_fenced(struct wh_runtime *, const struct wh_error *);
+static inline bool wh_run_stopping(const struct wh_runtime *run)
+{
+    return run->stop_level || run->fenced || run->over_time || run->halted;
+}
+/* Sleeps until the time or the run stops at once; false when it was woken to stop. */
+bool wh_run_pause(struct wh_runtime *, int64_t ns, struct wh_attempt *);
+/* run_events.c */
+void wh_run_events(struct wh_runtime *); /* management: notes out, progress when due */
+void wh_run_event(struct wh_runtime *, enum wh_event_type, struct wh_run_flow *, const char *text,
+                  const struct wh_error *, const struct wh_run_result *);
+void wh_run_counts(struct wh_runtime *, struct wh_run_flow *, struct wh_counts *ret);
+/* run_close.c */
+wh_status wh_run_finish(struct wh_runtime *, struct wh_error *reterr);
+wh_status wh_run_end_record(struct wh_runtime *, struct wh_run_result *, struct wh_error *reterr);
+wh_status wh_run_release_snapshots(struct wh_runtime *);
+wh_status wh_run_close_there(struct wh_runtime *, struct wh_error *reterr);
+void wh_run_take_back(struct wh_runtime *, int exit_code);
+int64_t wh_run_rows_staying(struct wh_runtime *); /* of a run that is given up */
+wh_status wh_run_drop_all(struct wh_runtime *, struct wh_error *reterr);
+/* summary.c */
+wh_status wh_summary(struct wh_runtime *, const struct wh_error *, struct wh_run_result *ret);
+wh_status wh_summary_text(const struct wh_run_result *, struct wh_buf *);
+wh_status wh_summary_json(const struct wh_run_result *, struct wh_buf *);
+int wh_exit_worse(int a, int b); /* the one that INTERFACE 6 lets win */
+wh_status wh_error_json(const struct wh_error *, struct wh_buf *);
+
+#endif

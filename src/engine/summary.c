@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a run ended: one result per table, the words that are true now, exit codes (INTERFACE 6). */
+#include "engine/runtime.h"
+
+#include "core/clock.h"
+#include "core/errors.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const int worst_first[] = {130, 143, 2, 10, 5, 7, 9, 1, 6, 4, 3, 8, 0};
+
+int wh_exit_worse(int a, int b)
+{
+    for (size_t i = 0; i < sizeof worst_first / sizeof *worst_first; i++)
+        if (worst_first[i] == a || worst_first[i] == b)
+            return worst_first[i];
+    return a ? a : b; /* another signal */
+}
+
+int wh_error_json(const struct wh_error *e, struct wh_buf *b)
+{
+    WH_TRY(wh_buf_printf(b, "{\"code\":\"%s\",\"retriable\":%s,\"message\":", e->code,
+                         e->retriable ? "true" : "false"));
+    WH_TRY(wh_buf_json(b, e->message, strlen(e->message)));
+    WH_TRY(wh_buf_adds(b, ",\"where\":"));
+    WH_TRY(wh_buf_json(b, e->where, strlen(e->where)));
+    WH_TRY(wh_buf_adds(b, ",\"hint\":"));
+    WH_TRY(wh_buf_json(b, e->hint, strlen(e->hint)));
+    return wh_buf_addc(b, '}');
+}
+
+/* ---- one table ---------------------------------------------------------------------------------
+ */
+
+/* Why this process stopped before the flow was through; 0 = it did not. */
+static int stop_exit(const struct wh_runtime *run)
+{
+    if (run->fenced)
+        return 10;
+    if (run->stuck)
+        return 5;
+    if (run->stop_level)
+        return run->stop_signal ? 128 + run->stop_signal : 130;
+    if (run->over_time)
+        return 7;
+    return 0;
+}
+
+static int flow_exit(const struct wh_runtime *run, const struct wh_run_flow *fr)
+{
+    int stopped;
+
+    if (fr->error.status)
+        return wh_error_exit(fr->error.code, true);
+    if (fr->stage >= WH_AT_PUBLISHED && fr->stage <= WH_AT_DONE)
+        return run->options->strict && fr->counts.rows_dirty > 0 ? 3 : 0;
+    stopped = stop_exit(run);
+    return stopped ? stopped : 1;
+}
+
+static const char *flow_status(const struct wh_run_flow *fr)
+{
+    if (fr->stage == WH_AT_DONE || fr->stage == WH_AT_PUBLISHED || fr->stage == WH_AT_FINISHING)
+        return "done";
+    if (fr->stage == WH_AT_FAILED)
+        return "failed";
+    return fr->counts.units_done > 0 ? "partial" : "stopped";
+}
+
+static const char *instants(struct wh_runtime *run, int n)
+{
+    if (n <= 1)
+        return "one instant";
+    return wh_arena_printf(run->plan->arena, "mixed (%d instants)", n);
+}
+
+static void table_result(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_table_result *t)
+{
+    const struct wh_flow *flow = fr->flow;
+    int64_t end = fr->ended_ns ? fr->ended_ns : wh_now_ns();
+    bool done = strcmp(flow_status(fr), "done") == 0;
+
+    *t = (struct wh_table_result){.stream = flow->stream->name,
+                                  .table = flow->table,
+                                  .status = flow_status(fr),
+                                  .exit_code = flow_exit(run, fr),
+                                  .error = fr->error,
+                                  .rows_staying = fr->rows_staying};
+    wh_run_counts(run, fr, &t->counts);
+    t->seconds = fr->started_ns ? (double)(end - fr->started_ns) / 1e9 : 0;
+    t->delivery = done ? flow->delivery : NULL;
+    t->hash = run->options->checksum == 0 && !flow->frame && !fr->hash_off ? "rows" : "off";
+    t->snapshot = flow->from->snapshot_taken || flow->from->snapshot_joined || fr->instants > 1
+                      ? instants(run, fr->instants)
+                      : "none";
+    if (done && flow->scan.chained && t->counts.units_done > 1)
+        t->ranges =
+            wh_arena_printf(run->plan->arena, "%" PRId64 " (verified)", t->counts.units_done);
+}
+
+/* ---- the run -----------------------------------------------------------------------------------
+ */
+
+static void add_counts(struct wh_counts *sum, const struct wh_counts *c)
+{
+    sum->rows_read += c->rows_read;
+    sum->rows_written += c->rows_written;
+    sum->rows_dirty += c->rows_dirty;
+    sum->rows_filtered += c->rows_filtered;
+    sum->rows_skipped += c->rows_skipped;
+    sum->bytes_read += c->bytes_read;
+    sum->bytes_written += c->bytes_written;
+    sum->units_done += c->units_done;
+    sum->units_total =
+        sum->units_total < 0 || c->units_total < 0 ? -1 : sum->units_total + c->units_total;
+    sum->retries += c->retries;
+    sum->read_wait_ns += c->read_wait_ns;
+    sum->write_wait_ns += c->write_wait_ns;
+}
+
+static const char *run_snapshot(struct wh_runtime *run)
+{
+    int taken = 0, most = 1;
+
+    for (size_t i = 0; i < run->plan->n_endpoints; i++) {
+        const struct wh_endpoint *ep = run->plan->endpoints[i];
+
+        if (!ep->is_source || (ep->snapshot.kind == WH_SNAP_NONE && ep->instants <= 1))
+            continue;
+        taken++;
+        if (ep->instants > most)
+            most = ep->instants;
+    }
+    if (most > 1)
+        return instants(run, most);
+    if (taken > 1)
+        return wh_arena_printf(run->plan->arena, "%d instants, one per server", taken);
+    return taken ? "one instant" : "none";
+}
+
+static const char *status_word(int exit_code)
+{
+    switch (exit_code) {
+    case 0:
+    case 3:
+    case 4:
+    case 8:
+        return "done";
+    case 130:
+    case 143:
+        return "interrupted";
+    case 7:
+        return "stopped";
+    default:
+        return "failed";
+    }
+}
+
+static bool finished(int exit_code)
+{
+    return exit_code == 0 || exit_code == 3 || exit_code == 4 || exit_code == 8;
+}
+
+int wh_summary(struct wh_runtime *run, const struct wh_error *err, struct wh_run_result *ret)
+{
+    int exit_code = 0;
+
+    *ret = (struct wh_run_result){.run = run->id, .job = run->plan->job->name};
+    ret->tables = wh_arena_alloc(run->plan->arena, (run->n_flows + 1) * sizeof *ret->tables);
+    if (!ret->tables)
+        return WH_E_NOMEM;
+    for (size_t i = 0; i < run->n_flows; i++) {
+        table_result(run, &run->flows[i], &ret->tables[i]);
+        add_counts(&ret->counts, &ret->tables[i].counts);
+        exit_code = wh_exit_worse(exit_code, ret->tables[i].exit_code);
+    }
+    ret->n_tables = run->n_flows;
+    if (err && err->status)
+        exit_code = wh_exit_worse(exit_code, wh_error_exit(err->code, run->touched));
+    if (!finished(exit_code) && stop_exit(run))
+        exit_code = wh_exit_worse(exit_code, stop_exit(run));
+    if (exit_code == 0 && run->options->error_on_empty && ret->counts.rows_read == 0)
+        exit_code = 8;
+    ret->exit_code = exit_code;
+    ret->status = status_word(exit_code);
+    ret->retryable = exit_code == 5 || exit_code == 7 || exit_code == 10;
+    ret->seconds = (double)(wh_now_ns() - run->started_ns) / 1e9;
+    ret->cpu_seconds = (double)wh_cpu_ns() / 1e9;
+    ret->peak_rss = wh_mem_peak_rss();
+    ret->snapshot = run_snapshot(run);
+    if (!finished(exit_code) && exit_code != 2)
+        ret->resume = wh_arena_printf(run->plan->arena, "wherry resume %s", run->id);
+    return WH_OK;
+}
+
+int wh_summary_text(const struct wh_run_result *r, struct wh_buf *b)
+{
+    for (size_t i = 0; i < r->n_tables; i++) {
+        const struct wh_table_result *t = &r->tables[i];
+        const struct wh_counts *c = &t->counts;
+
+        WH_TRY(wh_buf_printf(b,
+                             "%s  %s  %" PRId64 " read  %" PRId64 " written  %" PRId64
+                             " dirty  %" PRId64 " filtered  %" PRId64 " skipped  %.1f s%s%s",
+                             t->table, t->status, c->rows_read, c->rows_written, c->rows_dirty,
+                             c->rows_filtered, c->rows_skipped, t->seconds, t->delivery ? "  " : "",
+                             t->delivery ? t->delivery : ""));
+        if (t->ranges)
+            WH_TRY(wh_buf_printf(b, "  ranges: %s", t->ranges));
+        if (t->error.status)
+            WH_TRY(wh_buf_printf(b, "  %s %s", t->error.code, t->error.message));
+        WH_TRY(wh_buf_addc(b, '\n'));
+    }
+    if (r->snapshot && strncmp(r->snapshot, "mixed", 5) == 0)
+        WH_TRY(wh_buf_printf(b, "snapshot: %s\n", r->snapshot));
+    return wh_buf_printf(b, "run %s %s  exit %d  peak %" PRId64 " MB  cpu %.1f s\n", r->run,
+                         r->status, r->exit_code, r->peak_rss / 1000000, r->cpu_seconds);
+}
+
+static int counts_json(const struct wh_counts *c, struct wh_buf *b)
+{
+    return wh_buf_printf(
+        b,
+        "\"rows_read\":%" PRId64 ",\"rows_written\":%" PRId64 ",\"rows_dirty\":%" PRId64
+        ",\"rows_filtered\":%" PRId64 ",\"rows_skipped\":%" PRId64 ",\"bytes_read\":%" PRId64
+        ",\"bytes_written\":%" PRId64 ",\"units\":%" PRId64 ",\"retries\":%" PRId64,
+        c->rows_read, c->rows_written, c->rows_dirty, c->rows_filtered, c->rows_skipped,
+        c->bytes_read, c->bytes_written, c->units_done, c->retries);
+}
+
+static int table_json(const struct wh_table_result *t, struct wh_buf *b)
+{
+    WH_TRY(wh_buf_adds(b, "{\"stream\":"));
+    WH_TRY(wh_buf_json(b, t->stream ? t->stream : "", t->stream ? strlen(t->stream) : 0));
+    WH_TRY(wh_buf_adds(b, ",\"table\":"));
+    WH_TRY(wh_buf_json(b, t->table, strlen(t->table)));
+    WH_TRY(wh_buf_printf(b, ",\"status\":\"%s\",\"exit\":%d,", t->status, t->exit_code));
+    WH_TRY(counts_json(&t->counts, b));
+    WH_TRY(wh_buf_printf(b, ",\"seconds\":%.3f,\"snapshot\":\"%s\",\"hash\":\"%s\"", t->seconds,
+                         t->snapshot, t->hash));
+    if (t->delivery)
+        WH_TRY(wh_buf_printf(b, ",\"delivery\":\"%s\"", t->delivery));
+    if (t->ranges)
+        WH_TRY(wh_buf_printf(b, ",\"ranges\":\"%s\"", t->ranges));
+    if (t->error.status) {
+        WH_TRY(wh_buf_adds(b, ",\"error\":"));
+        WH_TRY(wh_error_json(&t->error, b));
+    }
+    return wh_buf_addc(b, '}');
+}
+
+int wh_summary_json(const struct wh_run_result *r, struct wh_buf *b)
+{
+    WH_TRY(wh_buf_printf(b, "{\"run\":\"%s\",\"status\":\"%s\",\"exit\":%d,\"retryable\":%s,",
+                         r->run, r->status, r->exit_code, r->retryable ? "true" : "false"));
+    WH_TRY(counts_json(&r->counts, b));
+    WH_TRY(wh_buf_printf(b,
+                         ",\"seconds\":%.3f,\"cpu_seconds\":%.3f,\"peak_rss\":%" PRId64
+                         ",\"snapshot\":\"%s\",\"tables\":[",
+                         r->seconds, r->cpu_seconds, r->peak_rss, r->snapshot));
+    for (size_t i = 0; i < r->n_tables; i++) {
+        WH_TRY(i ? wh_buf_addc(b, ',') : WH_OK);
+        WH_TRY(table_json(&r->tables[i], b));
+    }
+    return wh_buf_adds(b, "]}");
+}
