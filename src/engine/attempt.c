@@ -228,7 +228,8 @@ static int start_reader(struct wh_attempt *at, struct wh_error *reterr)
 
     at->doing = "waits for a session of the source";
     WH_TRY(wh_session_get(at->run, at->fr->flow->from, WH_READ, &at->rs, reterr));
-    at->started_ns = at->moved_ns = wh_now_ns();
+    at->started_ns = wh_now_ns();
+    at->moved_ns = at->started_ns;
     if (at->fused)
         return WH_OK;
     WH_TRY(wh_lane_reader_start(lane, reterr));
