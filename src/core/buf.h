@@ -31,6 +31,8 @@ WH_EXPORT bool wh_str_eqs(struct wh_str a, const char *b);
 WH_EXPORT bool wh_str_ieqs(struct wh_str a, const char *b); /* ASCII case-insensitive */
 WH_EXPORT bool wh_str_starts(struct wh_str a, const char *prefix);
 WH_EXPORT bool wh_str_ends(struct wh_str a, const char *suffix);
+WH_EXPORT struct wh_str wh_str_clip(struct wh_str a, size_t max); /* at most max bytes, whole
+                                                                    characters: for messages */
 WH_EXPORT bool wh_utf8_valid(const char *s, size_t n);
 /* Bytes of the character at s, 0 if it is not valid or cut off. */
 WH_EXPORT size_t wh_utf8_len(const char *s, size_t n);

@@ -17,6 +17,9 @@ struct setting {
     bool grows; /* a LIST or MAP keeps what it has: flags are repeated */
 };
 
+/* Bytes of a user's value that a message repeats. */
+#define SHOWN 80
+
 #define FIELD(s, type) (*(type *)(s)->field)
 
 /* ---- names --------------------------------------------------------------------------------- */
@@ -83,8 +86,10 @@ static bool no_memory(const struct setting *s)
 
 static bool not_a(const struct setting *s, const char *text, const char *what, const char *hint)
 {
-    wh_problem_add(s->problems, "E1002", s->where, hint, "%s: '%.80s' is not %s", s->row->name,
-                   text, what);
+    struct wh_str shown = wh_str_clip(wh_str(text), SHOWN);
+
+    wh_problem_add(s->problems, "E1002", s->where, hint, "%s: '%.*s' is not %s", s->row->name,
+                   WH_STR_FMT(shown), what);
     return false;
 }
 
@@ -194,8 +199,10 @@ static bool unknown_choice(const struct setting *s, const char *text)
 
     if (near && hint)
         hint = wh_arena_printf(s->problems->arena, "did you mean '%s'? %s", near, hint);
-    wh_problem_add(s->problems, "E1002", s->where, hint, "%s: '%.80s' is not known", s->row->name,
-                   text);
+    struct wh_str shown = wh_str_clip(wh_str(text), SHOWN);
+
+    wh_problem_add(s->problems, "E1002", s->where, hint, "%s: '%.*s' is not known", s->row->name,
+                   WH_STR_FMT(shown));
     return false;
 }
 
@@ -403,8 +410,10 @@ static bool put_item(const struct setting *s, void *arg, const char *item, size_
     const char *equals = memchr(item, '=', n);
 
     if (!equals || equals == item) {
+        struct wh_str shown = wh_str_clip((struct wh_str){item, n}, SHOWN);
+
         wh_problem_add(s->problems, "E1002", s->where, "write key=value,key=value",
-                       "%s: '%.*s' is not key=value", s->row->name, (int)(n < 80 ? n : 80), item);
+                       "%s: '%.*s' is not key=value", s->row->name, WH_STR_FMT(shown));
         return false;
     }
     size_t key_n = (size_t)(equals - item);

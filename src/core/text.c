@@ -91,6 +91,15 @@ size_t wh_utf8_len(const char *s, size_t n)
     return len;
 }
 
+struct wh_str wh_str_clip(struct wh_str a, size_t max)
+{
+    if (a.n <= max)
+        return a;
+    while (max > 0 && tail_byte((unsigned char)a.s[max]))
+        max--;
+    return (struct wh_str){a.s, max};
+}
+
 bool wh_utf8_valid(const char *s, size_t n)
 {
     size_t i = 0;

@@ -96,14 +96,10 @@ static struct wh_str trim(struct wh_str text)
     return text;
 }
 
-/* At most this much of the user's text goes into a hint; whole characters. */
+/* As much of the user's text goes into a hint; whole characters. */
 static struct wh_str clip(struct wh_str text)
 {
-    size_t n = text.n < 60 ? text.n : 60;
-
-    while (n > 0 && n < text.n && ((unsigned char)text.s[n] & 0xC0) == 0x80)
-        n--;
-    return (struct wh_str){text.s, n};
+    return wh_str_clip(text, 60);
 }
 
 /* The text that begins at `start` up to where its item ends, if a bracket is open before it. */
@@ -300,14 +296,16 @@ bool yaml_check_scalar(struct doc *doc, struct yaml_source *source, const yaml_e
 
 void yaml_refuse_lone_key(struct doc *doc, const struct wh_node *key, bool colon, size_t entries)
 {
+    struct wh_str name = clip(wh_str(key->text));
+
     if (colon) {
         const char *hint =
-            wh_arena_printf(doc->arena, "quote it: %.60s: ','; or remove it", key->text);
+            wh_arena_printf(doc->arena, "quote it: %.*s: ','; or remove it", WH_STR_FMT(name));
 
         doc_problem(doc, "E1037", key->line, key->column, hint,
                     "'%s' has no value: inside { } a comma or bracket ends it", key->text);
     } else if (entries == 1) {
-        const char *hint = wh_arena_printf(doc->arena, "quote it: '{%.60s}'", key->text);
+        const char *hint = wh_arena_printf(doc->arena, "quote it: '{%.*s}'", WH_STR_FMT(name));
 
         doc_problem(doc, "E1037", key->line, key->column, hint,
                     "{%s} without quotes is a map with a key and no value", key->text);

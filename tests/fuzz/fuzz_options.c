@@ -92,6 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     } else if (wh_yaml_parse(arena, "fuzz", (const char *)data, n, &root, &problems) == WH_OK) {
         wh_options_set_map(&table, &all, arena, root, "fuzz", &problems);
     }
+    for (size_t i = 0; i < problems.n && wh_utf8_valid((const char *)data, n); i++)
+        FUZZ_CHECK(wh_utf8_valid(problems.v[i].message, strlen(problems.v[i].message)));
     FUZZ_CHECK(all.number >= -1000 && all.number <= 1000000);
     FUZZ_CHECK(all.size >= 0 && all.size <= INT64_C(1) << 50);
     FUZZ_CHECK(all.ratio >= 0 && all.ratio <= 1);

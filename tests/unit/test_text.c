@@ -86,6 +86,20 @@ static void refuses_invalid_anywhere(void **state)
     assert_int_equal(wh_utf8_chars("a\xC3\xA9\xE8\xB4\xA7\xF0\x9F\x98\x80", 10), 4);
 }
 
+/* Red when a message's excerpt ends inside a character. */
+static void clips_whole_characters(void **state)
+{
+    struct wh_str text = WH_STR("a\xE8\xB4\xA7z");
+
+    assert_int_equal(wh_str_clip(text, 9).n, 5);
+    assert_int_equal(wh_str_clip(text, 5).n, 5);
+    assert_int_equal(wh_str_clip(text, 4).n, 4);
+    assert_int_equal(wh_str_clip(text, 3).n, 1);
+    assert_int_equal(wh_str_clip(text, 2).n, 1);
+    assert_int_equal(wh_str_clip(text, 1).n, 1);
+    assert_int_equal(wh_str_clip(text, 0).n, 0);
+}
+
 static const char *near(const char *word)
 {
     static const char *const words[] = {"skip_lines", "delimiter", "quote", "path", "mode",
@@ -160,6 +174,7 @@ int main(void)
         cmocka_unit_test(compares),
         cmocka_unit_test(judges_all_code_points),
         cmocka_unit_test(refuses_invalid_anywhere),
+        cmocka_unit_test(clips_whole_characters),
         cmocka_unit_test(suggests_the_nearest),
         cmocka_unit_test(globs_match_whole_names),
     };
