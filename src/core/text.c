@@ -173,6 +173,16 @@ static int distance(struct wh_str a, struct wh_str b)
     return above[b.n];
 }
 
+static bool begins(struct wh_str whole, struct wh_str part)
+{
+    if (part.n < 3 || part.n >= whole.n)
+        return false;
+    for (size_t i = 0; i < part.n; i++)
+        if (word_char(part.s[i]) != word_char(whole.s[i]))
+            return false;
+    return true;
+}
+
 const char *wh_did_you_mean(struct wh_str word, const char *const *words)
 {
     const char *best = NULL;
@@ -186,12 +196,13 @@ const char *wh_did_you_mean(struct wh_str word, const char *const *words)
         if (candidate.n == 0 || candidate.n > WORD_MAX)
             continue;
         size_t longer = candidate.n > word.n ? candidate.n : word.n;
+        size_t shorter = candidate.n + word.n - longer;
         int allowed = longer <= 2 ? 0 : longer <= 4 ? 1 : longer <= 9 ? 2 : 3;
-        int d = distance(word, candidate);
+        /* No distance is below the difference in length. */
+        int d = (int)(longer - shorter) > allowed ? WORD_MAX : distance(word, candidate);
 
         /* A word that was only begun ("skip" for skip_lines) is near, but any typo is nearer. */
-        if (d > allowed && word.n >= 3 && candidate.n > word.n &&
-            distance(word, (struct wh_str){candidate.s, word.n}) == 0)
+        if (d > allowed && begins(candidate, word))
             d = allowed = WORD_MAX;
         if (d <= allowed && (!best || d < best_distance)) {
             best = *words;
