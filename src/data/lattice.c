@@ -145,8 +145,13 @@ JUDGE(dec_int)
                 : checked(why, "only whole numbers in range fit");
 }
 
+/* So many digits always read back, if the exponent is an ordinary one. */
 JUDGE(dec_float)
 {
+    int safe = to->kind == WH_K_F32 ? 6 : 15;
+
+    if (from->precision <= safe && from->scale <= 30 && from->precision - from->scale <= 30)
+        return widening(why, "every value reads back the same");
     return checked(why, "only values that read back the same");
 }
 
@@ -177,13 +182,14 @@ static int64_t text_bound(const struct wh_type *t)
         return 5;
     case WH_K_I8 ... WH_K_U64:
         return ints[t->kind].digits + ints[t->kind].is_signed;
-    case WH_K_F32:
-    case WH_K_F64:
+    case WH_K_F32: /* -1000000000000000.0 */
+        return 19;
+    case WH_K_F64: /* -2.2250738585072014e-308 */
         return 24;
     case WH_K_DEC128:
-    case WH_K_DEC256: /* sign, point, a zero before it */
-        return (t->precision > t->scale ? t->precision : t->scale) + 3 -
-               (t->scale < 0 ? t->scale : 0);
+    case WH_K_DEC256: /* sign, point, zeros that the scale adds on either side */
+        return 1 + t->precision + (t->scale > 0) - (t->scale < 0 ? t->scale : 0) +
+               (t->scale > 0 && t->scale >= t->precision ? t->scale - t->precision + 1 : 0);
     case WH_K_UTF8:
     case WH_K_DICT:
         return t->length;
@@ -192,14 +198,16 @@ static int64_t text_bound(const struct wh_type *t)
         if (t->logical == WH_L_UUID && t->length == 16)
             return 36;
         return t->length ? 2 + 2 * t->length : 0;
-    case WH_K_DATE32:
+    case WH_K_DATE32: /* -5877641-06-23 */
         return 14;
-    case WH_K_TIMESTAMP:
-        return 36;
-    case WH_K_TIME64:
-    case WH_K_DURATION:
-    case WH_K_INTERVAL:
-        return 64;
+    case WH_K_TIMESTAMP: /* -292275055-05-16 16:47:04.192Z */
+        return 30;
+    case WH_K_TIME64: /* 23:59:59.999999999 */
+        return 18;
+    case WH_K_DURATION: /* PT-2562047H-47M-16.854775808S */
+        return 30;
+    case WH_K_INTERVAL: /* P-178956970Y-8M-2147483648DT... */
+        return 56;
     default:
         return 0;
     }
@@ -230,6 +238,8 @@ JUDGE(bytes_bytes)
     if (fixed && (from->kind != WH_K_FIXED || from->length != to->length))
         return from->kind == WH_K_FIXED ? impossible(why, "another width")
                                         : checked(why, "every value must have the width");
+    if (!fixed && from->kind == WH_K_FIXED && to->length && from->length > to->length)
+        return impossible(why, "every value is longer than the column");
     if (!fixed && to->length && (!from->length || from->length > to->length))
         return checked(why, "a value may be longer than the column");
     return widening(why, "every value fits");

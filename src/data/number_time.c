@@ -129,19 +129,13 @@ static bool zone(struct text *t, int64_t *ret_s)
 }
 
 /* Seconds and nanoseconds (0 <= ns < 10^9) as a count of `unit`. */
-static bool to_unit(int64_t s, int64_t ns, int unit, int64_t *ret)
+static bool to_unit(__int128 s, int64_t ns, int unit, int64_t *ret)
 {
     int64_t tick = 1000000000 / per_second[unit];
-    int64_t fine = ns / tick;
+    __int128 v = s * per_second[unit] + ns / tick;
 
-    if (ns % tick)
-        return false;
-    if (s < 0 && fine) { /* -1 s + 0.5 s: the product alone may overflow though the sum fits */
-        s++;
-        fine -= per_second[unit];
-    }
-    return !__builtin_mul_overflow(s, per_second[unit], ret) &&
-           !__builtin_add_overflow(*ret, fine, ret);
+    *ret = (int64_t)v;
+    return ns % tick == 0 && v == *ret;
 }
 
 bool wh_read_date(const char *s, size_t n, int32_t *ret_days)
@@ -180,8 +174,7 @@ bool wh_read_timestamp(const char *s, size_t n, int unit, int64_t *ret, bool *re
 
     if (zoned && (!zone(&t, &east) || t.p != t.end))
         return false;
-    if (__builtin_mul_overflow(days, DAY_S, &days) ||
-        __builtin_add_overflow(days, seconds - east, &seconds) || !to_unit(seconds, ns, unit, ret))
+    if (!to_unit((__int128)days * DAY_S + seconds - east, ns, unit, ret))
         return false;
     *ret_zoned = zoned;
     return true;
