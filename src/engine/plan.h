@@ -26,6 +26,9 @@ struct wh_endpoint {
     bool snapshot_taken, snapshot_joined;
     int instants; /* 1; 2 = mixed after a lost snapshot */
     int max_readers;
+    const char *key;       /* what makes two endpoints one: connector and connection options */
+    bool open_called;      /* `close` is owed */
+    struct wh_error error; /* it could not be opened; status 0 = fine */
 };
 
 /* How one destination column comes to be. */
@@ -35,7 +38,9 @@ struct wh_plan_column {
     const char *value;       /* constant text */
     struct wh_type from, to; /* to = accept's */
     enum wh_fit fit;
-    const char *why; /* from the lattice, or "guessed from 10,000 rows" */
+    const char *why;      /* from the lattice, or "guessed from 10,000 rows" */
+    const char *declared; /* type text of the job, or NULL */
+    const char *where;    /* place in the job, or NULL */
 };
 
 /* A step as the plan prints it (form) or the run journals it. */
@@ -75,6 +80,15 @@ struct wh_flow {
     struct wh_u128 fingerprint; /* of both schemas, mapping, mode, method, bounds, memo */
     bool refused;               /* its own error below; the run is refused before anything moves */
     struct wh_error error;
+    struct wh_fence fence;     /* what tgt.fence points to; the run fills in its epoch */
+    bool sc_called, fl_called; /* scan_close, target_close are owed */
+    struct ArrowSchema frozen_source, frozen_accept; /* at resume */
+    const char **keys;                               /* write keys in effect, by destination name */
+    size_t n_keys;
+    const char *keys_from;    /* "write.keys", "destination's primary key", "source's ..." */
+    int64_t est_units;        /* -1 unknown */
+    const char *target_text;  /* the destination for people: "out.db#planes" */
+    struct wh_problems notes; /* warnings about this flow */
 };
 
 struct wh_plan {
@@ -121,6 +135,10 @@ void wh_plan_free(struct wh_plan *); /* closes targets, scans, sessions, endpoin
  */
 wh_status wh_plan_print(const struct wh_plan *, bool full, struct wh_buf *);
 wh_status wh_plan_to_json(const struct wh_plan *, struct wh_buf *);
+
+/* The value policy of one column of a flow: the stream's, with accept_lossy where the plan allows
+ * it for this column. What wh_convert_new is given. */
+void wh_plan_policy(const struct wh_flow *, int64_t column, struct wh_value_policy *ret);
 
 /* Control session of an endpoint, opened on first use; management thread only. */
 wh_status wh_endpoint_control(struct wh_endpoint *, void **ret_se, struct wh_error *reterr);

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making and freeing plans: streams to flows, all refusals together. */
+#include "engine/plan_internal.h"
+
+#include "core/errors.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    PLAN_ARENA = 512 << 20,
+    FLOWS_MAX = 1000000
+};
+
+int wh_plan_no_memory(struct wh_error *reterr)
+{
+    return wh_fail(reterr, WH_E_NOMEM, "E8002", "out of memory while planning");
+}
+
+int wh_plan_copy_str(struct wh_arena *arena, struct wh_str from, struct wh_str *ret)
+{
+    char *p = wh_arena_strndup(arena, from.n ? from.s : "", from.n);
+
+    if (!p)
+        return WH_E_NOMEM;
+    *ret = (struct wh_str){p, from.n};
+    return WH_OK;
+}
+
+int wh_plan_copy_bytes(struct wh_arena *arena, struct wh_bytes from, struct wh_bytes *ret)
+{
+    void *p = wh_arena_alloc(arena, from.n + 1);
+
+    if (!p)
+        return WH_E_NOMEM;
+    if (from.n)
+        memcpy(p, from.p, from.n);
+    *ret = (struct wh_bytes){p, from.n};
+    return WH_OK;
+}
+
+int wh_plan_copy_name(struct wh_arena *arena, const struct wh_name *from, struct wh_name *ret)
+{
+    struct wh_name out = {.n = from->n};
+
+    for (int i = 0; i < from->n; i++)
+        WH_TRY(wh_plan_copy_str(arena, from->part[i], &out.part[i]));
+    *ret = out;
+    return WH_OK;
+}
+
+const char *wh_plan_name_text(struct wh_arena *arena, const struct wh_name *name)
+{
+    WH_CLEANUP(wh_buf_free) struct wh_buf out = WH_BUF(64 << 10);
+
+    if (wh_name_print(name, &out) != WH_OK)
+        return NULL;
+    return wh_arena_strdup(arena, out.p ? out.p : "");
+}
+
+const char *wh_plan_target_text(const struct wh_flow *f)
+{
+    return f->target_text ? f->target_text : f->stream->to.text;
+}
+
+/* ---- flows ------------------------------------------------------------------------------------
+ */
+
+static struct wh_flow *add_flow(struct wh_planner *p, const struct wh_stream *s,
+                                const struct wh_name *source)
+{
+    struct wh_plan *plan = p->plan;
+    struct wh_flow *f = wh_arena_alloc(p->arena, sizeof *f);
+    size_t n = plan->n_flows;
+
+    if (!f || n == FLOWS_MAX)
+        return NULL;
+    if ((n & (n + 1)) == 0) { /* room for 1, 3, 7, 15... */
+        struct wh_flow **grown = wh_arena_alloc(p->arena, (n * 2 + 2) * sizeof(struct wh_flow *));
+
+        if (!grown)
+            return NULL;
+        if (n)
+            memcpy(grown, plan->flows, n * sizeof(struct wh_flow *));
+        plan->flows = grown;
+    }
+    plan->flows[plan->n_flows] = f;
+    f->index = (int)plan->n_flows++;
+    f->generation = 1;
+    f->stream = s;
+    f->source = *source;
+    f->notes.arena = p->arena;
+    f->est_units = -1;
+    return f;
+}
+
+static bool table_taken(const struct wh_plan *plan, const struct wh_flow *f, const char *name)
+{
+    for (size_t i = 0; i < plan->n_flows; i++)
+        if (plan->flows[i] != f && plan->flows[i]->table &&
+            strcmp(plan->flows[i]->table, name) == 0)
+            return true;
+    return false;
+}
+
+/* What people see: the shortest name that no other flow has. */
+static int name_flow(struct wh_planner *p, struct wh_flow *f, const char *fallback)
+{
+    const char *shortest = f->source.n ? wh_source_name(p->arena, &f->source) : fallback;
+    const char *choices[4] = {shortest, wh_plan_name_text(p->arena, &f->source), NULL, NULL};
+
+    if (!choices[0] || !choices[1])
+        return WH_E_NOMEM;
+    choices[2] = wh_arena_printf(p->arena, "%s/%s", f->stream->name, choices[0]);
+    choices[3] = wh_arena_printf(p->arena, "%s/%s/%d", f->stream->name, choices[0], f->index + 1);
+    for (size_t i = 0; i < 4; i++) {
+        if (!choices[i])
+            return WH_E_NOMEM;
+        if (*choices[i] && (i == 3 || !table_taken(p->plan, f, choices[i]))) {
+            f->table = choices[i];
+            return WH_OK;
+        }
+    }
+    return WH_OK;
+}
+
+static const struct wh_frozen_flow *find_frozen(const struct wh_planner *p, const struct wh_flow *f)
+{
+    for (size_t i = 0; p->frozen && i < p->frozen->n_flows; i++)
+        if (strcmp(p->frozen->flows[i].table, f->table) == 0)
+            return &p->frozen->flows[i];
+    return NULL;
+}
+
+static void refused(struct wh_flow *f, int st, const struct wh_error *err)
+{
+    f->refused = true;
+    f->error = *err;
+    f->error.status = st;
+    if (!f->error.code[0])
+        wh_ignore(wh_plan_no_memory(&f->error));
+}
+
+/* A stream that could not be expanded is one refused flow, so that the report is complete. */
+static int refuse_stream(struct wh_planner *p, const struct wh_stream *s, struct wh_endpoint *from,
+                         struct wh_endpoint *to, int st, struct wh_error *err)
+{
+    struct wh_flow *f = add_flow(p, s, &s->from.name);
+
+    if (!f)
+        return WH_E_NOMEM;
+    if (!err->where[0])
+        wh_error_where(err, "%s", s->where_place);
+    f->from = from;
+    f->to = to;
+    f->table = s->name;
+    refused(f, st, err);
+    return WH_OK;
+}
+
+static bool many_into_one(const struct wh_stream *s, size_t n)
+{
+    bool named = s->to.name.n > 0;
+
+    for (int i = 0; i < s->to.name.n; i++)
+        if (wh_template_in(s->to.name.part[i]))
+            return false;
+    return n > 1 && named && s->merge == 0 && s->to.connector->url != WH_URL_OBJECT;
+}
+
+static int refuse_many(const struct wh_stream *s, size_t n, struct wh_error *err)
+{
+    int st = wh_fail(err, WH_E_USAGE, "E1027", "%zu tables match '%s', but '%s' is one destination",
+                     n, s->from.text, s->to.text);
+
+    wh_error_where(err, "%s", s->where_place);
+    wh_error_hint(err, "write {source.table} into the destination's name, or 'merge: same' "
+                       "(--merge same) if the rows of all belong into one table");
+    return st;
+}
+
+/* The frozen run knows its tables; ones that came later do not belong to it. */
+static bool belongs(struct wh_planner *p, const struct wh_flow *f)
+{
+    if (!p->frozen || find_frozen(p, f))
+        return true;
+    wh_problem_warn(&p->plan->problems, "E7008", f->stream->where_place, NULL,
+                    "%s came after the run began and is left out", f->table);
+    return false;
+}
+
+static int plan_objects(struct wh_planner *p, const struct wh_stream *s, struct wh_endpoint *from,
+                        struct wh_endpoint *to, const struct wh_name *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct wh_flow *f = add_flow(p, s, &names[i]);
+        struct wh_error err = {0};
+
+        if (!f || name_flow(p, f, s->name) != WH_OK)
+            return WH_E_NOMEM;
+        if (!belongs(p, f)) {
+            p->plan->n_flows--;
+            continue;
+        }
+        f->from = from;
+        f->to = to;
+        int st = wh_plan_flow(p, f, find_frozen(p, f), &err);
+
+        if (st == WH_E_NOMEM && !err.code[0])
+            wh_ignore(wh_plan_no_memory(&err));
+        if (st != WH_OK)
+            refused(f, st, &err);
+    }
+    return WH_OK;
+}
+
+static int plan_stream(struct wh_planner *p, const struct wh_stream *s)
+{
+    struct wh_endpoint *from = NULL, *to = NULL;
+    struct wh_error err = {0}, second = {0};
+    struct wh_name *names = NULL;
+    size_t n = 0;
+    int st = wh_plan_check_stream(s, &err);
+
+    if (st == WH_OK)
+        st = wh_plan_endpoint(p, &s->from, &from, &err);
+    if (from)
+        from->is_source = true;
+    /* The other side is tried as well: all that is wrong is told at once. */
+    int st_to = wh_plan_endpoint(p, &s->to, &to, &second);
+
+    if (to)
+        to->is_target = true;
+    if (st == WH_OK && st_to != WH_OK) {
+        st = st_to;
+        err = second;
+    }
+    if (st == WH_OK)
+        st = wh_plan_expand(p, s, from, &names, &n, &err);
+    if (st == WH_OK && many_into_one(s, n))
+        st = refuse_many(s, n, &err);
+    if (st != WH_OK)
+        return refuse_stream(p, s, from, to, st, &err);
+    return plan_objects(p, s, from, to, names, n);
+}
+
+/* ---- resume -----------------------------------------------------------------------------------
+ */
+
+/* Flows of the frozen run that no longer exist. */
+static int check_gone(struct wh_planner *p, struct wh_error *reterr)
+{
+    for (size_t i = 0; p->frozen && i < p->frozen->n_flows; i++) {
+        const char *table = p->frozen->flows[i].table;
+        bool found = false;
+
+        for (size_t j = 0; j < p->plan->n_flows && !found; j++)
+            found = strcmp(p->plan->flows[j]->table, table) == 0;
+        if (found)
+            continue;
+        int st = wh_fail(reterr, WH_E_USAGE, "E7008", "table %s of the run is not there any more",
+                         table);
+
+        wh_error_hint(reterr, "give the run up with --fresh");
+        return st;
+    }
+    return WH_OK;
+}
+
+static int frozen_order(const struct wh_planner *p, const struct wh_flow *f)
+{
+    for (size_t i = 0; i < p->frozen->n_flows; i++)
+        if (strcmp(p->frozen->flows[i].table, f->table) == 0)
+            return (int)i;
+    return f->index;
+}
+
+/* Numbers of flows are in the state and in markers: they must be those of the frozen run. */
+static void check_numbers(struct wh_planner *p)
+{
+    for (size_t i = 0; p->frozen && i < p->plan->n_flows; i++) {
+        struct wh_flow *f = p->plan->flows[i];
+
+        if (f->refused || frozen_order(p, f) == f->index)
+            continue;
+        f->refused = true;
+        f->error.status = wh_fail(&f->error, WH_E_USAGE, "E7008",
+                                  "%s: the tables of the run are in another order now", f->table);
+        wh_error_hint(&f->error, "give the run up with --fresh");
+    }
+}
+
+static int take_snapshots(struct wh_planner *p)
+{
+    for (size_t i = 0; p->frozen && i < p->frozen->n_snapshots && i < p->plan->n_endpoints; i++) {
+        const struct wh_snapshot *was = &p->frozen->snapshots[i];
+        struct wh_snapshot *is = &p->plan->endpoints[i]->snapshot;
+
+        if (!was->token.p)
+            continue;
+        *is = *was;
+        WH_TRY(wh_plan_copy_bytes(p->arena, was->token, &is->token));
+    }
+    return WH_OK;
+}
+
+/* ---- the plan ---------------------------------------------------------------------------------
+ */
+
+/* The worst of all refusals by the order of exit codes (INTERFACE 6), told first. */
+static int worst(const struct wh_plan *plan, struct wh_error *reterr)
+{
+    static const int order[] = {2, 10, 5, 7, 9, 1};
+    const struct wh_flow *found = NULL;
+    size_t n = 0, best = sizeof order / sizeof order[0];
+
+    for (size_t i = 0; i < plan->n_flows; i++) {
+        const struct wh_flow *f = plan->flows[i];
+        int code = f->refused ? wh_error_exit(f->error.code, false) : 0;
+        size_t rank = 0;
+
+        if (!f->refused)
+            continue;
+        n++;
+        while (rank < sizeof order / sizeof order[0] && order[rank] != code)
+            rank++;
+        if (!found || rank < best) {
+            found = f;
+            best = rank;
+        }
+    }
+    if (!found)
+        return WH_OK;
+    if (reterr) {
+        *reterr = found->error;
+        if (n > 1)
+            wh_ignore(wh_fail(reterr, found->error.status, found->error.code,
+                              "%s (and %zu more table%s refused: see 'wherry plan')",
+                              found->error.message, n - 1, n == 2 ? " is" : "s are"));
+        if (n > 1) {
+            wh_error_where(reterr, "%s", found->error.where);
+            wh_error_hint(reterr, "%s", found->error.hint);
+        }
+    }
+    return found->error.status;
+}
+
+static int new_plan(const struct wh_job *job, const struct wh_frozen *frozen, struct wh_plan **ret)
+{
+    struct wh_arena *arena = wh_arena_new(PLAN_ARENA);
+    struct wh_plan *plan = arena ? wh_arena_alloc(arena, sizeof *plan) : NULL;
+    char id[32];
+
+    if (!plan) {
+        wh_arena_free(arena);
+        return WH_E_NOMEM;
+    }
+    plan->arena = arena;
+    plan->job = job;
+    plan->problems.arena = arena;
+    plan->parallel = wh_plan_parallel(job);
+    wh_run_id(id);
+    plan->run = wh_arena_strdup(arena, frozen ? frozen->run : job->run_id ? job->run_id : id);
+    if (!plan->run) {
+        wh_arena_free(arena);
+        return WH_E_NOMEM;
+    }
+    *ret = plan;
+    return WH_OK;
+}
+
+static void tell_notes(struct wh_plan *plan)
+{
+    for (size_t i = 0; i < plan->job->notes.n; i++) {
+        const struct wh_problem *n = &plan->job->notes.v[i];
+
+        wh_problem_warn(&plan->problems, n->code, n->where, n->hint, "%s", n->message);
+    }
+}
+
+int wh_plan_make(const struct wh_job *job, struct wh_services *services,
+                 const struct wh_frozen *frozen, struct wh_plan **ret, struct wh_error *reterr)
+{
+    struct wh_planner p = {.job = job, .services = services, .frozen = frozen};
+    struct wh_error unused;
+    int st;
+
+    *ret = NULL;
+    reterr = reterr ? reterr : &unused;
+    if (new_plan(job, frozen, &p.plan) != WH_OK)
+        return wh_plan_no_memory(reterr);
+    *ret = p.plan;
+    p.arena = p.plan->arena;
+    tell_notes(p.plan);
+    for (size_t i = 0; i < job->n_streams; i++)
+        if (plan_stream(&p, &job->streams[i]) != WH_OK)
+            return wh_plan_no_memory(reterr);
+    if (take_snapshots(&p) != WH_OK)
+        return wh_plan_no_memory(reterr);
+    wh_plan_targets(&p);
+    check_numbers(&p);
+    st = worst(p.plan, reterr);
+    if (st == WH_OK)
+        st = check_gone(&p, reterr);
+    if (st == WH_OK)
+        st = wh_plan_memory(&p, reterr);
+    return st;
+}
+
+void wh_plan_free(struct wh_plan *plan)
+{
+    if (!plan)
+        return;
+    for (size_t i = plan->n_flows; i > 0; i--)
+        wh_plan_flow_free(plan->flows[i - 1]);
+    for (size_t i = plan->n_endpoints; i > 0; i--)
+        wh_plan_endpoint_free(plan->endpoints[i - 1]);
+    wh_arena_free(plan->arena);
+}

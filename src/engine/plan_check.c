@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this pair can do: refusals worded once, lanes, memory, promises. */
+#include "engine/plan_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    LANE_BYTES = 9 << 20,    /* batch 1, queue 3, unacknowledged 4, encoder 1 MiB (DESIGN 6.7) */
+    CLIENT_BYTES = 3 << 20,  /* a client library that says nothing */
+    PROGRAM_BYTES = 16 << 20 /* the program itself, its modules, the plan */
+};
+
+const char *wh_mode_name(int mode)
+{
+    static const char *const names[] = {"append",  "overwrite", "truncate",      "upsert",
+                                        "replace", "update",    "insert-ignore", "delete-insert"};
+
+    return mode >= 0 && mode < WH_MODE_COUNT ? names[mode] : "?";
+}
+
+const char *wh_class_letter(enum wh_class c)
+{
+    static const char *const letters[] = {"T", "P", "D", "K", "X", "A"};
+
+    return (size_t)c < 6 ? letters[c] : "?";
+}
+
+const char *wh_atomic_name(int atomic)
+{
+    static const char *const names[] = {"unit", "table", "run"};
+
+    return atomic >= 0 && atomic < 3 ? names[atomic] : "?";
+}
+
+/* ---- refusals ---------------------------------------------------------------------------------
+ */
+
+static int refuse_mode(const struct wh_stream *s, struct wh_error *reterr)
+{
+    const struct wh_capabilities *caps = s->to.connector->caps;
+    char modes[160] = "";
+    size_t n = 0;
+    int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1061", "%s cannot be written with mode %s",
+                     s->to.connector->name, wh_mode_name(s->write.mode));
+
+    for (int i = 0; i < WH_MODE_COUNT; i++)
+        if (caps->modes & 1u << i)
+            n += (size_t)snprintf(modes + n, sizeof modes - n, "%s%s", n ? ", " : "",
+                                  wh_mode_name(i));
+    wh_error_where(reterr, "%s", s->where_place);
+    wh_error_hint(reterr, "it can be written with %s", modes);
+    return st;
+}
+
+static int refuse_atomic(const struct wh_stream *s, struct wh_error *reterr)
+{
+    const struct wh_capabilities *caps = s->to.connector->caps;
+    char words[64] = "";
+    size_t n = 0;
+    int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1061", "%s cannot publish with atomic: %s",
+                     s->to.connector->name, wh_atomic_name(s->write.atomic));
+
+    for (int i = 0; i < 3; i++)
+        if (caps->atomics & 1u << i)
+            n += (size_t)snprintf(words + n, sizeof words - n, "%s%s", n ? ", " : "",
+                                  wh_atomic_name(i));
+    wh_error_where(reterr, "%s", s->where_place);
+    wh_error_hint(reterr, "it can give: %s", words);
+    return st;
+}
+
+static int refuse_filter(const struct wh_stream *s, const char *key, struct wh_error *reterr)
+{
+    int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1064", "%s has no language for '%s'",
+                     s->from.connector->name, key);
+
+    wh_error_where(reterr, "%s", s->where_place);
+    wh_error_hint(reterr, "load the rows into SQLite first and filter there");
+    return st;
+}
+
+/* What needs no server. */
+int wh_plan_check_stream(const struct wh_stream *s, struct wh_error *reterr)
+{
+    const struct wh_capabilities *from = s->from.connector->caps, *to = s->to.connector->caps;
+    bool stdio = s->from.name.n == 1 && wh_str_eqs(s->from.name.part[0], "-");
+
+    if (!(to->modes & 1u << s->write.mode))
+        return refuse_mode(s, reterr);
+    if (s->write.atomic >= 0 && !(to->atomics & 1u << s->write.atomic))
+        return refuse_atomic(s, reterr);
+    if (s->where && !(from->flags & WH_CAP_WHERE))
+        return refuse_filter(s, "where", reterr);
+    if (s->query && !(from->flags & WH_CAP_QUERY))
+        return refuse_filter(s, "query", reterr);
+    if (stdio && s->from.connector->storage && !(from->flags & WH_CAP_STDIO))
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E1060", "%s cannot read standard input",
+                       s->from.connector->name);
+    if (s->query && s->from.pattern && !s->from.whole)
+        return wh_fail(reterr, WH_E_USAGE, "E1007", "a query and a pattern exclude each other");
+    return WH_OK;
+}
+
+static bool replaces(int mode)
+{
+    return mode == WH_MODE_OVERWRITE || mode == WH_MODE_TRUNCATE || mode == WH_MODE_DELETE_INSERT;
+}
+
+static int same_object(const struct wh_flow *f, struct wh_error *reterr)
+{
+    if (f->from != f->to || f->stream->query || f->source.n == 0 || f->tgt.ret_object.n == 0)
+        return WH_OK;
+    const struct wh_name *a = &f->source, *b = &f->tgt.ret_object;
+    int n = a->n < b->n ? a->n : b->n;
+
+    for (int i = 1; i <= n; i++)
+        if (!wh_str_eq(a->part[a->n - i], b->part[b->n - i]))
+            return WH_OK;
+    int st = wh_fail(reterr, WH_E_USAGE, "E1026", "%s would be read and written at once", f->table);
+
+    wh_error_where(reterr, "%s", f->stream->where_place);
+    wh_error_hint(reterr, "name another destination");
+    return st;
+}
+
+int wh_plan_check_flow(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
+{
+    const struct wh_stream *s = f->stream;
+
+    WH_TRY(same_object(f, reterr));
+    if (s->limit && !f->scan.limit_done && f->scan.chained)
+        wh_problem_warn(&f->notes, "E1065", s->where_place, NULL,
+                        "limit: rows are cut by the engine, in the order in which units are read");
+    if (replaces(s->write.mode) && f->tgt.existing_rows > 0 && !s->guard_empty_allow)
+        wh_problem_warn(&f->notes, "E5009", s->where_place, NULL,
+                        "guard: %lld rows are replaced only if the source is not empty%s",
+                        (long long)f->tgt.existing_rows,
+                        s->guard_max_shrink > 0 ? " and does not shrink too much" : "");
+    if (s->write.mode == WH_MODE_TRUNCATE && f->tgt.existing_rows != 0)
+        wh_problem_warn(&f->notes, "E5009", s->where_place, NULL,
+                        "truncate empties in place: after a failure it is partly filled until "
+                        "'wherry resume'");
+    return WH_OK;
+}
+
+/* ---- lanes ------------------------------------------------------------------------------------
+ */
+
+static int64_t default_parallel(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return cores < 1 ? 1 : cores > 4 ? 4 : cores;
+}
+
+static int least(int64_t a, int64_t b)
+{
+    if (a <= 0)
+        return (int)b;
+    return (int)(b <= 0 || a < b ? a : b);
+}
+
+static int64_t unit_bytes(const struct wh_flow *f)
+{
+    return f->scan.unit_bytes > 0 ? f->scan.unit_bytes : 64 << 20;
+}
+
+static int64_t estimate_units(const struct wh_flow *f)
+{
+    if (!f->scan.splittable || f->stream->split_none)
+        return 1;
+    if (f->scan.est_bytes < 0)
+        return -1;
+    int64_t n = f->scan.est_bytes / unit_bytes(f) + (f->scan.est_bytes % unit_bytes(f) != 0);
+
+    return n > 0 ? n : 1;
+}
+
+static void decide_lanes(struct wh_planner *p, struct wh_flow *f)
+{
+    int lanes = least(p->plan->parallel, f->stream->parallel);
+
+    lanes = least(lanes, f->scan.max_readers);
+    lanes = least(lanes, f->tgt.max_writers);
+    f->est_units = estimate_units(f);
+    if (f->est_units > 0)
+        lanes = least(lanes, f->est_units);
+    if (f->tgt.needs_key_order && lanes > 1) {
+        lanes = 1;
+        wh_problem_warn(&f->notes, "E1060", f->stream->where_place, NULL,
+                        "one lane: the destination needs the rows of one key in order");
+    }
+    f->lanes = lanes < 1 ? 1 : lanes;
+}
+
+/* ---- promises ---------------------------------------------------------------------------------
+ */
+
+static const char *delivery(const struct wh_flow *f)
+{
+    if (f->stream->write.marker_off && f->tgt.commit_class == WH_CLASS_T)
+        return "at least once";
+    switch (f->tgt.commit_class) {
+    case WH_CLASS_T:
+        return f->tgt.atomic_given == WH_ATOMIC_UNIT ? "exactly once per unit"
+                                                     : "exactly once per run";
+    case WH_CLASS_P:
+        return "exactly once per run";
+    case WH_CLASS_X:
+        return "exactly once per unit";
+    case WH_CLASS_K:
+    case WH_CLASS_D:
+        return "idempotent";
+    case WH_CLASS_A:
+        break;
+    }
+    return "at least once";
+}
+
+/* What kill -9 leaves, where the connector did not say it. */
+static const char *on_kill(const struct wh_flow *f)
+{
+    static const char *const words[] = {
+        "committed units stay and are not read again; 'wherry resume' does the rest",
+        "nothing is visible until it is complete; 'wherry resume' goes on with what was staged",
+        "units are sent again; the destination drops what it knows, inside its window",
+        "units that were in flight are written again over the same keys",
+        "open transactions end by themselves; 'wherry resume' does the rest",
+        "units that were in flight are written again: rows may be there twice"};
+
+    if (f->tgt.on_kill[0])
+        return f->tgt.on_kill;
+    return words[f->stream->write.marker_off ? WH_CLASS_A : f->tgt.commit_class];
+}
+
+static bool all_identity(const struct wh_flow *f)
+{
+    if (f->n_columns != f->source_schema.n_children)
+        return false;
+    for (int64_t i = 0; i < f->n_columns; i++)
+        if (f->columns[i].source != i || f->columns[i].fit != WH_FIT_EXACT)
+            return false;
+    return true;
+}
+
+/* A frame passes only if nothing looks at its rows (DESIGN 4). */
+static const char *decide_frame(const struct wh_flow *f)
+{
+    const struct wh_stream *s = f->stream;
+
+    if (!f->scan.frame || !f->tgt.frame || strcmp(f->scan.frame, f->tgt.frame) != 0)
+        return NULL;
+    if (!all_identity(f) || s->dirty_rows > 0 || s->dirty_ratio > 0)
+        return NULL;
+    return f->scan.frame;
+}
+
+static bool under_one_batch(const struct wh_flow *f)
+{
+    return f->scan.est_rows >= 0 && f->scan.est_rows <= WH_BATCH_ROWS && f->scan.est_bytes >= 0 &&
+           f->scan.est_bytes <= WH_BATCH_BYTES;
+}
+
+void wh_plan_decide(struct wh_planner *p, struct wh_flow *f)
+{
+    f->frame = decide_frame(f);
+    f->fused = f->frame || under_one_batch(f);
+    f->delivery = delivery(f);
+    f->on_kill = on_kill(f);
+    if (f->tgt.commit_class == WH_CLASS_D)
+        wh_problem_warn(&f->notes, "E1060", f->stream->where_place, NULL,
+                        "the destination drops repeated units only inside its own window of time");
+    if (f->stream->write.marker_off && f->tgt.commit_class == WH_CLASS_T)
+        wh_problem_warn(&f->notes, "E5013", f->stream->where_place, NULL,
+                        "marker: off gives up exactly once: a kill may leave rows twice");
+    decide_lanes(p, f);
+}
+
+/* ---- memory -----------------------------------------------------------------------------------
+ */
+
+static int64_t footprint(const struct wh_endpoint *ep)
+{
+    const struct wh_endpoint_ops *ops = ep->connector->endpoint;
+
+    if (ops->footprint)
+        return ops->footprint(ep->opts);
+    return ep->connector->caps->flags & WH_CAP_LOCAL ? 0 : CLIENT_BYTES;
+}
+
+/* One lane of the costliest flow: what it holds at most at once. A row of 4 MiB fits the parts as
+ * they are; above it batch, queue and encoder each hold one more. */
+static int64_t lane_bytes(const struct wh_planner *p)
+{
+    int64_t most = LANE_BYTES + CLIENT_BYTES;
+
+    for (size_t i = 0; i < p->plan->n_flows; i++) {
+        const struct wh_flow *f = p->plan->flows[i];
+        int64_t over = f->stream->max_row_bytes - (4 << 20);
+
+        if (f->refused)
+            continue;
+        int64_t bytes =
+            LANE_BYTES + footprint(f->from) + footprint(f->to) + (over > 0 ? 4 * over : 0);
+
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+int wh_plan_memory(struct wh_planner *p, struct wh_error *reterr)
+{
+    struct wh_plan *plan = p->plan;
+    int64_t limit = p->job->run.memory, lane = lane_bytes(p);
+    int wanted = plan->parallel, lanes = 1;
+
+    for (size_t i = 0; i < plan->n_flows; i++)
+        if (!plan->flows[i]->refused && plan->flows[i]->lanes > lanes)
+            lanes = plan->flows[i]->lanes;
+    /* Several tables at once fill the lanes that one table leaves. */
+    if (plan->n_flows > 1)
+        lanes = plan->parallel;
+    while (limit > 0 && lanes > 1 && PROGRAM_BYTES + lanes * lane > limit)
+        lanes--;
+    plan->memory = PROGRAM_BYTES + lanes * lane;
+    if (limit > 0 && plan->memory > limit) {
+        int st =
+            wh_fail(reterr, WH_E_USAGE, "E8001",
+                    "one lane needs %lld MB and the program %d MB, but --memory allows %lld MB",
+                    (long long)(lane >> 20), PROGRAM_BYTES >> 20, (long long)(limit >> 20));
+
+        wh_error_hint(reterr, "raise --memory, or lower values.max_row_bytes");
+        return st;
+    }
+    if (limit > 0 && PROGRAM_BYTES + wanted * lane > limit) {
+        plan->parallel = lanes;
+        for (size_t i = 0; i < plan->n_flows; i++)
+            plan->flows[i]->lanes = least(plan->flows[i]->lanes, lanes);
+        wh_problem_warn(&plan->problems, "E8001", "", "raise --memory for more",
+                        "--memory %lld MB holds %d lane%s of %lld MB", (long long)(limit / 1000000),
+                        lanes, lanes == 1 ? "" : "s", (long long)(lane >> 20));
+    }
+    return WH_OK;
+}
+
+/* ---- targets ----------------------------------------------------------------------------------
+ */
+
+static void refuse_flow(struct wh_flow *f, int status, const char *code, const char *hint,
+                        const char *text)
+{
+    f->refused = true;
+    f->error.status = wh_fail(&f->error, status, code, "%s", text);
+    wh_error_where(&f->error, "%s", f->stream->where_place);
+    wh_error_hint(&f->error, "%s", hint);
+}
+
+static bool merged(const struct wh_flow *a, const struct wh_flow *b)
+{
+    return a->stream == b->stream && a->stream->merge == 1;
+}
+
+#define BOTH_SPELLINGS                                                                             \
+    "write {source.table} into the destination's name, or 'merge: same' (--merge same) if the "    \
+    "rows of all belong into one table"
+
+/* Rows of several tables go together only where nothing replaces what another flow wrote. */
+static void check_pair(struct wh_flow *a, struct wh_flow *b)
+{
+    if (a->refused || b->refused || !a->tgt.identity[0] ||
+        strcmp(a->tgt.identity, b->tgt.identity) != 0)
+        return;
+    char text[400];
+
+    if (!merged(a, b)) {
+        snprintf(text, sizeof text, "%.120s and %.120s would both be written to %.120s", a->table,
+                 b->table, wh_plan_target_text(b));
+        refuse_flow(b, WH_E_USAGE, a->stream == b->stream ? "E1027" : "E1042", BOTH_SPELLINGS,
+                    text);
+    } else if (a->stream->write.mode != WH_MODE_APPEND || a->tgt.commit_class != WH_CLASS_T) {
+        refuse_flow(b, WH_E_UNSUPPORTED, "E1060", "use mode append into a database",
+                    "many tables go into one only by append into a transactional destination in "
+                    "this build");
+    } else if (!wh_schema_equal(&a->mapped, &b->mapped)) {
+        snprintf(text, sizeof text,
+                 "merge: same, but %.150s has other columns or types than %.150s", b->table,
+                 a->table);
+        refuse_flow(b, WH_E_USAGE, "E3005", "name the columns that all have (columns:)", text);
+    }
+}
+
+void wh_plan_targets(struct wh_planner *p)
+{
+    struct wh_plan *plan = p->plan;
+
+    for (size_t i = 0; i < plan->n_flows; i++)
+        for (size_t j = 0; j < i; j++)
+            check_pair(plan->flows[j], plan->flows[i]);
+}
+
+int wh_plan_parallel(const struct wh_job *job)
+{
+    return (int)(job->run.parallel > 0 ? job->run.parallel : default_parallel());
+}

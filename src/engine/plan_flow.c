@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One flow: options, scan, mapping, target, steps. */
+#include "engine/plan_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    UNIT_BYTES = 64 << 20,
+    STEPS_MAX = 100000
+};
+
+/* ---- options ----------------------------------------------------------------------------------
+ */
+
+/* Further files of one source go into its option `path`, if it has one. */
+static int add_more(struct wh_planner *p, struct wh_flow *f, struct wh_node **map,
+                    struct wh_error *reterr)
+{
+    const struct wh_objref *from = &f->stream->from;
+    const struct wh_options *table = f->from->connector->from;
+    const struct wh_option *row = table ? wh_options_find(table, WH_STR("path")) : NULL;
+    struct wh_node *list = wh_node_list(p->arena), *copy = wh_node_map(p->arena);
+
+    *map = from->options;
+    if (from->more.n == 0)
+        return WH_OK;
+    if (!row || row->type != WH_T_LIST)
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E1011", "%s reads one object at a time",
+                       f->from->connector->name);
+    for (size_t i = 0; list && i < from->more.n; i++)
+        if (wh_node_push(p->arena, list, wh_node_scalar(p->arena, from->more.v[i])) != WH_OK)
+            return wh_plan_no_memory(reterr);
+    for (size_t i = 0; copy && from->options && i < from->options->n; i++)
+        if (wh_node_put(p->arena, copy, from->options->keys[i]->text, from->options->items[i]) !=
+            WH_OK)
+            return wh_plan_no_memory(reterr);
+    if (!list || !copy || wh_node_put(p->arena, copy, "path", list) != WH_OK)
+        return wh_plan_no_memory(reterr);
+    *map = copy;
+    return WH_OK;
+}
+
+static int fill_options(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
+{
+    const struct wh_connector *from = f->from->connector, *to = f->to->connector;
+    struct wh_node *map;
+
+    WH_TRY(add_more(p, f, &map, reterr));
+    WH_TRY(
+        wh_plan_options(p->arena, from->from, map, f->stream->from.where, &f->from_opts, reterr));
+    WH_TRY(wh_plan_options(p->arena, to->to, f->stream->to.options, f->stream->to.where,
+                           &f->to_opts, reterr));
+    if (from->validate) {
+        int st = from->validate(f->from->opts, f->from_opts, NULL, reterr);
+
+        if (st != WH_OK) {
+            wh_error_where(reterr, "%s", f->stream->from.where);
+            return st;
+        }
+    }
+    if (!to->validate)
+        return WH_OK;
+    int st = to->validate(f->to->opts, NULL, f->to_opts, reterr);
+
+    if (st != WH_OK)
+        wh_error_where(reterr, "%s", f->stream->to.where);
+    return st;
+}
+
+/* ---- source -----------------------------------------------------------------------------------
+ */
+
+static void ask_scan(const struct wh_planner *p, struct wh_flow *f)
+{
+    const struct wh_stream *s = f->stream;
+
+    f->scan = (struct wh_scan){
+        .object = &f->source,
+        .opts = f->from_opts,
+        .ctx = &f->from->ctx,
+        .columns = (const char *const *)f->projection,
+        .n_columns = f->n_projection,
+        .where = s->where,
+        .query = s->query,
+        .limit = s->limit,
+        .parallel = p->plan->parallel,
+        .unit_bytes = s->split_none    ? INT64_MAX / 4
+                      : s->split_bytes ? s->split_bytes
+                                       : UNIT_BYTES,
+        .types = s->types.n ? &s->types : NULL,
+        .frozen = f->frozen_source.release ? &f->frozen_source : NULL,
+        .est_rows = -1,
+        .est_bytes = -1,
+    };
+}
+
+static int alloc_zeroed(void **ret, size_t n, struct wh_error *reterr)
+{
+    *ret = wh_calloc(1, n ? n : 1);
+    return *ret ? WH_OK : wh_plan_no_memory(reterr);
+}
+
+static void close_scan(struct wh_flow *f)
+{
+    if (f->sc_called && f->from->connector->source->scan_close)
+        f->from->connector->source->scan_close(f->sc);
+    wh_free(TAKE_PTR(f->sc));
+    f->sc_called = false;
+    wh_schema_release(&f->source_schema);
+    f->source_schema.release = NULL;
+}
+
+/* A failure of the control session is the endpoint's: the next verb gets another one. */
+static int after(struct wh_endpoint *ep, int st, struct wh_error *reterr, const char *where)
+{
+    if (st == WH_LOST || (st < 0 && reterr->scope == WH_SCOPE_SESSION)) {
+        wh_endpoint_control_lost(ep);
+        if (st == WH_LOST)
+            st = wh_fail(reterr, WH_E_IO, "E2008", "%s: the connection was lost", ep->name);
+    }
+    if (st > 0)
+        st = wh_fail(reterr, WH_E_BUG, "E9003", "%s answered %s while planning", ep->name,
+                     wh_status_name(st));
+    if (st == WH_E_NOMEM && !reterr->code[0])
+        wh_plan_no_memory(reterr);
+    if (st < 0 && !reterr->code[0])
+        st = wh_fail(reterr, st, "E9003", "%s failed (%s) and does not say why", ep->name,
+                     wh_status_name(st));
+    if (st < 0 && !reterr->where[0])
+        wh_error_where(reterr, "%s", where);
+    return st;
+}
+
+static int open_scan(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
+                     struct wh_error *reterr)
+{
+    const struct wh_source_ops *ops = f->from->connector->source;
+    void *se;
+
+    ask_scan(p, f);
+    if (frozen)
+        WH_TRY(wh_plan_copy_bytes(p->arena, frozen->bounds, &f->scan.bounds));
+    WH_TRY(wh_endpoint_control(f->from, &se, reterr));
+    WH_TRY(alloc_zeroed(&f->sc, ops->sc_size, reterr));
+    f->sc_called = true;
+    reterr->code[0] = reterr->where[0] = 0;
+    int st = ops->scan_open(f->sc, f->from->ep, se, &f->scan, &f->source_schema, reterr);
+
+    st = after(f->from, st, reterr, f->stream->from.where);
+    if (st != WH_OK) {
+        f->source_schema.release = NULL;
+        return st;
+    }
+    WH_TRY(wh_plan_copy_bytes(p->arena, f->scan.ret_bounds, &f->scan.ret_bounds));
+    return WH_OK;
+}
+
+/* Name of the object that fits when case is ignored; E3001 with a suggestion, E3009 if several. */
+static int other_case(struct wh_planner *p, struct wh_flow *f, struct wh_name *ret,
+                      struct wh_error *reterr)
+{
+    struct wh_listing *l;
+    const struct wh_name *found = NULL;
+    const char *names[257];
+    size_t n = 0;
+
+    WH_TRY(wh_plan_listing(p, f->from, &l, reterr));
+    for (size_t i = 0; i < l->n; i++) {
+        bool fits;
+
+        WH_TRY(wh_plan_match(&f->stream->from, &l->v[i].name, true, &fits, reterr));
+        if (fits && found)
+            return wh_fail(reterr, WH_E_USAGE, "E3009",
+                           "%s fits several objects of %s when case is ignored", f->table,
+                           f->from->name);
+        found = fits ? &l->v[i].name : found;
+        if (n < 256)
+            names[n++] = wh_plan_name_text(p->arena, &l->v[i].name);
+    }
+    names[n] = NULL;
+    if (found) {
+        *ret = *found;
+        return WH_OK;
+    }
+    const char *asked = wh_plan_name_text(p->arena, &f->source);
+    const char *near = asked ? wh_did_you_mean(wh_str(asked), names) : NULL;
+
+    wh_ignore(wh_fail(reterr, WH_E_NOT_FOUND, "E3001", "%s has no table '%s'", f->from->name,
+                      asked ? asked : ""));
+    if (near)
+        wh_error_hint(reterr, "did you mean '%s'?", near);
+    else
+        wh_error_hint(reterr, "list them with 'wherry discover %s'", f->from->name);
+    wh_error_where(reterr, "%s", f->stream->from.where);
+    return WH_E_NOT_FOUND;
+}
+
+static bool unquoted_name(const struct wh_objref *ref)
+{
+    return ref->name.n && !ref->pattern && !ref->connector->storage &&
+           ref->parts[ref->name.n - 1].kind == WH_PART_NAME;
+}
+
+static int open_source(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
+                       struct wh_error *reterr)
+{
+    struct wh_name true_name;
+
+    WH_TRY(wh_plan_projection(p, f, frozen, reterr));
+    int st = open_scan(p, f, frozen, reterr);
+
+    if (st != WH_E_NOT_FOUND || strcmp(reterr->code, "E3001") != 0 ||
+        !unquoted_name(&f->stream->from) || !f->from->connector->endpoint->catalog)
+        return st;
+    close_scan(f);
+    WH_TRY(other_case(p, f, &true_name, reterr));
+    f->source = true_name;
+    return open_scan(p, f, frozen, reterr);
+}
+
+/* '*' with columns left out: now that all names are known, ask only for those that are needed. */
+static int narrow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
+                  struct wh_error *reterr)
+{
+    int64_t n = f->source_schema.n_children, used = 0;
+
+    if (f->projection || frozen || f->stream->n_columns == 0 ||
+        !(f->from->connector->caps->flags & WH_CAP_PROJECTION))
+        return WH_OK;
+    bool *need = wh_arena_alloc(p->arena, (size_t)n + 1);
+
+    f->projection = wh_arena_alloc(p->arena, ((size_t)n + 1) * sizeof(char *));
+    if (!need || !f->projection)
+        return wh_plan_no_memory(reterr);
+    for (int64_t i = 0; i < f->n_columns; i++)
+        if (f->columns[i].source >= 0)
+            need[f->columns[i].source] = true;
+    for (int64_t i = 0; i < n; i++)
+        used += need[i];
+    f->n_projection = 0;
+    for (int64_t i = 0; i < n && used < n && used > 0; i++)
+        if (need[i]) {
+            f->projection[f->n_projection] =
+                wh_arena_strdup(p->arena, f->source_schema.children[i]->name);
+            if (!f->projection[f->n_projection++])
+                return wh_plan_no_memory(reterr);
+        }
+    if (f->n_projection == 0) {
+        f->projection = NULL;
+        return WH_OK;
+    }
+    close_scan(f);
+    wh_schema_release(&f->mapped);
+    f->mapped.release = NULL;
+    WH_TRY(open_scan(p, f, frozen, reterr));
+    return wh_plan_mapping(p, f, reterr);
+}
+
+/* ---- destination ------------------------------------------------------------------------------
+ */
+
+/* The object's name with its templates filled in. */
+static int target_name(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
+{
+    const struct wh_name *to = &f->stream->to.name;
+
+    f->target = *to;
+    for (int i = 0; i < to->n; i++) {
+        int st = wh_template_expand(p->arena, to->part[i], &f->source, &f->target.part[i], reterr);
+
+        if (st != WH_OK) {
+            wh_error_where(reterr, "%s", f->stream->to.where);
+            return st;
+        }
+    }
+    return WH_OK;
+}
+
+static void ask_target(const struct wh_planner *p, struct wh_flow *f, const char *source_name)
+{
+    const struct wh_stream *s = f->stream;
+
+    f->fence = (struct wh_fence){
+        .run = wh_str(p->plan->run), .flow = (uint32_t)f->index, .generation = f->generation};
+    f->tgt = (struct wh_target){
+        .object = &f->target,
+        .source_name = wh_str(source_name),
+        .opts = f->to_opts,
+        .ctx = &f->to->ctx,
+        .source = &f->mapped,
+        .mode = (enum wh_mode)s->write.mode,
+        .keys = (const char *const *)s->write.keys.v,
+        .n_keys = s->write.keys.n,
+        .replace_where = s->write.replace_where,
+        .create = (enum wh_create)s->create,
+        .evolve = (enum wh_evolve)s->evolve,
+        .atomic = s->write.atomic >= 0 ? (enum wh_atomic)s->write.atomic : WH_ATOMIC_UNIT,
+        .atomic_asked = s->write.atomic >= 0,
+        .planning = true,
+        .marker_off = s->write.marker_off,
+        .fence = &f->fence,
+        .frozen = f->frozen_accept.release ? &f->frozen_accept : NULL,
+        .guard_min_rows = s->guard_min_rows,
+        .existing_rows = -1,
+    };
+}
+
+static int keep_answers(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
+{
+    struct wh_target *t = &f->tgt;
+
+    if (wh_plan_copy_bytes(p->arena, t->ret_memo, &t->ret_memo) != WH_OK ||
+        wh_plan_copy_name(p->arena, &t->ret_object, &t->ret_object) != WH_OK ||
+        wh_plan_copy_str(p->arena, t->say_create, &t->say_create) != WH_OK)
+        return wh_plan_no_memory(reterr);
+    return WH_OK;
+}
+
+/* "out.db#planes", "shop:ods.orders", "out/planes.csv". */
+static int target_text(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
+{
+    const char *name =
+        wh_plan_name_text(p->arena, f->tgt.ret_object.n ? &f->tgt.ret_object : &f->target);
+    const struct wh_connector *c = f->to->connector;
+    const char *path = wh_node_text(wh_node_get(f->to->options, "path"), NULL);
+
+    if (!name)
+        return wh_plan_no_memory(reterr);
+    if (c->storage)
+        f->target_text = name;
+    else if (c->url == WH_URL_OBJECT)
+        f->target_text = wh_arena_printf(p->arena, "%s:", c->name);
+    else
+        f->target_text =
+            wh_arena_printf(p->arena, "%s%s%s", !f->stream->to.conn && path ? path : f->to->name,
+                            f->stream->to.conn ? ":" : "#", name);
+    return f->target_text ? WH_OK : wh_plan_no_memory(reterr);
+}
+
+static int open_target(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
+                       struct wh_error *reterr)
+{
+    const struct wh_sink_ops *ops = f->to->connector->sink;
+    const char *source_name = wh_source_name(p->arena, &f->source);
+    void *se;
+
+    if (!source_name)
+        return wh_plan_no_memory(reterr);
+    WH_TRY(target_name(p, f, reterr));
+    ask_target(p, f, source_name);
+    if (frozen)
+        WH_TRY(wh_plan_copy_bytes(p->arena, frozen->memo, &f->tgt.memo));
+    WH_TRY(wh_endpoint_control(f->to, &se, reterr));
+    WH_TRY(alloc_zeroed(&f->fl, ops->fl_size, reterr));
+    f->fl_called = true;
+    reterr->code[0] = reterr->where[0] = 0;
+    int st = ops->target_open(f->fl, f->to->ep, se, &f->tgt, reterr);
+
+    st = after(f->to, st, reterr, f->stream->to.where);
+    if (st != WH_OK) {
+        f->tgt.accept.release = NULL;
+        return st;
+    }
+    WH_TRY(keep_answers(p, f, reterr));
+    return target_text(p, f, reterr);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------
+ */
+
+struct collector {
+    struct wh_step_sink sink;
+    struct wh_planner *planner;
+    struct wh_flow *flow;
+    size_t cap;
+};
+
+static wh_status add_step(struct wh_step_sink *sink, const struct wh_step *step)
+{
+    struct collector *c = sink->self;
+    struct wh_flow *f = c->flow;
+
+    if (f->n_steps == STEPS_MAX)
+        return WH_E_LIMIT;
+    if (f->n_steps == c->cap) {
+        size_t cap = c->cap ? c->cap * 2 : 8;
+        struct wh_plan_step *grown = wh_arena_alloc(c->planner->arena, cap * sizeof *grown);
+
+        if (!grown)
+            return WH_E_NOMEM;
+        if (f->n_steps)
+            memcpy(grown, f->steps, f->n_steps * sizeof *grown);
+        f->steps = grown;
+        c->cap = cap;
+    }
+    struct wh_step *copy = &f->steps[f->n_steps].step;
+
+    *copy = *step;
+    WH_TRY(wh_plan_copy_str(c->planner->arena, step->say, &copy->say));
+    WH_TRY(wh_plan_copy_bytes(c->planner->arena, step->token, &copy->token));
+    f->n_steps++;
+    return WH_OK;
+}
+
+static int list_steps(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
+{
+    const struct wh_sink_ops *ops = f->to->connector->sink;
+    struct collector c = {.planner = p, .flow = f};
+    void *se;
+
+    c.sink = (struct wh_step_sink){.self = &c, .add = add_step};
+    if (!ops->steps)
+        return WH_OK;
+    WH_TRY(wh_endpoint_control(f->to, &se, reterr));
+    for (int phase = WH_PREPARE; phase <= WH_DROP; phase++) {
+        reterr->code[0] = reterr->where[0] = 0;
+        int st = ops->steps(f->fl, se, (enum wh_phase)phase, NULL, &c.sink, reterr);
+
+        WH_TRY(after(f->to, st, reterr, f->stream->to.where));
+    }
+    return WH_OK;
+}
+
+/* ---- the whole --------------------------------------------------------------------------------
+ */
+
+int wh_plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
+                 struct wh_error *reterr)
+{
+    f->notes.arena = p->arena;
+    if (frozen)
+        WH_TRY(wh_plan_thaw(p, f, frozen, reterr));
+    WH_TRY(fill_options(p, f, reterr));
+    WH_TRY(open_source(p, f, frozen, reterr));
+    WH_TRY(wh_plan_mapping(p, f, reterr));
+    WH_TRY(narrow(p, f, frozen, reterr));
+    WH_TRY(open_target(p, f, frozen, reterr));
+    WH_TRY(wh_plan_types(p, f, reterr));
+    WH_TRY(wh_plan_check_flow(p, f, reterr));
+    WH_TRY(list_steps(p, f, reterr));
+    wh_plan_decide(p, f);
+    WH_TRY(wh_plan_fingerprint(p, f, reterr));
+    return frozen ? wh_plan_unchanged(p, f, frozen, reterr) : WH_OK;
+}
+
+static void wipe(const struct wh_options *table, void *opts)
+{
+    if (table && opts)
+        wh_options_wipe(table, opts);
+}
+
+void wh_plan_flow_free(struct wh_flow *f)
+{
+    if (f->fl_called && f->to->connector->sink->target_close)
+        f->to->connector->sink->target_close(f->fl);
+    wh_free(TAKE_PTR(f->fl));
+    wh_schema_release(&f->tgt.accept);
+    if (f->from && f->from->connector->source)
+        close_scan(f);
+    wh_schema_release(&f->mapped);
+    wh_schema_release(&f->frozen_source);
+    wh_schema_release(&f->frozen_accept);
+    if (f->from)
+        wipe(f->from->connector->from, f->from_opts);
+    if (f->to)
+        wipe(f->to->connector->to, f->to_opts);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the planner share (engine/plan*.c, look.c). */
+#ifndef WHERRY_ENGINE_PLAN_INTERNAL_H
+#define WHERRY_ENGINE_PLAN_INTERNAL_H
+
+#include "engine/ctx.h"
+#include "engine/object.h"
+#include "engine/plan.h"
+
+/* What a catalogue pass found at one endpoint. */
+struct wh_listed {
+    struct wh_name name;
+    enum wh_object_kind kind;
+};
+struct wh_listing {
+    struct wh_listed *v;
+    size_t n, cap;
+    bool done;
+};
+
+struct wh_planner {
+    struct wh_plan *plan;
+    struct wh_arena *arena; /* the plan's */
+    const struct wh_job *job;
+    struct wh_services *services;
+    const struct wh_frozen *frozen; /* NULL: a new run */
+    struct wh_listing *listings;    /* one per endpoint index */
+    size_t n_listings;
+};
+
+int wh_plan_no_memory(struct wh_error *reterr);
+wh_status wh_plan_copy_str(struct wh_arena *, struct wh_str, struct wh_str *ret);
+wh_status wh_plan_copy_bytes(struct wh_arena *, struct wh_bytes, struct wh_bytes *ret);
+wh_status wh_plan_copy_name(struct wh_arena *, const struct wh_name *, struct wh_name *ret);
+const char *wh_plan_name_text(struct wh_arena *, const struct wh_name *); /* NULL: no memory */
+
+/* plan_endpoint.c ---------------------------------------------------------------------------- */
+/* The endpoint of one side of a stream, opened on first use; shared when connector and connection
+ * options are equal. Its failure is kept and told to every stream that uses it. */
+wh_status wh_plan_endpoint(struct wh_planner *, const struct wh_objref *, struct wh_endpoint **ret,
+                           struct wh_error *reterr);
+/* Options of a side's own table; NULL where the connector has none. */
+wh_status wh_plan_options(struct wh_arena *, const struct wh_options *, const struct wh_node *map,
+                          const char *where, void **ret, struct wh_error *reterr);
+void wh_plan_endpoint_free(struct wh_endpoint *);
+
+/* plan_expand.c ------------------------------------------------------------------------------ */
+/* All source objects that a stream means, as full names in the arena; sorted. */
+wh_status wh_plan_expand(struct wh_planner *, const struct wh_stream *, struct wh_endpoint *,
+                         struct wh_name **ret, size_t *ret_n, struct wh_error *reterr);
+/* Tables of an endpoint, listed once. */
+wh_status wh_plan_listing(struct wh_planner *, struct wh_endpoint *, struct wh_listing **ret,
+                          struct wh_error *reterr);
+/* True if the name is what parts mean (patterns match whole parts, the last parts are compared). */
+wh_status wh_plan_match(const struct wh_objref *, const struct wh_name *, bool ignore_case,
+                        bool *ret, struct wh_error *reterr);
+
+/* plan_template.c ---------------------------------------------------------------------------- */
+bool wh_template_in(struct wh_str text); /* has it {source...}? */
+/* {source.table|lower} and the like; E1020 for what is not understood. */
+wh_status wh_template_expand(struct wh_arena *, struct wh_str text, const struct wh_name *source,
+                             struct wh_str *ret, struct wh_error *reterr);
+
+/* plan_flow.c -------------------------------------------------------------------------------- */
+/* Scan, mapping, target, types, steps of one flow whose stream, endpoints, source are set. */
+wh_status wh_plan_flow(struct wh_planner *, struct wh_flow *, const struct wh_frozen_flow *,
+                       struct wh_error *reterr);
+void wh_plan_flow_free(struct wh_flow *);
+
+/* plan_map.c --------------------------------------------------------------------------------- */
+/* Names to ask of the source; *ret_all = everything. */
+wh_status wh_plan_projection(struct wh_planner *, struct wh_flow *, const struct wh_frozen_flow *,
+                             struct wh_error *reterr);
+/* flow->columns and flow->mapped from the scan's schema and the stream's columns. */
+wh_status wh_plan_mapping(struct wh_planner *, struct wh_flow *, struct wh_error *reterr);
+
+/* plan_types.c ------------------------------------------------------------------------------- */
+/* Decisions per column after target_open; keys; constants. */
+wh_status wh_plan_types(struct wh_planner *, struct wh_flow *, struct wh_error *reterr);
+
+/* plan_check.c ------------------------------------------------------------------------------- */
+wh_status wh_plan_check_stream(const struct wh_stream *, struct wh_error *reterr);
+wh_status wh_plan_check_flow(struct wh_planner *, struct wh_flow *, struct wh_error *reterr);
+/* Lanes, fused, delivery words, what a kill means; after the target is open. */
+void wh_plan_decide(struct wh_planner *, struct wh_flow *);
+wh_status wh_plan_memory(struct wh_planner *, struct wh_error *reterr);
+void wh_plan_targets(struct wh_planner *);   /* two flows onto one target */
+int wh_plan_parallel(const struct wh_job *); /* -j, or what this machine suggests */
+
+/* plan_frozen.c ------------------------------------------------------------------------------ */
+wh_status wh_plan_thaw(struct wh_planner *, struct wh_flow *, const struct wh_frozen_flow *,
+                       struct wh_error *reterr);
+wh_status wh_plan_fingerprint(struct wh_planner *, struct wh_flow *, struct wh_error *reterr);
+wh_status wh_plan_unchanged(struct wh_planner *, struct wh_flow *, const struct wh_frozen_flow *,
+                            struct wh_error *reterr);
+
+/* Words of plans. */
+const char *wh_plan_snapshot_words(const struct wh_plan *, const struct wh_flow *);
+const char *wh_plan_target_text(const struct wh_flow *); /* arena text, or what was asked */
+const char *wh_mode_name(int mode);
+const char *wh_class_letter(enum wh_class);
+const char *wh_atomic_name(int atomic);
+
+#endif
