@@ -96,16 +96,18 @@ static int constant_make(struct wh_transform *tf, int64_t i, int64_t n, struct c
     struct wh_batch text = {0};
     struct wh_builder *b = NULL;
     struct wh_convert *cv = NULL;
+    struct wh_value_policy policy;
     struct wh_cell_reject reject;
     struct wh_view view;
     struct constant *c = wh_calloc(1, sizeof *c);
     size_t n_reject = 0;
     int st = c ? WH_OK : wh_fail(reterr, WH_E_NOMEM, "E8002", "constant column '%s'", pc->name);
 
+    wh_plan_policy(tf->flow, i, &policy);
     if (st == WH_OK)
         st = constant_text(pc->value, n, &text_schema, &text, reterr);
     if (st == WH_OK)
-        st = wh_convert_new(text_schema.children[0], to, &tf->flow->stream->values, &cv, reterr);
+        st = wh_convert_new(text_schema.children[0], to, &policy, &cv, reterr);
     if (st == WH_OK)
         st = wh_schema_init(&one, 1);
     if (st == WH_OK)
@@ -153,6 +155,7 @@ static int column_init(struct wh_transform *tf, int64_t i, struct wh_error *rete
     const struct wh_plan_column *pc = &flow->columns[i];
     const struct ArrowSchema *to = flow->tgt.accept.children[i];
     struct out_column *oc = &tf->columns[i];
+    struct wh_value_policy policy;
 
     *oc = (struct out_column){.source = pc->source, .built = -1};
     if (pc->source < 0)
@@ -160,8 +163,9 @@ static int column_init(struct wh_transform *tf, int64_t i, struct wh_error *rete
     if (pc->source >= flow->source_schema.n_children)
         return wh_fail(reterr, WH_E_BUG, "E9001", "column '%s' maps from column %lld of %lld",
                        pc->name, (long long)pc->source, (long long)flow->source_schema.n_children);
-    WH_TRY(wh_convert_new(flow->source_schema.children[pc->source], to, &flow->stream->values,
-                          &oc->convert, reterr));
+    wh_plan_policy(flow, i, &policy);
+    WH_TRY(wh_convert_new(flow->source_schema.children[pc->source], to, &policy, &oc->convert,
+                          reterr));
     oc->identity = wh_convert_is_identity(oc->convert);
     column_checks(oc, &pc->from, &pc->to);
     if (!oc->identity)
