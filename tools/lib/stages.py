@@ -300,6 +300,12 @@ def demo(s):
     for _ in range(2):
         code, out = s.sh(['tests/demo/demo'], check=False, timeout=600)
         s.ok() if code == 0 else s.bad('tests/demo/demo: exit %d: %s' % (code, last_line(out)))
+    # What it tells the reader to try must work, in its order and place.
+    folder = os.path.join(ROOT, 'build', 'demo')
+    env = {'XDG_STATE_HOME': folder + '/state', 'PATH': os.path.join(ROOT, 'build') + ':' + s.env['PATH']}
+    for line in re.findall(r'^  (wherry .*?)(?:  |$)', read('tests/demo/demo'), re.M):
+        code, out = s.sh(['sh', '-c', line], cwd=folder, env=env, check=False, timeout=120)
+        s.ok() if code == 0 else s.bad('the demo says "%s": exit %d: %s' % (line, code, last_line(out)))
 
 
 @stage('docs')
