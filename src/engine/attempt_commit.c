@@ -89,6 +89,7 @@ struct outcome {
     int32_t attempt;
     struct wh_marker m;
     int64_t rows_read, bytes_read;
+    int64_t *reserved; /* of the attempt: becomes part of the counts */
     struct wh_bytes receipt;
     const char *skipped;
 };
@@ -155,6 +156,10 @@ static void count_unit(struct wh_run_flow *fr, const struct outcome *o, struct w
     c->bytes_read += o->bytes_read;
     c->bytes_written += o->m.bytes > 0 ? o->m.bytes : 0;
     c->units_done++;
+    if (o->reserved) {
+        fr->dirty_reserved -= *o->reserved;
+        *o->reserved = 0;
+    }
     if (fr->limit_left > 0)
         fr->limit_left -= o->rows_read < fr->limit_left ? o->rows_read : fr->limit_left;
     if (rest && fr->limit_left == 0)
@@ -258,6 +263,7 @@ static enum wh_result record_own(struct wh_attempt *at, const struct wh_marker *
                         .m = *m,
                         .rows_read = at->rows_read,
                         .bytes_read = at->bytes_read,
+                        .reserved = &at->dirty_reserved,
                         .receipt = receipt};
     int st;
 
@@ -406,6 +412,35 @@ static int seal(struct wh_attempt *at, struct wh_error *reterr)
     return st;
 }
 
+/* Dirty rows of lanes that commit at the same time count together: each takes its share before. */
+static bool reserve_dirty(struct wh_attempt *at, struct wh_error *reterr)
+{
+    bool fits;
+
+    pthread_mutex_lock(&at->run->mutex);
+    fits = !wh_attempt_too_dirty(at);
+    if (fits) {
+        at->dirty_reserved = at->dirty;
+        at->fr->dirty_reserved += at->dirty_reserved;
+    }
+    pthread_mutex_unlock(&at->run->mutex);
+    if (fits)
+        return true;
+    at->keep_archive = true;
+    wh_ignore(wh_fail(reterr, WH_E_LIMIT, "E6001", "more dirty rows than allowed (%" PRId64 ")",
+                      at->fr->flow->stream->dirty_rows));
+    wh_error_hint(reterr, "wherry dirty list %s shows them", at->run->id);
+    return false;
+}
+
+static void release_dirty(struct wh_attempt *at)
+{
+    pthread_mutex_lock(&at->run->mutex);
+    at->fr->dirty_reserved -= at->dirty_reserved;
+    at->dirty_reserved = 0;
+    pthread_mutex_unlock(&at->run->mutex);
+}
+
 enum wh_result wh_attempt_commit(struct wh_attempt *at, struct wh_error *reterr)
 {
     struct wh_marker m = {.bytes = -1};
@@ -444,14 +479,12 @@ enum wh_result wh_attempt_commit(struct wh_attempt *at, struct wh_error *reterr)
     if (at->cut)
         m.rest = (struct wh_bytes){at->rest.p, at->rest.n};
     m.end = at->end;
-    if (wh_attempt_too_dirty(at)) { /* other lanes' rows count since this one looked */
-        at->keep_archive = true;
-        wh_ignore(wh_fail(reterr, WH_E_LIMIT, "E6001", "more dirty rows than allowed (%" PRId64 ")",
-                          at->fr->flow->stream->dirty_rows));
+    if (!reserve_dirty(at, reterr))
         return WH_RESULT_FAILED;
-    }
-    return at->wr_open ? commit_marker(at, &m, reterr)
-                       : record_own(at, &m, (struct wh_bytes){0}, reterr);
+    r = at->wr_open ? commit_marker(at, &m, reterr)
+                    : record_own(at, &m, (struct wh_bytes){0}, reterr);
+    release_dirty(at);
+    return r;
 }
 
 /* ---- lookup ------------------------------------------------------------------------------------

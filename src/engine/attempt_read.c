@@ -24,7 +24,7 @@ enum {
 bool wh_attempt_too_dirty(const struct wh_attempt *at)
 {
     const struct wh_stream *s = at->fr->flow->stream;
-    int64_t dirty = at->fr->counts.rows_dirty + at->dirty;
+    int64_t dirty = at->fr->counts.rows_dirty + at->fr->dirty_reserved + at->dirty;
     int64_t read = at->fr->counts.rows_read + at->rows_read;
 
     if (dirty == 0)

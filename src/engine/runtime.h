@@ -205,6 +205,7 @@ struct wh_run_flow {
     int64_t next_unit;
     struct wh_counts counts; /* of recorded units */
     int64_t dirty_events;
+    int64_t dirty_reserved; /* of attempts between their check and their record */
     struct wh_chain_end *ends;
     int64_t ranges;     /* chained units verified */
     int64_t limit_left; /* scan.limit that the source leaves to us; -1 = none */
@@ -308,6 +309,7 @@ struct wh_attempt {
     struct wh_rowsum refused;
     struct wh_tally tally;
     int64_t rows_written, rows_filtered; /* what the two ends agreed on */
+    int64_t dirty_reserved;              /* this attempt's share of the flow's */
 };
 
 /* attempt.c: what a failure means for the unit. */
