@@ -393,7 +393,7 @@ static int read_both(struct pair *p, struct side *a, struct side *b, struct wh_e
 static int look(struct pair *p, enum wh_validate_level level, struct wh_validated *v,
                 struct wh_error *reterr)
 {
-    int64_t *ia, *ib, n;
+    int64_t *ia = NULL, *ib = NULL, n = 0;
     int st = open_target(p, reterr);
     if (st == WH_E_NOT_FOUND) {
         v->sign = '-';
