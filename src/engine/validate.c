@@ -2,6 +2,7 @@
 #include "engine/validate.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -224,7 +225,7 @@ struct pair {
     void *sc; /* the destination as a source */
     bool sc_called;
     struct wh_scan scan;
-    struct ArrowSchema target, compare;
+    struct ArrowSchema target, compare, frozen;
     struct wh_snapshot snaps[2];
     struct wh_endpoint *snapped[2];
 };
@@ -279,17 +280,45 @@ static void close_back(struct pair *p)
     p->target = (struct ArrowSchema){0};
 }
 
-/* A destination that only guesses its types is read in the source's. */
+/* The types to read a destination in that only guesses some of them: there, the source's. */
+static int instead_of_guesses(struct pair *p, struct ArrowSchema *ret, bool *ret_any,
+                              struct wh_error *reterr)
+{
+    struct wh_str native;
+    *ret_any = false;
+    if (wh_schema_init(ret, p->target.n_children) != WH_OK)
+        return wh_plan_no_memory(reterr);
+    for (int64_t i = 0; i < p->target.n_children; i++) {
+        const struct ArrowSchema *field = p->target.children[i];
+        int64_t at = wh_schema_find(&p->flow->mapped, wh_str(field->name), false);
+        char declared[256] = "";
+        struct wh_type t;
+        if (wh_meta_get(field, WH_META_TYPE, &native))
+            snprintf(declared, sizeof(declared), "%.*s", WH_STR_FMT(native));
+        const char *const meta[] = {*declared ? WH_META_TYPE : NULL, declared, NULL};
+        if (wh_meta_get(field, WH_META_GUESSED, &native) && at >= 0) {
+            field = p->flow->mapped.children[at];
+            *ret_any = true;
+        }
+        WH_TRY(wh_type_of(field, &t, reterr));
+        if (wh_schema_set(ret, i, p->target.children[i]->name, &t, meta) != WH_OK)
+            return wh_plan_no_memory(reterr);
+    }
+    return WH_OK;
+}
+
 static int open_target(struct pair *p, struct wh_error *reterr)
 {
+    bool any = false;
     if (!p->flow->to->connector->source)
         return wh_fail(reterr, WH_E_UNSUPPORTED, "E1060", "%s cannot be read, so not validated",
                        p->flow->to->connector->name);
     WH_TRY(open_back(p, NULL, reterr));
-    if (p->scan.sampled_rows == 0)
+    WH_TRY(instead_of_guesses(p, &p->frozen, &any, reterr));
+    if (!any)
         return WH_OK;
     close_back(p);
-    return open_back(p, &p->flow->mapped, reterr);
+    return open_back(p, &p->frozen, reterr);
 }
 
 /* The compared columns: those of the flow, by name at the destination, in its types. */
@@ -448,6 +477,7 @@ static void validate_flow(struct wh_planner *p, struct wh_flow *f, enum wh_valid
         v->error = (struct wh_error){0};
     close_back(&pair);
     wh_schema_release(&pair.compare);
+    wh_schema_release(&pair.frozen);
     v->seconds = (double)(wh_now_ns() - from) / 1e9;
 }
 
