@@ -64,30 +64,6 @@ struct fake {
 
 static struct fake fake;
 
-/* The planner's, for endpoints made by hand. */
-wh_status wh_endpoint_control(struct wh_endpoint *ep, void **ret_se, struct wh_error *reterr)
-{
-    struct wh_str ident;
-
-    if (!ep->control) {
-        ep->control = calloc(1, ep->connector->se_size);
-        WH_TRY(
-            ep->connector->endpoint->session_open(ep->control, ep->ep, WH_CONTROL, &ident, reterr));
-        ep->control_open = true;
-    }
-    *ret_se = ep->control;
-    return WH_OK;
-}
-
-void wh_endpoint_control_lost(struct wh_endpoint *ep)
-{
-    if (ep->control)
-        ep->connector->endpoint->session_close(ep->control);
-    free(ep->control);
-    ep->control = NULL;
-    ep->control_open = false;
-}
-
 static void fake_reset(int64_t rows, int splits)
 {
     free(fake.have);
