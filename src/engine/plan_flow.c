@@ -41,27 +41,28 @@ static int add_more(struct wh_planner *p, struct wh_flow *f, struct wh_node **ma
     return WH_OK;
 }
 
-static int fill_options(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
+static int fill_from(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
 {
-    const struct wh_connector *from = f->from->connector, *to = f->to->connector;
+    const struct wh_connector *from = f->from->connector;
     struct wh_node *map;
 
     WH_TRY(add_more(p, f, &map, reterr));
     WH_TRY(
         wh_plan_options(p->arena, from->from, map, f->stream->from.where, &f->from_opts, reterr));
+    int st = from->validate ? from->validate(f->from->opts, f->from_opts, NULL, reterr) : WH_OK;
+
+    if (st != WH_OK)
+        wh_error_where(reterr, "%s", f->stream->from.where);
+    return st;
+}
+
+static int fill_to(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
+{
+    const struct wh_connector *to = f->to->connector;
+
     WH_TRY(wh_plan_options(p->arena, to->to, f->stream->to.options, f->stream->to.where,
                            &f->to_opts, reterr));
-    if (from->validate) {
-        int st = from->validate(f->from->opts, f->from_opts, NULL, reterr);
-
-        if (st != WH_OK) {
-            wh_error_where(reterr, "%s", f->stream->from.where);
-            return st;
-        }
-    }
-    if (!to->validate)
-        return WH_OK;
-    int st = to->validate(f->to->opts, NULL, f->to_opts, reterr);
+    int st = to->validate ? to->validate(f->to->opts, NULL, f->to_opts, reterr) : WH_OK;
 
     if (st != WH_OK)
         wh_error_where(reterr, "%s", f->stream->to.where);
@@ -425,14 +426,21 @@ static int list_steps(struct wh_planner *p, struct wh_flow *f, struct wh_error *
 /* ---- the whole --------------------------------------------------------------------------------
  */
 
+int wh_plan_source(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
+                   struct wh_error *reterr)
+{
+    WH_TRY(fill_from(p, f, reterr));
+    return open_source(p, f, frozen, reterr);
+}
+
 int wh_plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
                  struct wh_error *reterr)
 {
     f->notes.arena = p->arena;
     if (frozen)
         WH_TRY(wh_plan_thaw(p, f, frozen, reterr));
-    WH_TRY(fill_options(p, f, reterr));
-    WH_TRY(open_source(p, f, frozen, reterr));
+    WH_TRY(wh_plan_source(p, f, frozen, reterr));
+    WH_TRY(fill_to(p, f, reterr));
     WH_TRY(wh_plan_mapping(p, f, reterr));
     WH_TRY(narrow(p, f, frozen, reterr));
     WH_TRY(open_target(p, f, frozen, reterr));

@@ -65,6 +65,9 @@ wh_status wh_template_expand(struct wh_arena *, struct wh_str text, const struct
 /* Scan, mapping, target, types, steps of one flow whose stream, endpoints, source are set. */
 wh_status wh_plan_flow(struct wh_planner *, struct wh_flow *, const struct wh_frozen_flow *,
                        struct wh_error *reterr);
+/* The source's side alone: options, scan. */
+wh_status wh_plan_source(struct wh_planner *, struct wh_flow *, const struct wh_frozen_flow *,
+                         struct wh_error *reterr);
 void wh_plan_flow_free(struct wh_flow *);
 
 /* plan_map.c --------------------------------------------------------------------------------- */

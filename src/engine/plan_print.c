@@ -179,8 +179,7 @@ static int column_texts(const struct wh_flow *f, const struct wh_plan_column *c,
 static int add_columns(const struct wh_flow *f, struct wh_buf *out)
 {
     WH_CLEANUP(wh_buf_free)
-    struct wh_buf from = WH_BUF(1 << 16),
-                  to = WH_BUF(1 << 16), decision = WH_BUF(1 << 16);
+    struct wh_buf from = WH_BUF(1 << 16), to = WH_BUF(1 << 16), decision = WH_BUF(1 << 16);
     size_t widths[3] = {6, 6, 2};
     int64_t guessed = 0, changed = 0;
 
