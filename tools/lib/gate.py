@@ -82,7 +82,9 @@ class Stage:
         self.env['WHERRY_TEST_CACHE'] = cache or os.path.join(os.path.expanduser('~'), '.cache', 'wherry-tests')
         for key in [k for k in self.env if k.startswith(('XDG_', 'WHERRY_')) and k != 'WHERRY_TEST_CACHE']:
             del self.env[key]
-        self.env.update(HOME=home, WH_TEST_TIER=tier, LC_ALL='C.UTF-8', TERM='dumb')
+        # Debian's own tools first: a Python or compiler of the user's must not decide.
+        self.env.update(HOME=home, WH_TEST_TIER=tier, LC_ALL='C.UTF-8', TERM='dumb',
+                        PATH='/usr/bin:/bin:' + os.environ.get('PATH', ''))
         corpora = os.path.join(os.path.dirname(ROOT), 'shared', 'corpora')
         if 'WH_TEST_CORPORA' not in self.env and os.path.isdir(corpora):
             self.env['WH_TEST_CORPORA'] = corpora
