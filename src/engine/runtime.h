@@ -410,7 +410,7 @@ struct wh_runtime {
     int n_lanes;
     struct wh_session_set *sessions; /* per endpoint */
     struct wh_note *notes, **notes_tail;
-    int n_notes;
+    _Atomic int n_notes;
     uint64_t changes; /* counts what the management thread should look at */
     struct wh_step_job step;
     pthread_cond_t step_work;
