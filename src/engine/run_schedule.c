@@ -437,9 +437,10 @@ static bool round_of_work(struct wh_runtime *run, struct wh_error *reterr)
             flow_moved(&run->flows[i]);
             worked = worked || run->flows[i].stage != WH_AT_MOVING;
         }
-    struct wh_run_flow *before = run->step.done ? NULL : run->step.fr;
+    struct wh_run_flow *before = run->step.fr;
+    bool ended = run->step.done; /* its flow can go on in the next round */
     give_step_job(run);
-    return worked || run->step.fr != before;
+    return worked || ended || run->step.fr != before;
 }
 
 int wh_run_move(struct wh_runtime *run, struct wh_error *reterr)
