@@ -13,7 +13,7 @@
     hardctl.py gc PATH                                  drops versions and markers that nobody needs
 
 Judging: rows, sum of amount, distinct ids, doubled ids, missing ids (1..N when --rows is given), and
-leftovers: open runs, markers, targets, staged files, sessions of dead processes, holders' copies.
+leftovers: open runs, markers, targets, staged files, sessions of dead processes, living holders.
 """
 import argparse
 import fcntl
@@ -165,8 +165,6 @@ def leftovers(path, table):
             "select count(*) from wherry_run where state = 'open'").fetchone()[0]
         left['markers'] = db.execute('select count(*) from wherry_unit').fetchone()[0]
         left['targets'] = db.execute('select count(*) from wherry_target').fetchone()[0]
-        left['copies'] = db.execute(
-            "select count(*) from hard_version where kind = 'held'").fetchone()[0]
         left['dead_sessions'] = sum(
             1 for (pid,) in db.execute('select pid from hard_session') if not alive(pid))
     db.close()
