@@ -237,6 +237,13 @@ static wh_status set_bounds(struct gen_scan *sc, struct wh_scan *io, struct wh_e
                    (int)io->bounds.n, (const char *)io->bounds.p, sc->bounds);
 }
 
+static int64_t bytes_of(const struct gen_scan *sc, int64_t rows)
+{
+    int64_t bytes;
+
+    return __builtin_mul_overflow(rows, sc->row_bytes, &bytes) ? INT64_MAX : bytes;
+}
+
 static void answer(struct gen_scan *sc, struct wh_scan *io)
 {
     int64_t unit = io->unit_bytes > 0 ? io->unit_bytes : DEFAULT_UNIT;
@@ -250,7 +257,7 @@ static void answer(struct gen_scan *sc, struct wh_scan *io)
     io->splittable = true;
     io->resumable = true;
     io->est_rows = sc->rows;
-    io->est_bytes = sc->rows * sc->row_bytes;
+    io->est_bytes = bytes_of(sc, sc->rows);
     for (size_t i = 0; i < io->n_preds; i++)
         io->preds[i].pushed = WH_PUSH_NO;
 }
@@ -294,7 +301,7 @@ static void fill_split(const struct gen_scan *sc, int64_t first, int64_t end, ui
 {
     *ret = (struct wh_split){.token = {token, 16},
                              .est_rows = end - first,
-                             .est_bytes = (end - first) * sc->row_bytes,
+                             .est_bytes = bytes_of(sc, end - first),
                              .order_seq = (uint64_t)(first / sc->unit_rows)};
     put64(token, first);
     put64(token + 8, end);

@@ -179,10 +179,12 @@ wh_status hard_range_scan(void *self, void *ep, void *se, struct wh_scan *io,
 static void range_split(const struct hard_scan *sc, int64_t low, int64_t high, char token[64],
                         struct wh_split *ret)
 {
+    int64_t end = high < sc->high ? high : sc->high, rows = end > low ? end - low : 0;
+
     snprintf(token, 64, "%lld:%lld", (long long)low, (long long)high);
     *ret = (struct wh_split){.token = {token, strlen(token)},
-                             .est_rows = high - low,
-                             .est_bytes = (high - low) * ROW_BYTES,
+                             .est_rows = rows,
+                             .est_bytes = rows * ROW_BYTES,
                              .order_seq = (uint64_t)((low - sc->low) / sc->step)};
     snprintf(ret->label, sizeof ret->label, "id %lld..%lld", (long long)low, (long long)high - 1);
 }
