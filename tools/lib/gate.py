@@ -77,13 +77,13 @@ class Stage:
         self.env = dict(os.environ)
         home = os.path.join(ROOT, 'build', 'home', name)
         shutil.rmtree(home, ignore_errors=True)
-        os.makedirs(home)
+        os.makedirs(os.path.join(home, 'tmp'))
         cache = os.environ.get('WHERRY_TEST_CACHE')
         self.env['WHERRY_TEST_CACHE'] = cache or os.path.join(os.path.expanduser('~'), '.cache', 'wherry-tests')
         for key in [k for k in self.env if k.startswith(('XDG_', 'WHERRY_')) and k != 'WHERRY_TEST_CACHE']:
             del self.env[key]
         # Debian's own tools first: a Python or compiler of the user's must not decide.
-        self.env.update(HOME=home, WH_TEST_TIER=tier, LC_ALL='C.UTF-8', TERM='dumb',
+        self.env.update(HOME=home, TMPDIR=os.path.join(home, 'tmp'), WH_TEST_TIER=tier, LC_ALL='C.UTF-8', TERM='dumb',
                         PATH='/usr/bin:/bin:' + os.environ.get('PATH', ''))
         corpora = os.path.join(os.path.dirname(ROOT), 'shared', 'corpora')
         if 'WH_TEST_CORPORA' not in self.env and os.path.isdir(corpora):
