@@ -473,12 +473,13 @@ static bool digits_of(const struct wh_type *t, int *whole, int *scale)
 static bool join_numbers(const struct wh_type *a, const struct wh_type *b, struct wh_type *ret)
 {
     static const enum wh_kind candidates[] = {WH_K_I16, WH_K_I32, WH_K_I64, WH_K_U64, WH_K_F64};
+    bool real = wh_class_of(a->kind) == WH_C_FLOAT || wh_class_of(b->kind) == WH_C_FLOAT;
     int wa, sa, wb, sb;
 
     for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
         struct wh_type t = WH_TYPE(candidates[i]);
 
-        if (both(a, b, &t)) {
+        if (both(a, b, &t) && (real || t.kind != WH_K_F64)) {
             *ret = t;
             return true;
         }
