@@ -4,8 +4,9 @@
 
     gen_ref.py rows SHAPE FIRST END [OPTION=VALUE...]   rows as JSON arrays, as gen_dump prints them
     gen_ref.py columns SHAPE [OPTION=VALUE...]          names and types of the columns
-    gen_ref.py compare GEN_DUMP [--seed N] [--hash]     run the dump program over sampled ranges of
-                                                        every shape and compare every bit
+    gen_ref.py checksum SHAPE FIRST END [OPTION=VALUE...]   sum of the row hashes of a range
+    gen_ref.py compare GEN_DUMP [--seed N]              run the dump program over sampled ranges of
+                                                        every shape, compare every bit and the sums
 
 As a module: table(shape, **options) gives .columns, a list of (name, type, nullable, key), and
 .row(i), a list of values: None, bool, int, str, bytes, float (as Bits of 32 or 64), Decimal2 (two's
@@ -15,8 +16,13 @@ are those of their comments.
 import json
 import os
 import random
+import struct
 import subprocess
 import sys
+from decimal import Decimal
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'unit'))
+import rowhash_ref  # noqa: E402
 
 M64 = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -67,7 +73,6 @@ class Bits:
         self.bits, self.width = bits, width
 
     def json(self):
-        import struct
         v = struct.unpack('>d' if self.width == 64 else '>f',
                           self.bits.to_bytes(self.width // 8, 'big'))[0]
         return 'nan' if v != v else f'{self.bits:0{self.width // 4}x}'
@@ -84,12 +89,10 @@ class Dec:
 
 
 def double(v):
-    import struct
     return Bits(int.from_bytes(struct.pack('>d', v), 'big'), 64)
 
 
 def single(v):
-    import struct
     return Bits(int.from_bytes(struct.pack('>f', v), 'big'), 32)
 
 
@@ -714,14 +717,48 @@ def table(shape, **options):
 
 # -------------------------------------------------------------------------------------- compare
 
-def rowhash():
-    """tests/unit/rowhash_ref.py, or None where it is not there."""
-    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'unit'))
-    try:
-        import rowhash_ref
-        return rowhash_ref
-    except ImportError:
-        return None
+def children(kind):
+    """Types of the children of list<...>, struct<...>, map<...>."""
+    inside, depth, parts = kind[kind.index('<') + 1:-1], 0, ['']
+    for c in inside:
+        depth += (c == '<') - (c == '>')
+        if c == ',' and depth == 0:
+            parts.append('')
+        else:
+            parts[-1] += c
+    if kind.startswith('struct'):
+        parts = [p.split(':', 1)[1] for p in parts]
+    return [p.strip() for p in parts]
+
+
+def hashed(kind, v):
+    """(type, value) as rowhash_ref takes them."""
+    if v is None:
+        return kind, None
+    if isinstance(v, Bits):
+        return kind, struct.unpack('>d' if v.width == 64 else '>f',
+                                   v.bits.to_bytes(v.width // 8, 'big'))[0]
+    if isinstance(v, Dec):
+        scale = int(kind[:-1].split(',')[1])
+        digits = tuple(int(d) for d in str(abs(v.unscaled)))
+        return kind, Decimal((int(v.unscaled < 0), digits, -scale))
+    if kind == 'decimal':
+        return kind, Decimal(v)
+    if kind.startswith('list'):
+        return kind, [hashed(children(kind)[0], x) for x in v]
+    if kind.startswith('struct'):
+        return kind, [hashed(t, x) for t, x in zip(children(kind), v)]
+    if kind.startswith('map'):
+        return kind, [hashed(t, x) for pair in v for t, x in zip(children(kind), pair)]
+    return kind, v
+
+
+def checksum(t, first, end):
+    """Sum of the row hashes of rows first..end-1, by tests/unit/rowhash_ref.py, as 32 hex digits."""
+    total = 0
+    for i in range(first, end):
+        total += rowhash_ref.row_hash([hashed(c[1], v) for c, v in zip(t.columns, t.row(i))])
+    return f'{total % (1 << 128):032x}'
 
 
 def dump(program, shape, first, end, options):
@@ -735,8 +772,11 @@ def dump(program, shape, first, end, options):
 
 def compare_range(program, t, shape, first, end, options):
     """Number of cells that differ; prints the first few."""
-    got, _ = dump(program, shape, first, end, options)
+    got, last = dump(program, shape, first, end, options)
     bad = 0
+    if last['hash'] != checksum(t, first, end):
+        print(f'{shape} {first}..{end}: hash {last["hash"]}, reference {checksum(t, first, end)}')
+        bad += 1
     if len(got) != end - first:
         print(f'{shape} {first}..{end}: {len(got)} rows, {end - first} expected')
         bad += 1
@@ -793,6 +833,9 @@ def main(args):
         t = table(args[1], **options_of(args[4:]))
         for i in range(int(args[2]), int(args[3])):
             print(json.dumps([to_json(v) for v in t.row(i)], ensure_ascii=False))
+        return 0
+    if len(args) >= 4 and args[0] == 'checksum':
+        print(checksum(table(args[1], **options_of(args[4:])), int(args[2]), int(args[3])))
         return 0
     if len(args) >= 2 and args[0] == 'columns':
         for c in table(args[1], **options_of(args[2:])).columns:
