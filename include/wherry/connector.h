@@ -464,8 +464,9 @@ enum wh_phase {
     WH_PREPARE,
     WH_SETTLE,
     WH_PUBLISH,
-    WH_FINISH,
-    WH_DROP
+    WH_FINISH, /* after all tables of the run are published */
+    WH_DROP    /* removes what is staged and not published, never what is published: after FINISH,
+                  before a generation starts again, when a run is given up */
 };
 
 enum {

@@ -17,7 +17,7 @@ wh_status wh_ctx_endpoint(struct wh_services *, struct wh_endpoint *, const char
                           const char *timezone, struct wh_error *reterr);
 void wh_ctx_endpoint_free(struct wh_endpoint *);
 
-/* Body of the hidden command `wherry hold` (CONTRACT 5). */
+/* Body of the hidden command `wherry hold CONNECTOR FILE TTL_MS` (CONTRACT 5); argv as of main. */
 int wh_hold_main(int argc, char **argv);
 
 /* Named kill points (DESIGN 10): WH_TEST_KILL="name:nth" raises SIGKILL there, WH_TEST_STOP the

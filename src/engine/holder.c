@@ -88,7 +88,7 @@ static void become_holder(char *const argv[], int in, int out, int err)
     close_range(3, ~0U, 0);
     if (chdir("/"))
         _exit(127);
-    execv(argv[0], argv);
+    execv("/proc/self/exe", argv); /* this very program, wherever it lies */
     _exit(127);
 }
 
@@ -281,12 +281,12 @@ int wh_hold_main(int argc, char **argv)
     int ready_fd, st = WH_E_USAGE;
 
     signal(SIGPIPE, SIG_IGN);
-    if (argc == 4 && config && wh_read_i64(argv[3], strlen(argv[3]), &life.ttl_ms)) {
-        life.path = argv[2];
-        st = wh_registry_find((struct wh_str){argv[1], strlen(argv[1])}, &c, &err);
+    if (argc == 5 && config && wh_read_i64(argv[4], strlen(argv[4]), &life.ttl_ms)) {
+        life.path = argv[3];
+        st = wh_registry_find((struct wh_str){argv[2], strlen(argv[2])}, &c, &err);
     }
     if (st == WH_OK && (!c->hold || !write_pid(life.path)))
-        st = wh_fail(&err, WH_E_UNSUPPORTED, "E9003", "%s cannot hold", argv[1]);
+        st = wh_fail(&err, WH_E_UNSUPPORTED, "E9003", "%s cannot hold", argv[2]);
     if (st == WH_OK &&
         read_all(0, config, READY_MOST, &n, wh_now_ns() + (int64_t)READY_WAIT_MS * 1000000))
         st = wh_fail(&err, WH_E_IO, "E9001", "no configuration");

@@ -158,6 +158,8 @@ static int finish_flow(struct wh_runtime *run, struct wh_run_flow *fr, struct wh
     }
     fr->stage = WH_AT_FINISHING;
     st = wh_flow_steps(run, fr, &s, WH_FINISH, reterr);
+    if (st == WH_OK) /* what is staged and was not published: parts of attempts that lost */
+        st = wh_flow_steps(run, fr, &s, WH_DROP, reterr);
     if (s && (st == WH_LOST || st == WH_FENCED))
         s->broken = true;
     wh_session_put(run, s);
