@@ -282,14 +282,15 @@ static void test_stop_and_limit(void **state)
 static void test_sync(void **state)
 {
     struct wh_csv_dialect d = wh_csv_dialect_default();
-    assert_int_equal(wh_csv_sync(&d, "b\nc,d\n", 6, false), 2);
-    assert_int_equal(wh_csv_sync(&d, "b\r\nc,d\n", 7, false), 3);
-    assert_int_equal(wh_csv_sync(&d, "b\r", 2, false), -1);
-    assert_int_equal(wh_csv_sync(&d, "x\",\"\n\",z\nq", 10, true), 9);
-    assert_int_equal(wh_csv_sync(&d, "x\n\"\"y\",\"\n\",z\nq", 14, true), 13);
+    assert_int_equal(wh_csv_sync(&d, "b\nc,d\n", 6, WH_CSV_OUTSIDE), 2);
+    assert_int_equal(wh_csv_sync(&d, "b\r\nc,d\n", 7, WH_CSV_OUTSIDE), 3);
+    assert_int_equal(wh_csv_sync(&d, "b\r", 2, WH_CSV_OUTSIDE), -1);
+    assert_int_equal(wh_csv_sync(&d, "x\",\"\n\",z\nq", 10, WH_CSV_INSIDE), 9);
+    assert_int_equal(wh_csv_sync(&d, "x\n\"\"y\",\"\n\",z\nq", 14, WH_CSV_INSIDE), 13);
     const char *t = "x,y\nzz\nq\",1\n\"a,\nb\",2\n\"c\nd\",3\n\"e\",4\n";
-    assert_true(wh_csv_guess_inside(&d, t, strlen(t), 2));
-    assert_false(wh_csv_guess_inside(&d, t + 10, strlen(t) - 10, 2));
+    assert_int_equal(wh_csv_guess_place(&d, t, strlen(t), 2), WH_CSV_INSIDE);
+    assert_int_equal(wh_csv_guess_place(&d, t + 10, strlen(t) - 10, 2), WH_CSV_OUTSIDE);
+    assert_int_equal(wh_csv_guess_place(&d, t + 12, strlen(t) - 12, 2), WH_CSV_FIELD);
 }
 
 /* ---- looking ----------------------------------------------------------------------------------

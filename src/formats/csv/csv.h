@@ -65,7 +65,7 @@ struct wh_csv_ask {
     bool delimiter_auto;
     enum wh_csv_header header;
     int64_t skip_lines; /* dropped before the header */
-    bool nulls_given;   /* null_text was set: no guessing of NA and the like */
+    bool any_text;      /* do not refuse invalid UTF-8 */
 };
 
 /* The shape of one file. `names` holds n_fields texts; a field that is empty in every line
@@ -141,19 +141,28 @@ WH_EXPORT void wh_csv_filled(struct wh_csv_reader *, size_t n, bool last);
  * `reject` answered; WH_E_DATA (E4003) for a quote that never ends. */
 WH_EXPORT wh_status wh_csv_next(struct wh_csv_reader *, struct wh_batch *ret, bool *ret_hungry,
                                 struct wh_error *reterr);
+/* Runs over records without reading them, up to stop_at: WH_END when the offset is the first record
+ * start at or behind it (or the end of the stream), WH_OK when hungry. */
+WH_EXPORT wh_status wh_csv_pass(struct wh_csv_reader *, struct wh_error *reterr);
 /* Stream offset of the first record after the last batch, and its line (0 = not known). */
 WH_EXPORT int64_t wh_csv_offset(const struct wh_csv_reader *);
 WH_EXPORT int64_t wh_csv_line(const struct wh_csv_reader *);
 WH_EXPORT int64_t wh_csv_rows(const struct wh_csv_reader *); /* delivered in batches */
 
-/* Where records start when reading begins somewhere inside a file. `inside`: assume that p is
- * within quotes. Returns the offset of the first record start after the first line end, or -1 if
- * there is none in the text. A start at n is possible only if the line end cannot grow (CR needs
- * the next byte). */
-WH_EXPORT int64_t wh_csv_sync(const struct wh_csv_dialect *, const void *p, size_t n, bool inside);
-/* Guesses whether p is inside quotes from how well the records that follow have n_fields. */
-WH_EXPORT bool wh_csv_guess_inside(const struct wh_csv_dialect *, const void *p, size_t n,
-                                   int64_t n_fields);
+/* What a place in the middle of a file is. */
+enum wh_csv_place {
+    WH_CSV_OUTSIDE, /* somewhere in a field without quotes */
+    WH_CSV_INSIDE,  /* within quotes */
+    WH_CSV_FIELD,   /* where a field starts */
+};
+/* Where records start when reading begins somewhere inside a file: the offset of the first record
+ * start after the first line end, or -1 if there is none in the text. A CR at its end does not
+ * count: it needs the next byte. */
+WH_EXPORT int64_t wh_csv_sync(const struct wh_csv_dialect *, const void *p, size_t n,
+                              enum wh_csv_place);
+/* Guesses what p is from how well the records that follow have n_fields. */
+WH_EXPORT enum wh_csv_place wh_csv_guess_place(const struct wh_csv_dialect *, const void *p,
+                                               size_t n, int64_t n_fields);
 
 /* ---- writing ----------------------------------------------------------------------------------
  */

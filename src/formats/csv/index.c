@@ -185,6 +185,13 @@ static bool all_ascii(const uint8_t *p, size_t n)
     return !(any & 0x8080808080808080u);
 }
 
+static struct walk walk_of(struct csv_index *ix, const struct wh_csv_dialect *d, const void *p,
+                           size_t n)
+{
+    return (struct walk){
+        .ix = ix, .d = d, .p = p, .n = n, .escapes = d->escape >= 0 && d->escape != d->quote};
+}
+
 static wh_status index_scalar(struct csv_index *ix, const struct wh_csv_dialect *d,
                               const uint8_t *p, size_t n)
 {
@@ -210,8 +217,6 @@ wh_status csv_index_run(struct csv_index *ix, const struct wh_csv_dialect *d, en
 #if defined(__x86_64__)
     if (simd != CSV_SCALAR) {
         WH_TRY((simd == CSV_AVX2 ? csv_index_avx2 : csv_index_sse2)(ix, d, p, n));
-        if (!ix->irregular && !ix->open)
-            return WH_OK;
         if (!ix->irregular)
             return WH_OK;
         ix->n = ix->n_rec = 0;
@@ -243,14 +248,14 @@ size_t csv_unquote(const struct wh_csv_dialect *d, const uint8_t *s, size_t n, u
 /* ---- beginning in the middle ----------------------------------------------------------------- */
 
 /* Walks from inside a record to its end. Returns the offset behind it, or -1. */
-static int64_t first_start(struct walk *w, bool inside)
+static int64_t first_start(struct walk *w, enum wh_csv_place place)
 {
-    if (inside) {
-        /* walk_quoted skips the opening quote, which lies before the text */
-        w->i = (size_t)-1;
-        if (!walk_quoted(w))
-            return -1;
-    }
+    bool quote_here =
+        place == WH_CSV_FIELD && w->n && w->d->quote >= 0 && w->p[0] == (uint8_t)w->d->quote;
+    if (place == WH_CSV_INSIDE)
+        w->i = (size_t)-1; /* the opening quote lies before the text */
+    if ((place == WH_CSV_INSIDE || quote_here) && !walk_quoted(w))
+        return -1;
     walk_plain(w);
     while (w->i < w->n && !csv_is_end(w->p[w->i])) {
         w->i += w->d->delimiter_n;
@@ -264,40 +269,82 @@ static int64_t first_start(struct walk *w, bool inside)
     return (int64_t)csv_after_end(w->p, w->n, w->i);
 }
 
-int64_t wh_csv_sync(const struct wh_csv_dialect *d, const void *p, size_t n, bool inside)
+int64_t wh_csv_sync(const struct wh_csv_dialect *d, const void *p, size_t n,
+                    enum wh_csv_place place)
 {
     struct csv_index none = {0};
-    struct walk w = {
-        .ix = &none, .d = d, .p = p, .n = n, .escapes = d->escape >= 0 && d->escape != d->quote};
-    return first_start(&w, inside);
+    struct walk w = walk_of(&none, d, p, n);
+    return first_start(&w, place);
 }
 
-/* How many of the records after the first line end have n_fields, in per mille; -1 = no record. */
-static int fitness(const struct wh_csv_dialect *d, const uint8_t *p, size_t n, bool inside,
-                   int64_t n_fields)
+/* Points of one record: 2 for one that is as it should be, 1 for one with quotes in odd places,
+ * which a wrong guess makes of good ones. */
+static int points(const struct csv_index *ix, const struct wh_csv_dialect *d, const uint8_t *p,
+                  size_t n, size_t record, int64_t n_fields)
 {
-    int64_t start = wh_csv_sync(d, p, n, inside);
-    if (start < 0)
+    size_t first = record ? ix->rec[record - 1] + 1 : 0, last = ix->rec[record];
+    size_t start = record ? csv_after_end(p, n, ix->at[first - 1] & CSV_AT_MASK) : 0;
+    bool odd = false;
+    if ((int64_t)(last + 1 - first) != n_fields)
+        return 0;
+    for (size_t i = first; i <= last; i++) {
+        size_t end = ix->at[i] & CSV_AT_MASK;
+        odd |= (ix->at[i] & CSV_AT_MALFORMED) != 0;
+        odd |= end > start && p[start] != (uint8_t)d->quote &&
+               memchr(p + start, d->quote, end - start);
+        start = end + d->delimiter_n;
+    }
+    return odd ? 1 : 2;
+}
+
+/* Inside quotes, the first closing quote must end a field. */
+static bool closes_well(const struct wh_csv_dialect *d, const uint8_t *p, size_t n)
+{
+    struct csv_index none = {0};
+    struct walk w = walk_of(&none, d, p, n);
+    w.i = (size_t)-1;
+    return walk_quoted(&w) && (w.i >= n || csv_is_end(p[w.i]) || at_delimiter(&w));
+}
+
+/* How well the records after the first line end fit, in per mille; -1 = no record. */
+static int fitness(const struct wh_csv_dialect *d, const uint8_t *p, size_t n,
+                   enum wh_csv_place place, int64_t n_fields)
+{
+    int64_t start = wh_csv_sync(d, p, n, place);
+    if (start < 0 || (place == WH_CSV_INSIDE && !closes_well(d, p, n)))
         return -1;
     struct csv_index ix = {0};
     int64_t good = 0, all = 0;
-    if (index_scalar(&ix, d, p + start, n - (size_t)start) == WH_OK) {
+    p += start;
+    n -= (size_t)start;
+    if (index_scalar(&ix, d, p, n) == WH_OK) {
         for (size_t r = 0; r < ix.n_rec; r++) {
-            size_t first = r ? ix.rec[r - 1] + 1 : 0;
-            bool comment = ix.at[ix.rec[r]] & CSV_AT_COMMENT;
-            all += !comment;
-            good += !comment && (int64_t)(ix.rec[r] + 1 - first) == n_fields &&
-                    !(ix.at[ix.rec[r]] & CSV_AT_MALFORMED);
+            if (ix.at[ix.rec[r]] & CSV_AT_COMMENT)
+                continue;
+            all++;
+            good += points(&ix, d, p, n, r, n_fields);
         }
     }
     csv_index_free(&ix);
     return all ? (int)(good * 1000 / all) : -1;
 }
 
-bool wh_csv_guess_inside(const struct wh_csv_dialect *d, const void *p, size_t n, int64_t n_fields)
+enum wh_csv_place wh_csv_guess_place(const struct wh_csv_dialect *d, const void *p, size_t n,
+                                     int64_t n_fields)
 {
-    if (d->quote < 0 || !memchr(p, d->quote, n))
-        return false;
-    int outside = fitness(d, p, n, false, n_fields), inside = fitness(d, p, n, true, n_fields);
-    return inside > outside;
+    static const enum wh_csv_place places[] = {WH_CSV_OUTSIDE, WH_CSV_INSIDE, WH_CSV_FIELD};
+    enum wh_csv_place best = WH_CSV_OUTSIDE;
+    int most = -1;
+    if (d->quote < 0 || !n || !memchr(p, d->quote, n))
+        return best;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (places[i] == WH_CSV_FIELD && *(const uint8_t *)p != (uint8_t)d->quote)
+            continue;
+        int fit = fitness(d, p, n, places[i], n_fields);
+        if (fit > most) {
+            most = fit;
+            best = places[i];
+        }
+    }
+    return best;
 }

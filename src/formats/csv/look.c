@@ -387,7 +387,8 @@ wh_status wh_csv_look(const struct wh_csv_ask *ask, const void *sample, size_t n
     struct look l = {.ask = ask, .p = sample, .n = n, .line = 1, .whole = whole, .shape = ret};
     struct csv_sample s = {0};
     *ret = (struct wh_csv_shape){.dialect = ask->dialect};
-    WH_TRY(check_text(&l, reterr));
+    if (!ask->any_text)
+        WH_TRY(check_text(&l, reterr));
     drop_mark(&l);
     bool sep = drop_sep(&l);
     for (int64_t i = 0; i < ask->skip_lines; i++)

@@ -510,6 +510,22 @@ static wh_status pass_large(struct wh_csv_reader *r, bool *ret_hungry, struct wh
     return WH_OK;
 }
 
+/* The next record, wherever it ends, is not ours. */
+static bool at_stop(const struct wh_csv_reader *r)
+{
+    return r->cfg.stop_at >= 0 && r->base + (int64_t)r->pos >= r->cfg.stop_at;
+}
+
+wh_status wh_csv_pass(struct wh_csv_reader *r, struct wh_error *reterr)
+{
+    WH_TRY(index_window(r, reterr));
+    while (r->record < r->ix.n_rec && !at_stop(r))
+        pass(r, r->record);
+    if (at_stop(r) || (r->last && !r->ix.open))
+        return WH_END;
+    return r->last ? unterminated(r, reterr) : WH_OK;
+}
+
 static wh_status next(struct wh_csv_reader *r, struct wh_batch *ret, bool *ret_hungry,
                       struct wh_error *reterr)
 {
@@ -530,6 +546,7 @@ static wh_status next(struct wh_csv_reader *r, struct wh_batch *ret, bool *ret_h
         }
         if (wh_builder_full(r->builder) && r->pending_rows)
             return finish(r, ret, reterr);
+        stop |= at_stop(r);
         st = stop ? WH_END : exhausted(r, ret_hungry, reterr);
     }
     if (st == WH_END && r->pending_rows)

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files family: storages x formats x codecs behind one source and one sink. A storage (local
+ * disk today) is a table of wherry/storage.h; all names here are relative to a root that is opened
+ * once per scan or target. */
+#ifndef WHERRY_FILES_H
+#define WHERRY_FILES_H
+
+#include <stdatomic.h>
+
+#include <wherry/connector.h>
+#include "core/alloc.h"
+#include "core/buf.h"
+#include "formats/codec/codec.h"
+#include "formats/csv/csv.h"
+#include "local.h"
+
+/* ---- options ----------------------------------------------------------------------------------
+ */
+
+enum files_format {
+    FILES_FORMAT_AUTO,
+    FILES_FORMAT_CSV,
+    FILES_FORMAT_TSV, /* CSV with a tab */
+};
+
+enum files_compression {
+    FILES_COMPRESSION_AUTO = -1, /* by the name */
+    /* else enum wh_codec */
+};
+
+struct files_from {
+    struct wh_list path; /* further files beside the object */
+    int format, compression, header;
+    const char *encoding, *delimiter, *decimal;
+    int quote, escape, comment;
+    struct wh_list null_text, include, exclude;
+    int64_t skip_lines, max_row_bytes;
+    /* Common names of other storages and later formats: refused when set. */
+    const char *list, *min_size, *modified_since, *modified_until, *ready_file, *ready_wait,
+        *on_missing, *after_read, *duplicates, *md5, *encrypt, *levels;
+};
+
+struct files_to {
+    const char *path;
+    int format, compression, line_end;
+    bool header, success_file;
+    const char *delimiter, *decimal, *null_text, *file_name;
+    int quote, escape;
+    int64_t level, part_size, part_rows;
+    const char *encoding, *list, *duplicates, *md5, *encrypt, *levels, *on_missing, *comment;
+};
+
+extern const struct wh_options files_connection_table, files_from_table, files_to_table;
+wh_status files_validate(const void *connection, const void *from, const void *to,
+                         struct wh_error *reterr);
+/* "auto", "tab", ";", "||" into a dialect. */
+wh_status files_delimiter(const char *text, struct wh_csv_dialect *d, bool *ret_auto,
+                          struct wh_error *reterr);
+wh_status files_decimal(const char *text, struct wh_csv_dialect *d, struct wh_error *reterr);
+
+/* ---- endpoint and session ---------------------------------------------------------------------
+ */
+
+struct files_endpoint {
+    const struct wh_ctx *ctx;
+    struct wh_local_options where;
+    const struct wh_storage_ops *storage;
+};
+
+struct files_session {
+    atomic_bool interrupted;
+};
+
+extern const struct wh_endpoint_ops files_endpoint_ops;
+extern const struct wh_source_ops files_source_ops;
+extern const struct wh_sink_ops files_sink_ops;
+
+/* ---- names and formats (paths.c) --------------------------------------------------------------
+ */
+
+/* What a file's name and the options say about its content. */
+struct files_kind {
+    enum files_format format;
+    enum wh_codec codec;
+};
+
+/* Name without folder, codec and format suffix. */
+struct wh_str files_stem(struct wh_str name);
+/* WH_E_UNSUPPORTED (E1014, E1024) for formats and codecs that this build cannot do. */
+wh_status files_kind_of(struct wh_str name, int format, int compression, struct files_kind *ret,
+                        struct wh_error *reterr);
+/* True if the name's suffix names a format of this build; used to pick files of a folder. */
+bool files_known_name(struct wh_str name);
+/* `**` = any folders; other segments by glob. */
+bool files_match(const char *pattern, const char *name);
+
+/* One file of a scan. */
+struct files_entry {
+    char *name; /* relative to the root */
+    char etag[72];
+    int64_t size;
+};
+
+struct files_list {
+    char *root; /* absolute folder */
+    struct files_entry *v;
+    size_t n, cap;
+    int64_t others; /* files of a folder that were left out */
+    bool is_stdin;
+};
+
+void files_list_free(struct files_list *);
+/* All files that an object and the path option name. */
+wh_status files_find(const struct files_endpoint *, const struct wh_name *object,
+                     const struct files_from *opts, struct files_list *ret,
+                     struct wh_error *reterr);
+/* Splits a path into an absolute folder (which must exist) and the rest. */
+wh_status files_split_path(const struct files_endpoint *, const char *path, char **ret_root,
+                           char **ret_rest, struct wh_error *reterr);
+/* A storage opened at a root; closed by files_storage_close. */
+struct files_storage {
+    const struct wh_storage_ops *ops;
+    void *st;
+};
+wh_status files_storage_open(struct files_storage *, const struct wh_storage_ops *,
+                             const char *root, struct wh_error *reterr);
+void files_storage_close(struct files_storage *);
+
+/* ---- the bytes of one file (input.c) -----------------------------------------------------------
+ */
+
+/* Text of one file from some place on: storage, decompression (on a helper where one is free),
+ * charset conversion. */
+struct files_input;
+struct files_input_config {
+    const struct files_storage *storage;
+    const char *name; /* NULL: standard input */
+    enum wh_codec codec;
+    const char *encoding; /* NULL or UTF-8: as it is */
+    int64_t offset;       /* of the first byte; 0 with codec or encoding */
+    const struct wh_ctx *ctx;
+    bool peek; /* standard input: look without taking */
+};
+wh_status files_input_open(const struct files_input_config *, struct files_input **ret,
+                           struct wh_error *reterr);
+void files_input_close(struct files_input *);
+/* Fills up to n bytes; *ret_last when nothing comes behind them. */
+wh_status files_input_read(struct files_input *, void *buf, size_t n, size_t *ret_n, bool *ret_last,
+                           struct wh_error *reterr);
+/* True if the text is a whole GB18030 text: for the hint of an encoding error. */
+bool files_fits_encoding(const char *encoding, const void *p, size_t n);
+/* UTF-16 by its byte order mark, or NULL. */
+const char *files_encoding_of_mark(const void *p, size_t n);
+
+/* ---- scan -------------------------------------------------------------------------------------
+ */
+
+/* A range whose guessed start was wrong: the next attempt begins where it should. */
+struct files_correction {
+    uint32_t file;
+    int64_t start, right;
+};
+
+struct files_scan {
+    const struct files_endpoint *ep;
+    const struct wh_ctx *ctx;
+    struct files_list list;
+    struct files_storage storage;
+    struct files_kind kind; /* codec: of standard input; files have their own */
+    int compression;        /* as asked */
+    const char *encoding;   /* static or encoding_text */
+    char encoding_text[40];
+    struct wh_csv_dialect dialect;
+    bool has_header;
+    int64_t skip_lines, n_fields;
+    char **names; /* of the fields, n_names */
+    int64_t n_names;
+    struct ArrowSchema schema;            /* projected and frozen */
+    int32_t *fields;                      /* schema column -> field, by the first file's names */
+    int64_t unit_bytes, limit, row_bytes; /* row_bytes: mean size in the sample */
+    bool ranges;
+    struct wh_buf bounds, token, cursor;
+    atomic_flag lock; /* of corrections */
+    struct files_correction *corrections;
+    size_t n_corrections;
+};
+
+/* What a split's token says. */
+struct files_token {
+    uint32_t file;
+    bool exact;         /* start is a record start (or the start of the file) */
+    int64_t start, end; /* bytes of text; end INT64_MAX = to the end of the file */
+    uint64_t seq;       /* number of the range in its file */
+    int64_t max_rows;   /* -1 = all */
+};
+
+wh_status files_token_write(const struct files_token *, struct wh_buf *out);
+bool files_token_read(struct wh_bytes, struct files_token *ret);
+void files_label(const struct files_scan *, const struct files_token *, struct wh_split *ret);
+bool files_corrected(struct files_scan *, uint32_t file, int64_t start, int64_t *ret);
+wh_status files_correct(struct files_scan *, uint32_t file, int64_t start, int64_t right);
+/* WH_E_DATA (E4007) if the file is not the one of the plan. */
+wh_status files_unchanged(const struct files_scan *, const struct files_storage *, size_t file,
+                          struct wh_error *reterr);
+wh_status files_codec_of(const struct files_scan *, size_t file, enum wh_codec *ret,
+                         struct wh_error *reterr);
+/* Schema columns to fields of this file: by name where it has a header. */
+wh_status files_map_fields(const struct files_scan *, size_t file, const struct wh_csv_shape *,
+                           int32_t *fields, struct wh_error *reterr);
+/* Looks at a file's beginning with the scan's frozen dialect. */
+wh_status files_look(const struct files_scan *, const void *head, size_t n, bool whole,
+                     struct wh_csv_shape *ret, struct wh_error *reterr);
+
+/* One split on its way. A range that does not begin at a known record start guesses; until the
+ * chain, or a walk from the file's beginning, has proved the guess, nothing of it is final. */
+struct files_reader {
+    struct files_scan *sc;
+    const struct wh_ctx *ctx;
+    const struct files_session *se;
+    struct files_storage storage; /* its own: a storage serves one thread */
+    struct files_token token;
+    struct files_input *input;
+    struct wh_csv_reader *csv;
+    uint8_t *head; /* bytes read to see the header, not given to csv yet */
+    size_t head_n, head_at;
+    bool head_last;
+    int32_t *fields;
+    int64_t begin;   /* first record start of this split */
+    int64_t data_at; /* of the file; 0 = not looked */
+    bool proven, wrong, done;
+    int64_t right; /* where it should have begun, if wrong */
+    struct wh_buf out, end;
+};
+
+wh_status files_reader_open(void *rd, void *sc, void *se, const struct wh_ctx *attempt,
+                            const struct wh_split *, struct ArrowSchema *ret_actual,
+                            struct wh_error *reterr);
+wh_status files_reader_next(void *rd, struct wh_batch *ret, struct wh_error *reterr);
+wh_status files_reader_cut(void *rd, struct wh_split *ret_rest, struct wh_split *ret_done,
+                           struct wh_error *reterr);
+wh_status files_reader_end(void *rd, struct wh_bytes *ret_end, struct wh_error *reterr);
+wh_status files_reader_chain(void *rd, const struct wh_bytes *prev_end, struct wh_split *ret_right,
+                             struct wh_error *reterr);
+void files_reader_close(void *rd);
+
+#endif

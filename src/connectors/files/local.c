@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Storage on local disk. Every name is taken relative to the root's descriptor and may not climb.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "local.h"
+
+enum {
+    NAME_CAP = 4096,
+    DEPTH_MAX = 64,
+    FILES_MAX = 10 * 1000 * 1000,
+};
+
+struct local {
+    int root; /* descriptor + 1; 0 = none */
+};
+
+struct local_in {
+    int fd; /* + 1 */
+    char name[256];
+};
+
+struct local_out {
+    int fd; /* + 1 */
+    struct local *st;
+    bool finished;
+    char name[NAME_CAP];
+};
+
+/* ---- errors and names ------------------------------------------------------------------------ */
+
+/* One code per kind of trouble; `code` is for the rest. */
+static int trouble(struct wh_error *reterr, int err, const char *code, const char *what,
+                   const char *name)
+{
+    int st = WH_E_IO;
+    if (err == ENOENT || err == ENOTDIR) {
+        st = WH_E_NOT_FOUND;
+        code = "E4001";
+    } else if (err == EACCES || err == EPERM || err == EROFS) {
+        st = WH_E_AUTH;
+        code = "E2013";
+    } else if (err == ENOSPC || err == EDQUOT || err == EFBIG) {
+        code = "E5004";
+    } else if (err == EMFILE || err == ENFILE) {
+        code = "E8003";
+    }
+    wh_ignore(wh_fail_errno(reterr, err, code, "%s '%s'", what, name));
+    if (reterr)
+        reterr->status = st;
+    return st;
+}
+
+static wh_status check_name(const char *name, struct wh_error *reterr)
+{
+    bool climbs = name[0] == '/' || strlen(name) >= NAME_CAP;
+    for (const char *p = name; !climbs && p; p = strchr(p, '/')) {
+        p += *p == '/';
+        climbs = !strncmp(p, "..", 2) && (p[2] == '/' || !p[2]);
+    }
+    return climbs ? wh_fail(reterr, WH_E_USAGE, "E1020", "'%s' leaves its folder", name) : WH_OK;
+}
+
+static int root_of(const struct local *l)
+{
+    return l->root - 1;
+}
+
+static wh_status local_open(void *st, const void *opts, struct wh_error *reterr)
+{
+    struct local *l = st;
+    const struct wh_local_options *o = opts;
+    const char *root = o && o->root ? o->root : ".";
+    int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return trouble(reterr, errno, "E4002", "cannot open folder", root);
+    l->root = fd + 1;
+    return WH_OK;
+}
+
+static void local_close(void *st)
+{
+    struct local *l = st;
+    if (l->root)
+        close(root_of(l));
+    l->root = 0;
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+static void describe(const struct stat *s, struct wh_str name, struct wh_file_info *ret)
+{
+    *ret = (struct wh_file_info){.name = name,
+                                 .size = (int64_t)s->st_size,
+                                 .mtime_us = (int64_t)s->st_mtim.tv_sec * 1000000 +
+                                             s->st_mtim.tv_nsec / 1000,
+                                 .is_folder = S_ISDIR(s->st_mode)};
+    snprintf(ret->etag, sizeof ret->etag, "%llu-%lld.%09ld-%lld", (unsigned long long)s->st_ino,
+             (long long)s->st_mtim.tv_sec, s->st_mtim.tv_nsec, (long long)s->st_size);
+}
+
+static wh_status local_stat(void *st, const char *name, struct wh_file_info *ret,
+                            struct wh_error *reterr)
+{
+    struct stat s;
+    WH_TRY(check_name(name, reterr));
+    if (fstatat(root_of(st), *name ? name : ".", &s, 0) < 0)
+        return trouble(reterr, errno, "E4002", "cannot look at", name);
+    describe(&s, wh_str(name), ret);
+    return WH_OK;
+}
+
+struct found {
+    char **v;
+    size_t n, cap;
+};
+
+static wh_status keep(struct found *f, const char *folder, const char *name)
+{
+    if (f->n == f->cap) {
+        size_t cap = f->cap ? f->cap * 2 : 64;
+        char **v = cap <= FILES_MAX ? wh_realloc(f->v, cap * sizeof *v) : NULL;
+        if (!v)
+            return WH_E_NOMEM;
+        f->v = v;
+        f->cap = cap;
+    }
+    size_t room = strlen(folder) + strlen(name) + 2;
+    char *path = wh_alloc(room);
+    if (!path)
+        return WH_E_NOMEM;
+    snprintf(path, room, "%s%s%s", folder, *folder ? "/" : "", name);
+    f->v[f->n++] = path;
+    return WH_OK;
+}
+
+static void drop(struct found *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        wh_free(f->v[i]);
+    wh_free(f->v);
+    *f = (struct found){0};
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static wh_status read_folder(const struct local *l, const char *folder, struct found *f,
+                             struct wh_error *reterr)
+{
+    int fd = openat(root_of(l), *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    int st = WH_OK;
+    if (!dir) {
+        st = trouble(reterr, errno, "E4002", "cannot list folder", folder);
+        wh_closep(&fd);
+        return st;
+    }
+    for (struct dirent *e; st == WH_OK && (e = readdir(dir));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            st = keep(f, folder, e->d_name);
+    closedir(dir);
+    if (st == WH_E_NOMEM)
+        return wh_fail(reterr, st, "E8002", "no memory for the list of '%s'", folder);
+    qsort(f->v, f->n, sizeof *f->v, by_name);
+    return st;
+}
+
+static wh_status walk(struct local *l, const char *folder, int depth, bool recursive,
+                      wh_list_fn each, void *arg, struct wh_error *reterr)
+{
+    struct found f = {0};
+    int st = depth > DEPTH_MAX ? wh_fail(reterr, WH_E_LIMIT, "E4002",
+                                         "folders are nested too deep at '%s'", folder)
+                               : read_folder(l, folder, &f, reterr);
+    for (size_t i = 0; st == WH_OK && i < f.n; i++) {
+        struct stat s;
+        struct wh_file_info info;
+        if (fstatat(root_of(l), f.v[i], &s, 0) < 0)
+            continue; /* gone meanwhile, or a dangling link: not a file */
+        describe(&s, wh_str(f.v[i]), &info);
+        if (!info.is_folder && !S_ISREG(s.st_mode))
+            continue;
+        st = each(arg, &info);
+        if (st == WH_OK && info.is_folder && recursive)
+            st = walk(l, f.v[i], depth + 1, true, each, arg, reterr);
+    }
+    drop(&f);
+    return st;
+}
+
+static wh_status local_list(void *st, const char *prefix, bool recursive, wh_list_fn each,
+                            void *arg, struct wh_error *reterr)
+{
+    struct wh_file_info info;
+    WH_TRY(check_name(prefix, reterr));
+    WH_TRY(local_stat(st, prefix, &info, reterr));
+    if (!info.is_folder)
+        return each(arg, &info);
+    return walk(st, prefix, 0, recursive, each, arg, reterr);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static wh_status local_read_open(void *in, void *st, const char *name, struct wh_error *reterr)
+{
+    struct local_in *i = in;
+    WH_TRY(check_name(name, reterr));
+    int fd = openat(root_of(st), name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return trouble(reterr, errno, "E4002", "cannot open", name);
+    i->fd = fd + 1;
+    snprintf(i->name, sizeof i->name, "%s", name);
+    wh_ignore(posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL));
+    return WH_OK;
+}
+
+static wh_status local_pread(void *in, void *buf, size_t n, int64_t offset, size_t *ret_n,
+                             struct wh_error *reterr)
+{
+    const struct local_in *i = in;
+    ssize_t k;
+    do
+        k = pread(i->fd - 1, buf, n, (off_t)offset);
+    while (k < 0 && errno == EINTR);
+    if (k < 0)
+        return trouble(reterr, errno, "E4002", "cannot read", i->name);
+    *ret_n = (size_t)k;
+    return WH_OK;
+}
+
+static void local_read_close(void *in)
+{
+    struct local_in *i = in;
+    if (i->fd)
+        close(i->fd - 1);
+    i->fd = 0;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static void folder_of(const char *name, char out[NAME_CAP])
+{
+    const char *slash = strrchr(name, '/');
+    if (slash)
+        snprintf(out, NAME_CAP, "%.*s", (int)(slash - name), name);
+    else
+        snprintf(out, NAME_CAP, ".");
+}
+
+/* A new name is durable only when its folder is. */
+static wh_status sync_folder(const struct local *l, const char *name, struct wh_error *reterr)
+{
+    char folder[NAME_CAP];
+    folder_of(name, folder);
+    WH_CLEANUP(wh_closep)
+    int fd = openat(root_of(l), folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
+        return trouble(reterr, errno, "E5001", "cannot sync folder", folder);
+    return WH_OK;
+}
+
+static wh_status local_put_open(void *out, void *st, const char *temporary, struct wh_error *reterr)
+{
+    struct local_out *o = out;
+    WH_TRY(check_name(temporary, reterr));
+    int fd =
+        openat(root_of(st), temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (fd < 0)
+        return trouble(reterr, errno, "E5001", "cannot make", temporary);
+    *o = (struct local_out){.fd = fd + 1, .st = st};
+    snprintf(o->name, sizeof o->name, "%s", temporary);
+    return WH_OK;
+}
+
+static wh_status local_put(void *out, const void *p, size_t n, struct wh_error *reterr)
+{
+    const struct local_out *o = out;
+    const char *s = p;
+    while (n) {
+        ssize_t k = write(o->fd - 1, s, n);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return trouble(reterr, errno, "E5001", "cannot write", o->name);
+        s += k;
+        n -= (size_t)k;
+    }
+    return WH_OK;
+}
+
+static wh_status local_put_finish(void *out, struct wh_error *reterr)
+{
+    struct local_out *o = out;
+    int fd = o->fd - 1;
+    if (fsync(fd) < 0 && errno != EINVAL)
+        return trouble(reterr, errno, "E5001", "cannot sync", o->name);
+    o->fd = 0;
+    if (close(fd) < 0)
+        return trouble(reterr, errno, "E5001", "cannot close", o->name);
+    o->finished = true;
+    return sync_folder(o->st, o->name, reterr);
+}
+
+static void local_put_close(void *out)
+{
+    struct local_out *o = out;
+    if (o->fd)
+        close(o->fd - 1);
+    if (o->st && !o->finished && o->name[0])
+        unlinkat(root_of(o->st), o->name, 0);
+    *o = (struct local_out){0};
+}
+
+static wh_status local_publish(void *st, const char *temporary, const char *name, bool exclusive,
+                               struct wh_error *reterr)
+{
+    const struct local *l = st;
+    int root = root_of(l);
+    WH_TRY(check_name(temporary, reterr));
+    WH_TRY(check_name(name, reterr));
+    if (exclusive) {
+        if (linkat(root, temporary, root, name, 0) < 0) {
+            if (errno == EEXIST)
+                return WH_REFUSED;
+            return trouble(reterr, errno, "E5001", "cannot publish", name);
+        }
+        if (unlinkat(root, temporary, 0) < 0 && errno != ENOENT)
+            return trouble(reterr, errno, "E5001", "cannot remove", temporary);
+    } else if (renameat(root, temporary, root, name) < 0) {
+        return trouble(reterr, errno, "E5001", "cannot publish", name);
+    }
+    return sync_folder(l, name, reterr);
+}
+
+static wh_status local_remove(void *st, const char *name, struct wh_error *reterr)
+{
+    WH_TRY(check_name(name, reterr));
+    if (unlinkat(root_of(st), name, 0) < 0 && errno != ENOENT)
+        return trouble(reterr, errno, "E5001", "cannot remove", name);
+    return WH_OK;
+}
+
+static wh_status local_make_folder(void *st, const char *name, struct wh_error *reterr)
+{
+    WH_TRY(check_name(name, reterr));
+    if (mkdirat(root_of(st), name, 0777) == 0)
+        return sync_folder(st, name, reterr);
+    if (errno != EEXIST)
+        return trouble(reterr, errno, "E5001", "cannot make folder", name);
+    struct wh_file_info info;
+    WH_TRY(local_stat(st, name, &info, reterr));
+    return info.is_folder ? WH_OK : trouble(reterr, EEXIST, "E5001", "cannot make folder", name);
+}
+
+static wh_status local_remove_folder(void *st, const char *name, struct wh_error *reterr)
+{
+    WH_TRY(check_name(name, reterr));
+    if (unlinkat(root_of(st), name, AT_REMOVEDIR) < 0 && errno != ENOENT && errno != ENOTEMPTY &&
+        errno != EEXIST)
+        return trouble(reterr, errno, "E5001", "cannot remove folder", name);
+    return WH_OK;
+}
+
+const struct wh_storage_ops wh_storage_local = {
+    .size = sizeof(struct wh_storage_ops),
+    .flags = WH_STORE_RENAME_ATOMIC | WH_STORE_EXCLUSIVE | WH_STORE_DURABLE | WH_STORE_PREAD,
+    .st_size = sizeof(struct local),
+    .in_size = sizeof(struct local_in),
+    .out_size = sizeof(struct local_out),
+    .open = local_open,
+    .close = local_close,
+    .list = local_list,
+    .stat = local_stat,
+    .read_open = local_read_open,
+    .pread = local_pread,
+    .read_close = local_read_close,
+    .put_open = local_put_open,
+    .put = local_put,
+    .put_finish = local_put_finish,
+    .put_close = local_put_close,
+    .publish = local_publish,
+    .remove = local_remove,
+    .make_folder = local_make_folder,
+    .remove_folder = local_remove_folder,
+};

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings of the files family. A common name that this build cannot honour has a row, so that it
+ * is refused with its own words and never ignored. */
+#include <string.h>
+
+#include "core/options.h"
+#include "files.h"
+
+static const struct wh_enum formats[] = {
+    {FILES_FORMAT_AUTO, "auto", "By the name of the file", NULL},
+    {FILES_FORMAT_CSV, "csv", "Delimited text", NULL},
+    {FILES_FORMAT_TSV, "tsv", "Delimited by tabs", NULL},
+    {10, "json", "JSON", "not built yet: csv and tsv are"},
+    {11, "jsonl", "JSON lines", "not built yet: csv and tsv are"},
+    {12, "parquet", "Apache Parquet", "not built yet: csv and tsv are"},
+    {13, "orc", "Apache ORC", "not built yet: csv and tsv are"},
+    {14, "avro", "Apache Avro", "not built yet: csv and tsv are"},
+    {15, "arrow", "Arrow IPC", "not built yet: csv and tsv are"},
+    {16, "binary", "Files as they are", "not built yet: csv and tsv are"},
+    {0, NULL, NULL, NULL}};
+
+static const struct wh_enum compressions[] = {
+    {FILES_COMPRESSION_AUTO, "auto", "By the name of the file", NULL},
+    {WH_CODEC_NONE, "none", "Plain", NULL},
+    {WH_CODEC_GZIP, "gzip", "gzip, RFC 1952", NULL},
+    {WH_CODEC_GZIP, "gz", "gzip", NULL},
+    {WH_CODEC_ZSTD, "zstd", "Zstandard, RFC 8878", NULL},
+    {WH_CODEC_ZSTD, "zst", "Zstandard", NULL},
+    {20, "bzip2", "bzip2", "not built yet: gzip and zstd are"},
+    {21, "lz4", "LZ4", "not built yet: gzip and zstd are"},
+    {22, "snappy", "Snappy", "not built yet: gzip and zstd are"},
+    {0, NULL, NULL, NULL}};
+
+static const struct wh_enum headers[] = {
+    {WH_CSV_HEADER_AUTO, "auto", "If the first line has names and no values", NULL},
+    {WH_CSV_HEADER_YES, "yes", "The first line has the names", NULL},
+    {WH_CSV_HEADER_NO, "no", "Columns are c1, c2 ...", NULL},
+    {WH_CSV_HEADER_YES, "true", "yes", NULL},
+    {WH_CSV_HEADER_NO, "false", "no", NULL},
+    {WH_CSV_HEADER_NO, "none", "no", NULL},
+    {0, NULL, NULL, NULL}};
+
+static const struct wh_enum line_ends[] = {{0, "lf", "Line feed", NULL},
+                                           {1, "crlf", "Carriage return and line feed", NULL},
+                                           {0, NULL, NULL, NULL}};
+
+static const struct wh_option connection_rows[] = {
+    WH_OPT_STR(struct wh_local_options, root, .flags = WH_OPT_PATH,
+               .help = "Folder that relative paths start from"),
+    WH_OPT_END};
+const struct wh_options files_connection_table = {connection_rows, sizeof(struct wh_local_options),
+                                                  "file connection"};
+
+#define FROM        struct files_from
+#define LATER(T, f) WH_OPT_STR(T, f, .flags = WH_OPT_ADVANCED, .help = "Not offered by this build")
+static const struct wh_option from_rows[] = {
+    WH_OPT_LIST(FROM, path, .flags = WH_OPT_PATH, .help = "More files, globs or folders to read"),
+    WH_OPT_ENUM(FROM, format, formats, .def = "auto", .help = "What the files hold"),
+    WH_OPT_ENUM(FROM, compression, compressions, .def = "auto", .help = "How they are packed"),
+    WH_OPT_STR(FROM, encoding, .help = "Charset (iconv's name); UTF-8, or UTF-16 by its mark"),
+    WH_OPT_ENUM(FROM, header, headers, .def = "auto", .help = "Names in the first line"),
+    WH_OPT_STR(FROM, delimiter, .def = "auto", .aliases = "separator,sep",
+               .help = "Between fields: one character (or its name), up to 8, or auto"),
+    WH_OPT_CHAR(FROM, quote, .def = "\"", .help = "Around fields, or none"),
+    WH_OPT_CHAR(FROM, escape, .def = "none", .help = "Before a quote; none = a doubled quote"),
+    WH_OPT_LIST(FROM, null_text, .aliases = "null_value,null_string",
+                .help = "Unquoted texts that are NULL; unset: the empty field, and NA, NULL, \\N "
+                        "and the like beside numbers and dates"),
+    WH_OPT_STR(FROM, decimal, .def = ".", .help = "Decimal point: . or ,"),
+    WH_OPT_LIST(FROM, include, .help = "Only files whose name matches one of these globs"),
+    WH_OPT_LIST(FROM, exclude, .help = "No files whose name matches one of these globs"),
+    WH_OPT_CHAR(FROM, comment, .def = "none", .help = "Lines that begin with it are no rows"),
+    WH_OPT_I64(FROM, skip_lines, 0, 1000000, .def = "0", .help = "Lines before the header"),
+    WH_OPT_SIZE(FROM, max_row_bytes, 1024, 256 << 20, .def = "4MiB", .flags = WH_OPT_ADVANCED,
+                .help = "A larger row is dirty"),
+    LATER(FROM, list),
+    LATER(FROM, min_size),
+    LATER(FROM, modified_since),
+    LATER(FROM, modified_until),
+    LATER(FROM, ready_file),
+    LATER(FROM, ready_wait),
+    LATER(FROM, on_missing),
+    LATER(FROM, after_read),
+    LATER(FROM, duplicates),
+    LATER(FROM, md5),
+    LATER(FROM, encrypt),
+    LATER(FROM, levels),
+    WH_OPT_END};
+const struct wh_options files_from_table = {from_rows, sizeof(FROM), "file source"};
+
+#define TO struct files_to
+static const struct wh_option to_rows[] = {
+    WH_OPT_STR(TO, path, .flags = WH_OPT_PATH, .help = "File, or folder with / at its end"),
+    WH_OPT_ENUM(TO, format, formats, .def = "auto", .help = "What to write"),
+    WH_OPT_ENUM(TO, compression, compressions, .def = "auto", .help = "How to pack it"),
+    WH_OPT_I64(TO, level, 0, 12, .def = "0", .flags = WH_OPT_ADVANCED,
+               .help = "Compression level; 0 = the codec's own"),
+    WH_OPT_BOOL(TO, header, .def = "true", .help = "Names in the first line"),
+    WH_OPT_STR(TO, delimiter, .def = "auto", .aliases = "separator,sep",
+               .help = "Between fields; auto = comma, tab for tsv"),
+    WH_OPT_CHAR(TO, quote, .def = "\"", .help = "Around fields that need it, or none"),
+    WH_OPT_CHAR(TO, escape, .def = "none", .help = "Before a quote; none = a doubled quote"),
+    WH_OPT_STR(TO, null_text, .help = "What stands for NULL; unset = nothing"),
+    WH_OPT_STR(TO, decimal, .def = ".", .help = "Decimal point: . or ,"),
+    WH_OPT_ENUM(TO, line_end, line_ends, .def = "lf", .help = "Between rows"),
+    WH_OPT_SIZE(TO, part_size, 0, (int64_t)1 << 50, .def = "0",
+                .help = "Begin a new file after so many bytes of text; 0 = one file"),
+    WH_OPT_I64(TO, part_rows, 0, (int64_t)1 << 50, .def = "0",
+               .help = "Begin a new file after so many rows; 0 = one file"),
+    WH_OPT_STR(TO, file_name, .help = "Name of the files in a folder: {name} {n} {run}"),
+    WH_OPT_BOOL(TO, success_file, .def = "false", .help = "Also make _SUCCESS in a folder"),
+    LATER(TO, encoding),
+    LATER(TO, list),
+    LATER(TO, duplicates),
+    LATER(TO, md5),
+    LATER(TO, encrypt),
+    LATER(TO, levels),
+    LATER(TO, on_missing),
+    LATER(TO, comment),
+    WH_OPT_END};
+const struct wh_options files_to_table = {to_rows, sizeof(TO), "file target"};
+
+/* ---- checks -----------------------------------------------------------------------------------
+ */
+
+static wh_status refuse_later(const struct wh_options *table, const void *opts,
+                              struct wh_error *reterr)
+{
+    for (const struct wh_option *o = table->rows; opts && o->name; o++) {
+        const char *const *value = (const void *)((const char *)opts + o->offset);
+        if (o->type != WH_T_STRING || strcmp(o->help, "Not offered by this build") || !*value)
+            continue;
+        int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1014", "%s: '%s' is not offered by this build",
+                         table->what, o->name);
+        wh_error_hint(reterr, "leave it out; 'wherry connectors file' lists what works");
+        return st;
+    }
+    return WH_OK;
+}
+
+wh_status files_delimiter(const char *text, struct wh_csv_dialect *d, bool *ret_auto,
+                          struct wh_error *reterr)
+{
+    int byte = -1;
+    *ret_auto = !text || !strcmp(text, "auto");
+    if (*ret_auto)
+        return WH_OK;
+    size_t n = strlen(text);
+    if (wh_parse_char(text, &byte) && byte >= 0) {
+        d->delimiter[0] = (char)byte;
+        d->delimiter_n = 1;
+    } else if (byte < 0 && n > 1 && n <= WH_CSV_DELIMITER_MAX && strcmp(text, "none") != 0) {
+        memcpy(d->delimiter, text, n);
+        d->delimiter_n = (uint8_t)n;
+    } else {
+        return wh_fail(reterr, WH_E_USAGE, "E1002",
+                       "delimiter '%s': a character, its name (tab, semicolon ...), or up to 8 "
+                       "characters",
+                       text);
+    }
+    if (memchr(d->delimiter, '\n', d->delimiter_n) || memchr(d->delimiter, '\r', d->delimiter_n))
+        return wh_fail(reterr, WH_E_USAGE, "E1002", "a line end cannot be the delimiter");
+    return WH_OK;
+}
+
+wh_status files_decimal(const char *text, struct wh_csv_dialect *d, struct wh_error *reterr)
+{
+    int byte = '.';
+    if (text && (!wh_parse_char(text, &byte) || (byte != '.' && byte != ',')))
+        return wh_fail(reterr, WH_E_USAGE, "E1002", "decimal '%s': . or ,", text);
+    d->decimal = (char)byte;
+    return WH_OK;
+}
+
+static wh_status check_marks(const struct wh_csv_dialect *d, int quote, int escape, int comment,
+                             bool delimiter_auto, struct wh_error *reterr)
+{
+    int first = delimiter_auto ? -2 : (uint8_t)d->delimiter[0];
+    int marks[] = {quote, escape == quote ? -1 : escape, comment, first, '\n', '\r'};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = i + 1; k < 6; k++)
+            if (marks[i] >= 0 && marks[i] == marks[k])
+                return wh_fail(reterr, WH_E_USAGE, "E1007",
+                               "delimiter, quote, escape, comment and line end must differ");
+    return WH_OK;
+}
+
+static wh_status check_from(const struct files_from *o, struct wh_error *reterr)
+{
+    struct wh_csv_dialect d = wh_csv_dialect_default();
+    bool any;
+    WH_TRY(refuse_later(&files_from_table, o, reterr));
+    WH_TRY(files_delimiter(o->delimiter, &d, &any, reterr));
+    WH_TRY(files_decimal(o->decimal, &d, reterr));
+    WH_TRY(check_marks(&d, o->quote, o->escape, o->comment, any, reterr));
+    for (size_t i = 0; i < o->null_text.n; i++)
+        if (!wh_csv_add_null(&d, wh_str(o->null_text.v[i])))
+            return wh_fail(reterr, WH_E_USAGE, "E1003",
+                           "null_text: at most %d texts of at most %d bytes", WH_CSV_NULLS_MAX,
+                           WH_CSV_NULL_TEXT_MAX);
+    return WH_OK;
+}
+
+static wh_status check_to(const struct files_to *o, struct wh_error *reterr)
+{
+    struct wh_csv_dialect d = wh_csv_dialect_default();
+    bool any;
+    WH_TRY(refuse_later(&files_to_table, o, reterr));
+    WH_TRY(files_delimiter(o->delimiter, &d, &any, reterr));
+    WH_TRY(files_decimal(o->decimal, &d, reterr));
+    if (o->null_text && strlen(o->null_text) > WH_CSV_NULL_TEXT_MAX)
+        return wh_fail(reterr, WH_E_USAGE, "E1003", "null_text is longer than %d bytes",
+                       WH_CSV_NULL_TEXT_MAX);
+    if (o->file_name && strchr(o->file_name, '/'))
+        return wh_fail(reterr, WH_E_USAGE, "E1002", "file_name '%s' must not hold a folder",
+                       o->file_name);
+    return check_marks(&d, o->quote, o->escape, -1, any, reterr);
+}
+
+wh_status files_validate(const void *connection, const void *from, const void *to,
+                         struct wh_error *reterr)
+{
+    if (from)
+        WH_TRY(check_from(from, reterr));
+    if (to)
+        WH_TRY(check_to(to, reterr));
+    return WH_OK;
+}

@@ -1,0 +1,854 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The source side of a flow: which files, what shape, which types; splits of them.
+ *
+ * The plan freezes the list of files with inode, time and size, the dialect that was found, and the
+ * names of the fields (ret_bounds). A run checks each file against it before and after reading. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "files.h"
+#include "pack.h"
+
+enum {
+    SAMPLE_BYTES = 4 << 20,
+    SAMPLE_ROWS = 10000,
+    SAMPLE_FILES = 16,
+    BOUNDS_MAX = 512 << 20,
+    TOKEN_MAX = 64 * 1024,
+    BOUNDS_VERSION = 1,
+};
+
+static wh_status no_memory(struct wh_error *reterr)
+{
+    return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a scan of files");
+}
+
+/* ---- tokens -----------------------------------------------------------------------------------
+ */
+
+wh_status files_token_write(const struct files_token *t, struct wh_buf *out)
+{
+    struct pack k = {out, WH_OK};
+    wh_buf_clear(out);
+    pack_u64(&k, t->file);
+    pack_u64(&k, t->exact);
+    pack_u64(&k, (uint64_t)t->start);
+    pack_u64(&k, (uint64_t)t->end);
+    pack_u64(&k, t->seq);
+    pack_u64(&k, (uint64_t)t->max_rows);
+    return k.st;
+}
+
+bool files_token_read(struct wh_bytes b, struct files_token *ret)
+{
+    struct unpack u = unpack_of(b);
+    uint64_t file = unpack_u64(&u);
+    *ret = (struct files_token){.file = (uint32_t)file};
+    ret->exact = unpack_u64(&u) != 0;
+    ret->start = (int64_t)unpack_u64(&u);
+    ret->end = (int64_t)unpack_u64(&u);
+    ret->seq = unpack_u64(&u);
+    ret->max_rows = (int64_t)unpack_u64(&u);
+    return !u.bad && !u.n && file <= UINT32_MAX && ret->start >= 0 && ret->end >= 0;
+}
+
+void files_label(const struct files_scan *sc, const struct files_token *t, struct wh_split *ret)
+{
+    const char *name = sc->list.is_stdin ? "standard input" : sc->list.v[t->file].name;
+    size_t n = strlen(name);
+    const char *shown = n > 48 ? name + n - 48 : name;
+    if (t->end == INT64_MAX && !t->start)
+        snprintf(ret->label, sizeof ret->label, "%s", shown);
+    else if (t->end == INT64_MAX)
+        snprintf(ret->label, sizeof ret->label, "%s from %lld", shown, (long long)t->start);
+    else
+        snprintf(ret->label, sizeof ret->label, "%s %lld..%lld", shown, (long long)t->start,
+                 (long long)t->end);
+}
+
+/* ---- what the plan freezes --------------------------------------------------------------------
+ */
+
+static void pack_dialect(struct pack *k, const struct wh_csv_dialect *d)
+{
+    pack_bytes(k, d->delimiter, d->delimiter_n);
+    pack_u64(k, (uint64_t)(d->quote + 1));
+    pack_u64(k, (uint64_t)(d->escape + 1));
+    pack_u64(k, (uint64_t)(d->comment + 1));
+    pack_u64(k, (uint8_t)d->decimal);
+    pack_u64(k, d->empty_null);
+    pack_u64(k, d->max_row);
+    pack_u64(k, d->n_nulls);
+    for (int i = 0; i < d->n_nulls; i++)
+        pack_bytes(k, d->nulls[i].text, d->nulls[i].n);
+}
+
+static bool unpack_dialect(struct unpack *u, struct wh_csv_dialect *d)
+{
+    *d = wh_csv_dialect_default();
+    struct wh_str delimiter = unpack_bytes(u);
+    if (!delimiter.n || delimiter.n > sizeof d->delimiter)
+        return false;
+    memcpy(d->delimiter, delimiter.s, delimiter.n);
+    d->delimiter_n = (uint8_t)delimiter.n;
+    d->quote = (int)unpack_u64(u) - 1;
+    d->escape = (int)unpack_u64(u) - 1;
+    d->comment = (int)unpack_u64(u) - 1;
+    d->decimal = (char)unpack_u64(u);
+    d->empty_null = unpack_u64(u) != 0;
+    d->max_row = (size_t)unpack_u64(u);
+    for (uint64_t n = unpack_u64(u); n && !u->bad; n--) {
+        struct wh_str null = unpack_bytes(u);
+        if (!null.n || !wh_csv_add_null(d, null))
+            return false;
+    }
+    return !u->bad;
+}
+
+static wh_status freeze(struct files_scan *sc)
+{
+    struct pack k = {&sc->bounds, WH_OK};
+    wh_buf_clear(&sc->bounds);
+    pack_u64(&k, BOUNDS_VERSION);
+    pack_u64(&k, sc->list.is_stdin);
+    pack_text(&k, sc->list.root);
+    pack_u64(&k, sc->list.n);
+    for (size_t i = 0; i < sc->list.n; i++) {
+        pack_text(&k, sc->list.v[i].name);
+        pack_text(&k, sc->list.v[i].etag);
+        pack_u64(&k, (uint64_t)sc->list.v[i].size);
+    }
+    pack_text(&k, sc->encoding);
+    pack_u64(&k, sc->kind.format);
+    pack_u64(&k, (uint64_t)(sc->compression + 1));
+    pack_dialect(&k, &sc->dialect);
+    pack_u64(&k, sc->has_header);
+    pack_u64(&k, (uint64_t)sc->skip_lines);
+    pack_u64(&k, (uint64_t)sc->n_fields);
+    pack_u64(&k, (uint64_t)sc->row_bytes);
+    pack_u64(&k, (uint64_t)sc->n_names);
+    for (int64_t i = 0; i < sc->n_names; i++)
+        pack_text(&k, sc->names[i]);
+    return k.st;
+}
+
+static wh_status thaw_list(struct files_scan *sc, struct unpack *u)
+{
+    struct files_list *l = &sc->list;
+    l->is_stdin = unpack_u64(u) != 0;
+    struct wh_str root = unpack_bytes(u);
+    l->root = wh_strndup(root.s, root.n);
+    uint64_t n = unpack_u64(u);
+    if (u->bad || n > u->n)
+        return WH_E_STATE;
+    l->v = wh_calloc((size_t)n + 1, sizeof *l->v);
+    if (!l->v || !l->root)
+        return WH_E_NOMEM;
+    l->cap = (size_t)n;
+    for (; l->n < n && !u->bad; l->n++) {
+        struct files_entry *e = &l->v[l->n];
+        struct wh_str name = unpack_bytes(u), etag = unpack_bytes(u);
+        e->name = wh_strndup(name.s, name.n);
+        snprintf(e->etag, sizeof e->etag, "%.*s", WH_STR_FMT(etag));
+        e->size = (int64_t)unpack_u64(u);
+        if (!e->name)
+            return WH_E_NOMEM;
+    }
+    return WH_OK;
+}
+
+static wh_status thaw_rest(struct files_scan *sc, struct unpack *u)
+{
+    struct wh_str encoding = unpack_bytes(u);
+    snprintf(sc->encoding_text, sizeof sc->encoding_text, "%.*s", WH_STR_FMT(encoding));
+    sc->encoding = encoding.n ? sc->encoding_text : NULL;
+    sc->kind.format = (enum files_format)unpack_u64(u);
+    sc->compression = (int)unpack_u64(u) - 1;
+    if (!unpack_dialect(u, &sc->dialect))
+        return WH_E_STATE;
+    sc->has_header = unpack_u64(u) != 0;
+    sc->skip_lines = (int64_t)unpack_u64(u);
+    sc->n_fields = (int64_t)unpack_u64(u);
+    sc->row_bytes = (int64_t)unpack_u64(u);
+    uint64_t n = unpack_u64(u);
+    if (u->bad || n > WH_CSV_FIELDS_MAX)
+        return WH_E_STATE;
+    sc->names = wh_calloc((size_t)n + 1, sizeof *sc->names);
+    if (!sc->names)
+        return WH_E_NOMEM;
+    for (; sc->n_names < (int64_t)n; sc->n_names++) {
+        struct wh_str name = unpack_bytes(u);
+        sc->names[sc->n_names] = wh_strndup(name.s, name.n);
+        if (!sc->names[sc->n_names])
+            return WH_E_NOMEM;
+    }
+    return u->bad ? WH_E_STATE : WH_OK;
+}
+
+static wh_status thaw(struct files_scan *sc, struct wh_bytes bounds, struct wh_error *reterr)
+{
+    struct unpack u = unpack_of(bounds);
+    int st = unpack_u64(&u) == BOUNDS_VERSION ? thaw_list(sc, &u) : WH_E_STATE;
+    if (st == WH_OK)
+        st = thaw_rest(sc, &u);
+    if (st == WH_E_NOMEM)
+        return no_memory(reterr);
+    if (st != WH_OK)
+        return wh_fail(reterr, WH_E_STATE, "E7003", "the stored list of files cannot be read");
+    return wh_buf_add(&sc->bounds, bounds.p, bounds.n);
+}
+
+wh_status files_unchanged(const struct files_scan *sc, const struct files_storage *storage,
+                          size_t file, struct wh_error *reterr)
+{
+    struct wh_file_info now;
+    if (sc->list.is_stdin)
+        return WH_OK;
+    const struct files_entry *e = &sc->list.v[file];
+    WH_TRY(storage->ops->stat(storage->st, e->name, &now, reterr));
+    if (!strcmp(now.etag, e->etag))
+        return WH_OK;
+    int st = wh_fail(reterr, WH_E_DATA, "E4007",
+                     "'%s/%s' changed since the plan (%lld bytes then, %lld now)", sc->list.root,
+                     e->name, (long long)e->size, (long long)now.size);
+    wh_error_hint(reterr, "plan again when the file is complete: --fresh");
+    return st;
+}
+
+/* ---- looking ----------------------------------------------------------------------------------
+ */
+
+wh_status files_codec_of(const struct files_scan *sc, size_t file, enum wh_codec *ret,
+                         struct wh_error *reterr)
+{
+    struct files_kind kind;
+    if (sc->list.is_stdin) {
+        *ret = sc->kind.codec;
+        return WH_OK;
+    }
+    WH_TRY(files_kind_of(wh_str(sc->list.v[file].name), sc->kind.format, sc->compression, &kind,
+                         reterr));
+    *ret = kind.codec;
+    return WH_OK;
+}
+
+wh_status files_look(const struct files_scan *sc, const void *head, size_t n, bool whole,
+                     struct wh_csv_shape *ret, struct wh_error *reterr)
+{
+    struct wh_csv_ask ask = {.dialect = sc->dialect,
+                             .header = sc->has_header ? WH_CSV_HEADER_YES : WH_CSV_HEADER_NO,
+                             .skip_lines = sc->skip_lines,
+                             .any_text = true};
+    return wh_csv_look(&ask, head, n, whole, ret, reterr);
+}
+
+struct sample {
+    uint8_t *p;
+    size_t n;
+    bool whole;
+};
+
+static wh_status sniff_stdin(struct files_scan *sc, struct wh_error *reterr)
+{
+    uint8_t head[4];
+    size_t n;
+    bool last;
+    struct files_input *in;
+    struct files_input_config cfg = {.ctx = sc->ctx, .peek = true};
+    WH_TRY(files_input_open(&cfg, &in, reterr));
+    int st = files_input_read(in, head, sizeof head, &n, &last, reterr);
+    files_input_close(in);
+    if (st == WH_OK && sc->compression == FILES_COMPRESSION_AUTO)
+        sc->kind.codec = wh_codec_of_bytes(head, n);
+    return st;
+}
+
+static wh_status read_sample(struct files_scan *sc, size_t file, size_t want, struct sample *ret,
+                             struct wh_error *reterr)
+{
+    struct files_input_config cfg = {
+        .storage = &sc->storage, .ctx = sc->ctx, .encoding = sc->encoding, .peek = true};
+    struct files_input *in = NULL;
+    if (!sc->list.is_stdin)
+        cfg.name = sc->list.v[file].name;
+    WH_TRY(files_codec_of(sc, file, &cfg.codec, reterr));
+    *ret = (struct sample){.p = wh_alloc(want)};
+    if (!ret->p)
+        return no_memory(reterr);
+    int st = files_input_open(&cfg, &in, reterr);
+    while (st == WH_OK && ret->n < want && !ret->whole) {
+        size_t got;
+        st = files_input_read(in, ret->p + ret->n, want - ret->n, &got, &ret->whole, reterr);
+        if (st == WH_OK)
+            ret->n += got;
+    }
+    files_input_close(in);
+    if (st != WH_OK)
+        wh_error_where(reterr, "%s", cfg.name ? cfg.name : "standard input");
+    return st;
+}
+
+/* The sample again, as the charset that its byte order mark tells. */
+static wh_status heed_mark(struct files_scan *sc, size_t file, size_t want, struct sample *s,
+                           struct wh_error *reterr)
+{
+    const char *mark = sc->encoding ? NULL : files_encoding_of_mark(s->p, s->n);
+    if (!mark)
+        return WH_OK;
+    sc->encoding = mark;
+    wh_free(s->p);
+    return read_sample(sc, file, want, s, reterr);
+}
+
+static wh_status explain_text(const struct files_scan *sc, size_t file, const struct sample *s,
+                              struct wh_error *reterr)
+{
+    static const char *const others[] = {"gb18030", "big5", "euc-jp", "shift_jis"};
+    const char *name = sc->list.is_stdin ? "standard input" : sc->list.v[file].name;
+    wh_error_where(reterr, "%s", name);
+    if (sc->encoding)
+        return WH_E_DATA;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (files_fits_encoding(others[i], s->p, s->n)) {
+            wh_error_hint(reterr, "it could be %s: --from encoding=%s", others[i], others[i]);
+            return WH_E_DATA;
+        }
+    }
+    wh_error_hint(reterr, "give the encoding, for instance --from encoding=latin1");
+    return WH_E_DATA;
+}
+
+static wh_status ask_of(const struct files_from *o, struct wh_csv_ask *ask, struct wh_error *reterr)
+{
+    struct wh_csv_dialect *d = &ask->dialect;
+    *d = wh_csv_dialect_default();
+    ask->delimiter_auto = true;
+    ask->header = WH_CSV_HEADER_AUTO;
+    if (!o)
+        return WH_OK;
+    WH_TRY(files_delimiter(o->delimiter, d, &ask->delimiter_auto, reterr));
+    WH_TRY(files_decimal(o->decimal, d, reterr));
+    d->quote = o->quote;
+    d->escape = o->escape == o->quote ? -1 : o->escape;
+    d->comment = o->comment;
+    d->max_row = (size_t)o->max_row_bytes;
+    ask->header = (enum wh_csv_header)o->header;
+    ask->skip_lines = o->skip_lines;
+    if (o->null_text.n)
+        d->empty_null = false;
+    for (size_t i = 0; i < o->null_text.n; i++)
+        if (!wh_csv_add_null(d, strcmp(o->null_text.v[i], "none") ? wh_str(o->null_text.v[i])
+                                                                  : wh_str("")))
+            return wh_fail(reterr, WH_E_USAGE, "E1003", "null_text: too many or too long");
+    return WH_OK;
+}
+
+static void take_shape(struct files_scan *sc, struct wh_csv_shape *shape)
+{
+    sc->dialect = shape->dialect;
+    sc->has_header = shape->has_header;
+    sc->n_fields = shape->n_fields;
+    sc->names = TAKE_PTR(shape->names);
+    sc->n_names = shape->n_columns;
+}
+
+wh_status files_map_fields(const struct files_scan *sc, size_t file,
+                           const struct wh_csv_shape *shape, int32_t *fields,
+                           struct wh_error *reterr)
+{
+    const char *name = sc->list.is_stdin ? "standard input" : sc->list.v[file].name;
+    for (int64_t c = 0; c < sc->schema.n_children; c++) {
+        fields[c] = sc->fields[c];
+        if (!shape->has_header)
+            continue;
+        fields[c] = -1;
+        for (int64_t f = 0; f < shape->n_columns && fields[c] < 0; f++)
+            if (!strcmp(shape->names[f], sc->names[sc->fields[c]]))
+                fields[c] = (int32_t)f;
+        if (fields[c] < 0)
+            return wh_fail(reterr, WH_E_TYPE, "E3005", "'%s' has no column '%s' as the others have",
+                           name, sc->names[sc->fields[c]]);
+    }
+    if (shape->has_header && shape->n_columns != sc->n_names)
+        return wh_fail(reterr, WH_E_TYPE, "E3005", "'%s' has %lld columns, the first file %lld",
+                       name, (long long)shape->n_columns, (long long)sc->n_names);
+    return WH_OK;
+}
+
+/* Values of a further file for the guess; its header must have the same names in the same order to
+ * take part. */
+static wh_status guess_more(struct files_scan *sc, size_t file, struct wh_csv_guess *g,
+                            struct wh_error *reterr)
+{
+    struct sample s = {0};
+    struct wh_csv_shape shape = {0};
+    int st = read_sample(sc, file, SAMPLE_BYTES / SAMPLE_FILES, &s, reterr);
+    if (st == WH_OK && s.n)
+        st = files_look(sc, s.p, s.n, s.whole, &shape, reterr);
+    bool same = st == WH_OK && s.n && shape.n_columns == sc->n_names;
+    for (int64_t i = 0; same && i < sc->n_names; i++)
+        same = !strcmp(shape.names[i], sc->names[i]);
+    if (same) {
+        shape.n_fields = sc->n_fields;
+        st = wh_csv_guess_add(g, &shape, s.p + shape.data_at, s.n - shape.data_at, s.whole,
+                              SAMPLE_ROWS);
+    }
+    wh_csv_shape_free(&shape);
+    wh_free(s.p);
+    return st;
+}
+
+/* ---- columns ----------------------------------------------------------------------------------
+ */
+
+static int32_t field_named(const struct files_scan *sc, const char *name)
+{
+    for (int64_t i = 0; i < sc->n_names; i++)
+        if (!strcmp(sc->names[i], name))
+            return (int32_t)i;
+    return -1;
+}
+
+static wh_status no_column(const struct files_scan *sc, const char *name, struct wh_error *reterr)
+{
+    int st = wh_fail(reterr, WH_E_NOT_FOUND, "E3002", "the files have no column '%s'", name);
+    char list[240] = "";
+    for (int64_t i = 0; i < sc->n_names && strlen(list) < 180; i++) {
+        size_t n = strlen(list);
+        snprintf(list + n, sizeof list - n, "%s%.60s", i ? ", " : "", sc->names[i]);
+    }
+    wh_error_hint(reterr, "columns: %s", list);
+    return st;
+}
+
+static wh_status project(struct files_scan *sc, const struct wh_scan *io,
+                         const struct ArrowSchema *all, struct wh_error *reterr)
+{
+    int64_t n = (int64_t)io->n_columns;
+    WH_TRY(wh_schema_init(&sc->schema, n));
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = wh_schema_find(all, wh_str(io->columns[i]), false);
+        struct wh_type t;
+        static const char *const meta[] = {WH_META_GUESSED, "1", NULL};
+        if (at < 0)
+            return no_column(sc, io->columns[i], reterr);
+        WH_TRY(wh_type_of(all->children[at], &t, reterr));
+        WH_TRY(wh_schema_set(&sc->schema, i, io->columns[i], &t, meta));
+    }
+    return WH_OK;
+}
+
+static wh_status find_fields(struct files_scan *sc, struct wh_error *reterr)
+{
+    sc->fields = wh_calloc((size_t)sc->schema.n_children + 1, sizeof *sc->fields);
+    if (!sc->fields)
+        return no_memory(reterr);
+    for (int64_t i = 0; i < sc->schema.n_children; i++) {
+        sc->fields[i] = field_named(sc, sc->schema.children[i]->name);
+        if (sc->fields[i] < 0)
+            return no_column(sc, sc->schema.children[i]->name, reterr);
+    }
+    return WH_OK;
+}
+
+/* ---- the first time ---------------------------------------------------------------------------
+ */
+
+static wh_status check_kinds(struct files_scan *sc, const struct files_from *o,
+                             struct wh_error *reterr)
+{
+    sc->compression = o ? o->compression : FILES_COMPRESSION_AUTO;
+    sc->kind.format = o ? (enum files_format)o->format : FILES_FORMAT_AUTO;
+    if (sc->list.is_stdin) {
+        if (sc->kind.format == FILES_FORMAT_AUTO)
+            sc->kind.format = FILES_FORMAT_CSV;
+        if (sc->compression != FILES_COMPRESSION_AUTO)
+            sc->kind.codec = (enum wh_codec)sc->compression;
+        return sniff_stdin(sc, reterr);
+    }
+    enum files_format asked = sc->kind.format;
+    for (size_t i = 0; i < sc->list.n; i++) {
+        struct files_kind kind;
+        WH_TRY(files_kind_of(wh_str(sc->list.v[i].name), asked, sc->compression, &kind, reterr));
+        if (i && kind.format != sc->kind.format) {
+            int st = wh_fail(reterr, WH_E_USAGE, "E1024",
+                             "'%s' and '%s' are of different formats: one copy reads one format",
+                             sc->list.v[0].name, sc->list.v[i].name);
+            wh_error_hint(reterr, "name one kind ('%s/*.csv'), or set format", sc->list.root);
+            return st;
+        }
+        sc->kind = kind;
+    }
+    return WH_OK;
+}
+
+static void note(struct wh_scan *io, const char *text)
+{
+    size_t n = strlen(io->note);
+    if (*text && n < sizeof io->note)
+        snprintf(io->note + n, sizeof io->note - n, "%s%s", n ? "; " : "", text);
+}
+
+static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct wh_csv_shape *shape,
+                       const struct sample *s, size_t file, bool nulls_given,
+                       struct ArrowSchema *ret, struct wh_error *reterr)
+{
+    struct wh_csv_guess *g = NULL;
+    char said[200] = "";
+    int st = wh_csv_guess_new(sc->n_names, &g);
+    size_t data_n = s->n - shape->data_at;
+    if (st == WH_OK)
+        st = wh_csv_guess_add(g, shape, s->p + shape->data_at, data_n, s->whole,
+                              s->whole ? INT64_MAX : SAMPLE_ROWS);
+    int64_t rows = st == WH_OK ? wh_csv_guess_rows(g) : 0;
+    bool all = s->whole && sc->list.n <= 1;
+    for (size_t i = file + 1; st == WH_OK && i < sc->list.n && i < file + SAMPLE_FILES; i++)
+        if (wh_csv_guess_rows(g) < SAMPLE_ROWS)
+            st = guess_more(sc, i, g, reterr);
+    if (st == WH_OK)
+        st = wh_csv_guess_schema(g, sc->names, nulls_given, &sc->dialect, ret, said, sizeof said);
+    if (st == WH_OK) {
+        io->sampled_rows = wh_csv_guess_rows(g);
+        io->est_rows = all ? rows : -1;
+        int64_t counted = s->whole ? rows : 0;
+        sc->row_bytes = counted ? (int64_t)data_n / counted + 1 : 0;
+        note(io, said);
+    }
+    wh_csv_guess_free(g);
+    return st == WH_E_NOMEM ? no_memory(reterr) : st;
+}
+
+static int64_t line_bytes(const struct sample *s, size_t from)
+{
+    size_t lines = 0, at = from;
+    for (const uint8_t *p; at < s->n && (p = memchr(s->p + at, '\n', s->n - at)); lines++)
+        at = (size_t)(p - s->p) + 1;
+    return lines ? (int64_t)((at - from) / lines) + 1 : 0;
+}
+
+static wh_status first_sample(struct files_scan *sc, struct sample *s, size_t *ret_file,
+                              struct wh_error *reterr)
+{
+    size_t files = sc->list.is_stdin ? 1 : sc->list.n;
+    for (size_t i = 0; i < files; i++) {
+        *ret_file = i;
+        WH_TRY(read_sample(sc, i, SAMPLE_BYTES, s, reterr));
+        WH_TRY(heed_mark(sc, i, SAMPLE_BYTES, s, reterr));
+        if (s->n)
+            return WH_OK;
+        wh_free(s->p);
+        s->p = NULL;
+    }
+    return WH_END;
+}
+
+static wh_status nothing_to_see(struct wh_error *reterr)
+{
+    int st = wh_fail(reterr, WH_E_TYPE, "E3007", "the files are empty: columns cannot be told");
+    wh_error_hint(reterr, "a file needs at least a header line");
+    return st;
+}
+
+static wh_status discover(struct files_scan *sc, struct wh_scan *io, struct ArrowSchema *ret_all,
+                          struct wh_error *reterr)
+{
+    const struct files_from *o = io->opts;
+    struct sample s = {0};
+    struct wh_csv_shape shape = {0};
+    struct wh_csv_ask ask = {0};
+    size_t file = 0;
+    bool nulls_given = o && o->null_text.n;
+    int st = ask_of(o, &ask, reterr);
+    if (st == WH_OK && sc->kind.format == FILES_FORMAT_TSV && ask.delimiter_auto) {
+        ask.dialect.delimiter[0] = '\t';
+        ask.delimiter_auto = false;
+    }
+    if (st == WH_OK)
+        st = first_sample(sc, &s, &file, reterr);
+    if (st == WH_OK) {
+        st = wh_csv_look(&ask, s.p, s.n, s.whole, &shape, reterr);
+        if (st == WH_E_DATA)
+            st = explain_text(sc, file, &s, reterr);
+    } else if (st == WH_END) {
+        st = nothing_to_see(reterr);
+    }
+    if (st == WH_OK) {
+        note(io, shape.note);
+        sc->skip_lines = ask.skip_lines;
+        take_shape(sc, &shape);
+        st = guess(sc, io, &shape, &s, file, nulls_given, ret_all, reterr);
+        if (!sc->row_bytes)
+            sc->row_bytes = line_bytes(&s, shape.data_at);
+    }
+    wh_csv_shape_free(&shape);
+    wh_free(s.p);
+    return st;
+}
+
+/* ---- open -------------------------------------------------------------------------------------
+ */
+
+static wh_status check_all_unchanged(const struct files_scan *sc, struct wh_error *reterr)
+{
+    for (size_t i = 0; i < sc->list.n; i++)
+        WH_TRY(files_unchanged(sc, &sc->storage, i, reterr));
+    return WH_OK;
+}
+
+static wh_status open_files(struct files_scan *sc, struct wh_scan *io, struct ArrowSchema *ret_all,
+                            struct wh_error *reterr)
+{
+    if (io->bounds.n) {
+        WH_TRY(thaw(sc, io->bounds, reterr));
+        if (sc->list.is_stdin)
+            WH_TRY(sniff_stdin(sc, reterr));
+    } else {
+        const struct files_from *o = io->opts;
+        WH_TRY(files_find(sc->ep, io->object, o, &sc->list, reterr));
+        if (o && o->encoding) {
+            snprintf(sc->encoding_text, sizeof sc->encoding_text, "%s", o->encoding);
+            sc->encoding = sc->encoding_text;
+        }
+    }
+    if (!sc->list.is_stdin)
+        WH_TRY(files_storage_open(&sc->storage, sc->ep->storage, sc->list.root, reterr));
+    if (io->bounds.n)
+        return check_all_unchanged(sc, reterr);
+    WH_TRY(check_kinds(sc, io->opts, reterr));
+    WH_TRY(discover(sc, io, ret_all, reterr));
+    return freeze(sc) == WH_OK ? WH_OK : no_memory(reterr);
+}
+
+static wh_status choose_schema(struct files_scan *sc, const struct wh_scan *io,
+                               const struct ArrowSchema *all, struct wh_error *reterr)
+{
+    if (io->frozen && io->frozen->release)
+        WH_TRY(wh_schema_copy(io->frozen, &sc->schema));
+    else if (!all->release)
+        return wh_fail(reterr, WH_E_BUG, "E9003", "bounds without a frozen schema");
+    else if (io->columns)
+        WH_TRY(project(sc, io, all, reterr));
+    else
+        WH_TRY(wh_schema_copy(all, &sc->schema));
+    return find_fields(sc, reterr);
+}
+
+static bool rangeable(const struct files_scan *sc, size_t file)
+{
+    enum wh_codec codec;
+    return !sc->list.is_stdin && !sc->encoding && sc->limit <= 0 &&
+           files_codec_of(sc, file, &codec, NULL) == WH_OK && codec == WH_CODEC_NONE &&
+           sc->list.v[file].size > sc->unit_bytes + sc->unit_bytes / 4;
+}
+
+static void answer_how(struct files_scan *sc, struct wh_scan *io)
+{
+    size_t packed = 0;
+    for (size_t i = 0; i < sc->list.n; i++) {
+        enum wh_codec codec;
+        sc->ranges |= rangeable(sc, i);
+        packed += files_codec_of(sc, i, &codec, NULL) == WH_OK && codec != WH_CODEC_NONE;
+    }
+    io->splittable = sc->ranges || sc->list.n > 1;
+    io->chained = sc->ranges;
+    io->physical = sc->ranges;
+    io->resumable = !sc->list.is_stdin;
+    io->max_readers = sc->list.is_stdin ? 1 : 0;
+    if (sc->list.is_stdin)
+        snprintf(io->method, sizeof io->method, "one stream");
+    else if (sc->ranges)
+        snprintf(io->method, sizeof io->method, "byte ranges of %lld MiB",
+                 (long long)(sc->unit_bytes >> 20));
+    else
+        snprintf(io->method, sizeof io->method, "%s",
+                 sc->list.n > 1 ? "one file each" : "one file");
+    if (sc->list.is_stdin)
+        note(io, "standard input can be read only once: not resumable");
+    else if (packed || sc->encoding)
+        note(io, "a cut file is read again from its start up to the place");
+    if (sc->list.others) {
+        char text[80];
+        snprintf(text, sizeof text, "%lld files of other kinds left out",
+                 (long long)sc->list.others);
+        note(io, text);
+    }
+}
+
+static void answer(struct files_scan *sc, struct wh_scan *io)
+{
+    bool exact = io->est_rows > 0;
+    answer_how(sc, io);
+    io->ret_bounds = (struct wh_bytes){sc->bounds.p, sc->bounds.n};
+    io->limit_done = sc->limit > 0 && (sc->list.is_stdin || sc->list.n == 1);
+    io->frame = NULL;
+    io->est_bytes = sc->list.is_stdin ? -1 : 0;
+    bool plain = !sc->list.is_stdin && !sc->encoding;
+    for (size_t i = 0; i < sc->list.n; i++) {
+        enum wh_codec codec;
+        io->est_bytes += sc->list.v[i].size;
+        plain &= files_codec_of(sc, i, &codec, NULL) == WH_OK && codec == WH_CODEC_NONE;
+    }
+    if (!exact)
+        io->est_rows = plain && sc->row_bytes ? io->est_bytes / sc->row_bytes : -1;
+    for (size_t i = 0; i < io->n_preds; i++)
+        io->preds[i].pushed = WH_PUSH_NO;
+}
+
+static wh_status scan_open(void *self, void *ep, void *se, struct wh_scan *io,
+                           struct ArrowSchema *ret, struct wh_error *reterr)
+{
+    struct files_scan *sc = self;
+    struct ArrowSchema all = {0};
+    sc->ep = ep;
+    sc->ctx = io->ctx;
+    sc->bounds = WH_BUF(BOUNDS_MAX);
+    sc->token = WH_BUF(TOKEN_MAX);
+    sc->cursor = WH_BUF(TOKEN_MAX);
+    sc->limit = io->limit;
+    sc->unit_bytes = io->unit_bytes > 0 ? io->unit_bytes : 64 << 20;
+    sc->storage.ops = sc->ep->storage;
+    if (io->where || io->query)
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E1064", "files have no query language");
+    io->est_rows = -1;
+    int st = open_files(sc, io, &all, reterr);
+    if (st == WH_OK)
+        st = choose_schema(sc, io, &all, reterr);
+    wh_schema_release(&all);
+    if (st != WH_OK)
+        return st;
+    answer(sc, io);
+    return wh_schema_copy(&sc->schema, ret);
+}
+
+static void scan_close(void *self)
+{
+    struct files_scan *sc = self;
+    files_list_free(&sc->list);
+    files_storage_close(&sc->storage);
+    for (int64_t i = 0; i < sc->n_names; i++)
+        wh_free(sc->names[i]);
+    wh_free(sc->names);
+    wh_free(sc->fields);
+    wh_free(sc->corrections);
+    wh_schema_release(&sc->schema);
+    wh_buf_free(&sc->bounds);
+    wh_buf_free(&sc->token);
+    wh_buf_free(&sc->cursor);
+}
+
+/* ---- splits -----------------------------------------------------------------------------------
+ */
+
+static wh_status give(struct files_scan *sc, const struct files_token *t, struct wh_split *ret)
+{
+    int64_t size = sc->list.is_stdin ? -1 : sc->list.v[t->file].size;
+    *ret = (struct wh_split){.est_rows = -1, .est_bytes = size};
+    WH_TRY(files_token_write(t, &sc->token));
+    files_label(sc, t, ret);
+    if (t->end != INT64_MAX)
+        ret->est_bytes = (t->end < size ? t->end : size) - t->start;
+    if (sc->row_bytes && rangeable(sc, t->file))
+        ret->est_rows = ret->est_bytes / sc->row_bytes;
+    ret->token = (struct wh_bytes){sc->token.p, sc->token.n};
+    ret->order_group = (uint64_t)t->file + 1;
+    ret->order_seq = t->seq;
+    return WH_OK;
+}
+
+static wh_status split_next(void *self, void *se, const struct wh_bytes *cursor,
+                            struct wh_split *ret, struct wh_bytes *ret_cursor,
+                            struct wh_error *reterr)
+{
+    struct files_scan *sc = self;
+    size_t files = sc->list.is_stdin ? 1 : sc->list.n;
+    uint64_t file = 0, seq = 0;
+    if (cursor && cursor->n) {
+        struct unpack u = unpack_of(*cursor);
+        file = unpack_u64(&u);
+        seq = unpack_u64(&u);
+        if (u.bad)
+            return wh_fail(reterr, WH_E_STATE, "E7003", "the stored position cannot be read");
+    }
+    if (file >= files)
+        return WH_END;
+    struct files_token t = {.file = (uint32_t)file,
+                            .seq = seq,
+                            .end = INT64_MAX,
+                            .max_rows = sc->limit > 0 ? sc->limit : -1};
+    if (rangeable(sc, (size_t)file)) {
+        int64_t size = sc->list.v[file].size;
+        t.start = (int64_t)seq * sc->unit_bytes;
+        t.end = t.start + sc->unit_bytes;
+        /* A short tail joins the last range. */
+        if (size - t.end < sc->unit_bytes / 4)
+            t.end = INT64_MAX;
+    }
+    seq++;
+    if (t.end == INT64_MAX) {
+        file++;
+        seq = 0;
+    }
+    struct pack k = {&sc->cursor, WH_OK};
+    wh_buf_clear(&sc->cursor);
+    pack_u64(&k, file);
+    pack_u64(&k, seq);
+    if (k.st != WH_OK || give(sc, &t, ret) != WH_OK)
+        return no_memory(reterr);
+    *ret_cursor = (struct wh_bytes){sc->cursor.p, sc->cursor.n};
+    return WH_OK;
+}
+
+/* ---- corrected starts -------------------------------------------------------------------------
+ */
+
+static void lock(struct files_scan *sc)
+{
+    while (atomic_flag_test_and_set(&sc->lock))
+        ;
+}
+
+bool files_corrected(struct files_scan *sc, uint32_t file, int64_t start, int64_t *ret)
+{
+    bool found = false;
+    lock(sc);
+    for (size_t i = 0; i < sc->n_corrections && !found; i++) {
+        found = sc->corrections[i].file == file && sc->corrections[i].start == start;
+        if (found)
+            *ret = sc->corrections[i].right;
+    }
+    atomic_flag_clear(&sc->lock);
+    return found;
+}
+
+wh_status files_correct(struct files_scan *sc, uint32_t file, int64_t start, int64_t right)
+{
+    int64_t known;
+    if (files_corrected(sc, file, start, &known))
+        return WH_OK;
+    lock(sc);
+    struct files_correction *v =
+        wh_realloc(sc->corrections, (sc->n_corrections + 1) * sizeof *sc->corrections);
+    if (v) {
+        sc->corrections = v;
+        v[sc->n_corrections++] = (struct files_correction){file, start, right};
+    }
+    atomic_flag_clear(&sc->lock);
+    return v ? WH_OK : WH_E_NOMEM;
+}
+
+const struct wh_source_ops files_source_ops = {
+    .size = sizeof(struct wh_source_ops),
+    .sc_size = sizeof(struct files_scan),
+    .rd_size = sizeof(struct files_reader),
+    .scan_open = scan_open,
+    .split_next = split_next,
+    .reader_open = files_reader_open,
+    .reader_next = files_reader_next,
+    .reader_cut = files_reader_cut,
+    .reader_end = files_reader_end,
+    .reader_chain = files_reader_chain,
+    .reader_close = files_reader_close,
+    .scan_close = scan_close,
+};

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The destination side of the files family (class P).
+ *
+ * Attempts write parts under `.wherry-<12 of the run>/` beside the target:
+ *     f<flow>.u<unit>.g<generation>.a<attempt>[.p<n>].part     a part, header first
+ *     f<flow>.u<unit>.g<generation>.a<attempt>.receipt         what a commit knows about its parts
+ *     f<flow>.g<generation>.publish                            the whole, before it gets its name
+ * Nothing has the target's name before PUBLISH. Parts begin with the header (its own gzip member or
+ * zstd frame when packed), so that one part is a whole file, and parts joined without the headers
+ * of all but the first are one too. */
+#ifndef WHERRY_FILES_SINK_H
+#define WHERRY_FILES_SINK_H
+
+#include "core/hash.h"
+#include "files.h"
+
+enum {
+    SINK_BLOCK = 1 << 20, /* bodies are written, and hashed, in pieces of this size */
+    SINK_NAME = 512,
+};
+
+struct sink_target {
+    const struct files_endpoint *ep;
+    const struct wh_ctx *ctx;
+    struct files_storage storage;
+    struct wh_csv_format format;
+    enum wh_codec codec;
+    int level;
+    bool header, is_stdout, parts, append, success_file;
+    int64_t part_size, part_rows;
+    char *root;      /* absolute folder that exists */
+    char *folder;    /* of the target below it; "" or "a/b/" */
+    char *stem;      /* the table's name in a folder */
+    char *file;      /* the named file, without folder */
+    char *template;  /* of parts: "{name}-{n}" */
+    char suffix[24]; /* ".csv.gz" */
+    struct ArrowSchema schema;
+    struct wh_buf memo, text;
+    atomic_flag header_written; /* standard output */
+};
+
+/* One file of a unit. */
+struct sink_part {
+    char name[96]; /* below the stage folder */
+    int64_t header_n, size, rows;
+    uint64_t hash; /* of the body */
+};
+
+/* Receipt bytes: the parts of one unit in order. */
+struct sink_receipt {
+    struct sink_part *v;
+    size_t n, cap;
+};
+
+void sink_receipt_free(struct sink_receipt *);
+wh_status sink_receipt_add(struct sink_receipt *, const struct sink_part *);
+wh_status sink_receipt_write(const struct sink_receipt *, struct wh_buf *out);
+wh_status sink_receipt_read(struct wh_bytes, struct sink_receipt *ret, struct wh_error *reterr);
+
+/* The side file that makes a commit findable: marker and receipt, closed by a checksum. */
+wh_status sink_side_write(const struct wh_marker *, struct wh_bytes receipt, struct wh_buf *out);
+/* False if the bytes are cut or damaged. The marker's and receipt's bytes point into them. */
+bool sink_side_read(struct wh_bytes, struct wh_marker *ret, struct wh_bytes *ret_receipt);
+
+/* Names. `out` has SINK_NAME bytes. */
+void sink_stage_folder(const struct sink_target *, const struct wh_fence *, char *out);
+void sink_final_name(const struct sink_target *, const struct wh_fence *, int64_t number,
+                     char *out);
+/* First 12 letters and digits from the end of a run's id, for names. */
+void sink_run_tag(const struct wh_fence *, char out[13]);
+
+/* Hash of n bytes as bodies are hashed: pieces of SINK_BLOCK, chained. */
+uint64_t sink_hash(uint64_t so_far, const void *p, size_t n);
+wh_status sink_hash_file(const struct sink_target *, const char *name, int64_t from, int64_t n,
+                         uint64_t *ret, struct wh_error *reterr);
+/* A small file, durable under its name. */
+wh_status sink_put_small(const struct sink_target *, const char *name, const void *p, size_t n,
+                         struct wh_error *reterr);
+/* A file of at most `max` bytes, or WH_E_NOT_FOUND. */
+wh_status sink_get_small(const struct sink_target *, const char *name, size_t max,
+                         struct wh_buf *out, struct wh_error *reterr);
+/* The header line, packed as it stands in a part. */
+wh_status sink_header(const struct sink_target *, struct wh_buf *out, struct wh_error *reterr);
+
+wh_status sink_steps(void *fl, void *se, enum wh_phase, struct wh_receipts *,
+                     struct wh_step_sink *out, struct wh_error *reterr);
+wh_status sink_apply(void *fl, void *se, const struct wh_step *, const struct wh_fence *,
+                     struct wh_receipts *, bool maybe_done, struct wh_bytes *ret_receipt,
+                     struct wh_error *reterr);
+wh_status sink_verify(void *fl, void *se, struct wh_receipts *committed, const struct wh_fence *,
+                      struct wh_error *reterr);
+
+/* ---- writer -----------------------------------------------------------------------------------
+ */
+
+struct sink_writer {
+    struct sink_target *fl;
+    const struct files_session *se;
+    const struct wh_ctx *ctx;
+    struct wh_unit unit;
+    char stage[SINK_NAME];
+    struct wh_csv_writer *csv;
+    struct wh_encoder *encoder;
+    void *out; /* storage's; NULL = no part open */
+    struct sink_part part;
+    struct sink_receipt receipt;
+    struct wh_view *views;
+    struct wh_buf text, packed; /* text not packed yet; bytes not written yet */
+    int64_t part_text, rows, bytes, sent;
+    struct wh_rowsum sum;
+    struct wh_buf receipt_bytes;
+    bool committed;
+};
+
+wh_status sink_writer_open(void *wr, void *fl, void *se, const struct wh_ctx *attempt,
+                           const struct wh_unit *, const struct wh_fence *,
+                           struct wh_error *reterr);
+wh_status sink_writer_write(void *wr, const struct wh_batch *, int64_t send, const int32_t *rows,
+                            int64_t first, int64_t n, struct wh_acks *ret, struct wh_error *reterr);
+wh_status sink_writer_flush(void *wr, int64_t deadline_ns, struct wh_acks *ret,
+                            struct wh_error *reterr);
+wh_status sink_writer_seal(void *wr, struct wh_tally *ret, struct wh_error *reterr);
+wh_status sink_writer_commit(void *wr, const struct wh_marker *, struct wh_bytes *ret_receipt,
+                             struct wh_error *reterr);
+void sink_writer_close(void *wr);
+wh_status sink_lookup(void *fl, void *se, const struct wh_unit *, struct wh_fate *ret,
+                      struct wh_error *reterr);
+/* Base name of a unit's attempt below the stage folder. */
+void sink_attempt_name(const struct wh_unit *, int32_t attempt, char *out, size_t cap);
+/* Standard output; a closed pipe is an error, not a signal. */
+wh_status sink_put_stdout(const void *p, size_t n, struct wh_error *reterr);
+
+#endif

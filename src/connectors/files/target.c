@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a flow's rows go: a named file, files in a folder, or standard output.
+ *
+ * In a folder each table has one file `<table>.csv`; with part_size or part_rows it has
+ * `<table>-00001.csv` ... and a manifest. Appending adds files (their names carry the run) and
+ * never touches a named file that exists. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pack.h"
+#include "sink.h"
+
+enum {
+    MEMO_VERSION = 1,
+    MEMO_MAX = 1 << 20,
+};
+
+static wh_status no_memory(struct wh_error *reterr)
+{
+    return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a target");
+}
+
+/* ---- the path ---------------------------------------------------------------------------------
+ */
+
+/* The longest folder above `path` that exists, resolved, and the folders still to be made. */
+static wh_status existing_root(struct sink_target *fl, const char *folder, struct wh_error *reterr)
+{
+    char real[PATH_MAX];
+    struct wh_buf text = WH_BUF(PATH_MAX), made = WH_BUF(PATH_MAX);
+    if (folder[0] != '/' && fl->ep->where.root)
+        WH_TRY(wh_buf_printf(&text, "%s/", fl->ep->where.root));
+    WH_TRY(wh_buf_printf(&text, "%s", *folder ? folder : "."));
+    for (;;) {
+        while (text.n > 1 && text.p[text.n - 1] == '/')
+            text.p[--text.n] = 0;
+        if (realpath(text.n ? text.p : ".", real))
+            break;
+        if (errno != ENOENT || !text.n) {
+            int err = errno;
+            wh_ignore(wh_fail_errno(reterr, err, "E2013", "folder '%s'", text.p));
+            wh_buf_free(&text);
+            wh_buf_free(&made);
+            return reterr ? reterr->status : WH_E_IO;
+        }
+        char *slash = strrchr(text.p, '/');
+        char *last = slash ? slash + 1 : text.p;
+        struct wh_buf longer = WH_BUF(PATH_MAX);
+        WH_TRY(wh_buf_printf(&longer, "%s/%s", last, made.n ? made.p : ""));
+        wh_buf_free(&made);
+        made = longer;
+        text.n = (size_t)(last - text.p);
+        text.p[text.n] = 0;
+        if (!text.n)
+            WH_TRY(wh_buf_adds(&text, "."));
+    }
+    fl->root = wh_strdup(real);
+    fl->folder = wh_strdup(made.n ? made.p : "");
+    wh_buf_free(&text);
+    wh_buf_free(&made);
+    return fl->root && fl->folder ? WH_OK : no_memory(reterr);
+}
+
+static bool is_folder(const struct files_endpoint *ep, const char *path)
+{
+    char full[PATH_MAX];
+    struct stat s;
+    size_t n = strlen(path);
+    if (n && path[n - 1] == '/')
+        return true;
+    snprintf(full, sizeof full, "%s%s%s", path[0] != '/' && ep->where.root ? ep->where.root : "",
+             path[0] != '/' && ep->where.root ? "/" : "", path);
+    return stat(full, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+static char *path_of(const struct wh_target *io, const struct files_to *o)
+{
+    if (io->object && io->object->n && io->object->part[0].n)
+        return wh_strndup(io->object->part[0].s, io->object->part[0].n);
+    if (o->path)
+        return wh_strdup(o->path);
+    return wh_strdup("./");
+}
+
+/* A table's name as a file's: no folders, nothing hidden. */
+static char *stem_of(struct wh_str name)
+{
+    char *s = name.n ? wh_strndup(name.s, name.n) : wh_strdup("rows");
+    for (char *p = s; p && *p; p++)
+        if (*p == '/' || (unsigned char)*p < 32)
+            *p = '_';
+    if (s && (s[0] == '.' || s[0] == '_'))
+        s[0] = '-';
+    return s;
+}
+
+static wh_status take_suffix(struct sink_target *fl, enum files_format format)
+{
+    snprintf(fl->suffix, sizeof fl->suffix, "%s%s", format == FILES_FORMAT_TSV ? ".tsv" : ".csv",
+             wh_codec_suffix(fl->codec));
+    return WH_OK;
+}
+
+static wh_status into_folder(struct sink_target *fl, const struct wh_target *io,
+                             const struct files_to *o, const char *path, struct wh_error *reterr)
+{
+    enum files_format format = o->format == FILES_FORMAT_TSV ? FILES_FORMAT_TSV : FILES_FORMAT_CSV;
+    struct wh_buf file = WH_BUF(SINK_NAME);
+    fl->codec =
+        o->compression == FILES_COMPRESSION_AUTO ? WH_CODEC_NONE : (enum wh_codec)o->compression;
+    if (format == FILES_FORMAT_TSV)
+        fl->format.dialect.delimiter[0] = '\t';
+    WH_TRY(take_suffix(fl, format));
+    WH_TRY(existing_root(fl, path, reterr));
+    fl->stem = stem_of(io->source_name);
+    fl->parts = fl->part_size || fl->part_rows;
+    fl->template = wh_strdup(o->file_name ? o->file_name
+                             : fl->append ? "{name}-{run}-{n}"
+                                          : "{name}-{n}");
+    if (!fl->stem || !fl->template || strlen(fl->stem) > 200)
+        return no_memory(reterr);
+    if (fl->parts && !strstr(fl->template, "{n}"))
+        return wh_fail(reterr, WH_E_USAGE, "E1002",
+                       "file_name '%s' needs {n}: several files are written", fl->template);
+    if (o->file_name && !fl->parts) {
+        fl->parts = true; /* the template makes the name */
+        fl->file = wh_strdup("");
+        char name[SINK_NAME];
+        sink_final_name(fl, io->fence, 1, name);
+        fl->parts = false;
+        wh_free(fl->file);
+        fl->file = wh_strdup(name + strlen(fl->folder));
+        return fl->file ? WH_OK : no_memory(reterr);
+    }
+    WH_TRY(wh_buf_printf(&file, "%s%s", fl->stem, fl->suffix));
+    fl->file = wh_buf_take(&file);
+    return fl->file ? WH_OK : no_memory(reterr);
+}
+
+static wh_status into_file(struct sink_target *fl, const struct files_to *o, const char *path,
+                           struct wh_error *reterr)
+{
+    struct files_kind kind;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    WH_TRY(files_kind_of(wh_str(name), o->format, o->compression, &kind, reterr));
+    if (fl->part_size || fl->part_rows || o->file_name || o->success_file) {
+        int st = wh_fail(reterr, WH_E_USAGE, "E1007",
+                         "'%s' is one file: part_size, part_rows, file_name and success_file need "
+                         "a folder",
+                         path);
+        wh_error_hint(reterr, "name a folder with / at its end: '%s/'", path);
+        return st;
+    }
+    fl->codec = kind.codec;
+    if (kind.format == FILES_FORMAT_TSV && (!o->delimiter || !strcmp(o->delimiter, "auto")))
+        fl->format.dialect.delimiter[0] = '\t';
+    struct wh_buf folder = WH_BUF(PATH_MAX);
+    WH_TRY(slash ? wh_buf_add(&folder, path, (size_t)(slash - path) + 1)
+                 : wh_buf_adds(&folder, ""));
+    int st = existing_root(fl, folder.p, reterr);
+    wh_buf_free(&folder);
+    fl->file = wh_strdup(name);
+    fl->stem = wh_strndup(files_stem(wh_str(name)).s, files_stem(wh_str(name)).n);
+    fl->template = wh_strdup("");
+    WH_TRY(st);
+    return fl->file && fl->stem && fl->template ? WH_OK : no_memory(reterr);
+}
+
+/* ---- options ----------------------------------------------------------------------------------
+ */
+
+static wh_status take_options(struct sink_target *fl, const struct files_to *o,
+                              struct wh_error *reterr)
+{
+    struct wh_csv_dialect *d = &fl->format.dialect;
+    bool any;
+    *d = wh_csv_dialect_default();
+    WH_TRY(files_delimiter(o->delimiter, d, &any, reterr));
+    WH_TRY(files_decimal(o->decimal, d, reterr));
+    d->quote = o->quote;
+    d->escape = o->escape == o->quote ? -1 : o->escape;
+    fl->format.crlf = o->line_end == 1;
+    if (o->null_text && *o->null_text && strcmp(o->null_text, "none") != 0 &&
+        !wh_csv_add_null(d, wh_str(o->null_text)))
+        return wh_fail(reterr, WH_E_USAGE, "E1003", "null_text is too long");
+    fl->header = o->header;
+    fl->level = (int)o->level;
+    fl->part_size = o->part_size;
+    fl->part_rows = o->part_rows;
+    fl->success_file = o->success_file;
+    return WH_OK;
+}
+
+static const struct files_to defaults = {
+    .format = FILES_FORMAT_AUTO,
+    .compression = FILES_COMPRESSION_AUTO,
+    .header = true,
+    .quote = '"',
+    .escape = -1,
+};
+
+/* ---- answers ----------------------------------------------------------------------------------
+ */
+
+/* The same columns; codes of dictionaries as the texts they stand for. */
+static wh_status accept(struct sink_target *fl, struct wh_target *io, struct wh_error *reterr)
+{
+    WH_TRY(wh_schema_copy(io->source, &fl->schema));
+    for (int64_t i = 0; i < fl->schema.n_children; i++) {
+        struct wh_type t;
+        WH_TRY(wh_type_of(fl->schema.children[i], &t, reterr));
+        if (t.kind != WH_K_DICT)
+            continue;
+        char *name = wh_strdup(fl->schema.children[i]->name);
+        struct wh_type text = {.kind = WH_K_UTF8, .nullable = t.nullable};
+        wh_schema_release(fl->schema.children[i]);
+        int st = name ? wh_schema_set(&fl->schema, i, name, &text, NULL) : WH_E_NOMEM;
+        wh_free(name);
+        WH_TRY(st);
+    }
+    return wh_schema_copy(&fl->schema, &io->accept);
+}
+
+static wh_status show_path(struct sink_target *fl, const char *name, struct wh_buf *out)
+{
+    return wh_buf_printf(out, "%s%s%s", fl->root, fl->root[1] ? "/" : "", name);
+}
+
+struct strangers {
+    const struct sink_target *fl;
+    int64_t n;
+};
+
+static wh_status count_stranger(void *arg, const struct wh_file_info *f)
+{
+    struct strangers *s = arg;
+    s->n += !f->is_folder && f->name.n && !memmem(f->name.s, f->name.n, ".wherry-", 8) &&
+            !memmem(f->name.s, f->name.n, "_wherry_manifest", 16);
+    return WH_OK;
+}
+
+/* What stands at the target already. */
+static wh_status look(struct sink_target *fl, struct wh_target *io, struct wh_error *reterr)
+{
+    const struct wh_storage_ops *ops = fl->storage.ops;
+    struct wh_file_info info;
+    char name[SINK_NAME];
+    if (fl->parts) {
+        struct strangers s = {fl, 0};
+        int st = ops->list(fl->storage.st, fl->folder, false, count_stranger, &s, NULL);
+        io->exists = st == WH_OK && s.n > 0;
+        if (io->exists)
+            snprintf(
+                io->note, sizeof io->note,
+                "%lld files are in the folder; only those that our manifest names are replaced",
+                (long long)s.n);
+        return WH_OK;
+    }
+    sink_final_name(fl, io->fence, 1, name);
+    int st = ops->stat(fl->storage.st, name, &info, reterr);
+    if (st == WH_E_NOT_FOUND)
+        return WH_OK;
+    WH_TRY(st);
+    io->exists = true;
+    if (info.is_folder)
+        return wh_fail(reterr, WH_E_USAGE, "E2014", "'%s' is a folder", name);
+    if (!fl->append || io->memo.n)
+        return WH_OK;
+    st = wh_fail(reterr, WH_E_USAGE, "E5007", "'%s/%s' exists, and append never changes a file",
+                 fl->root, name);
+    wh_error_hint(reterr, "--mode overwrite replaces it; a folder with part_rows takes more files");
+    return st;
+}
+
+static void answer_words(struct sink_target *fl, struct wh_target *io, const char *path)
+{
+    char host[64] = "localhost";
+    gethostname(host, sizeof host - 1);
+    snprintf(io->identity, sizeof io->identity, "file:%s:%.230s", host, path);
+    io->ret_object = (struct wh_name){.part = {wh_str(fl->text.p)}, .n = 1};
+    io->say_create = wh_str(fl->text.p);
+    if (fl->parts)
+        snprintf(io->instant, sizeof io->instant,
+                 "each file when it gets its name, after the last unit; the manifest comes last");
+    else
+        snprintf(io->instant, sizeof io->instant,
+                 "at once, when the finished file gets its name after the last unit");
+    snprintf(io->on_kill, sizeof io->on_kill,
+             "nothing shows before the last unit; parts wait in .wherry-<run> for resume");
+}
+
+static wh_status answer_file(struct sink_target *fl, struct wh_target *io)
+{
+    char name[SINK_NAME];
+    sink_final_name(fl, io->fence, 1, name);
+    if (fl->parts) /* the folder and the table are the object */
+        snprintf(name, sizeof name, "%s%s", fl->folder, fl->stem);
+    wh_buf_clear(&fl->text);
+    WH_TRY(show_path(fl, name, &fl->text));
+    io->grain = WH_GRAIN_ATTEMPT;
+    io->commit_class = WH_CLASS_P;
+    io->atomic_given = WH_ATOMIC_TABLE;
+    io->existing_rows = io->exists ? -1 : 0;
+    io->max_writers = 0;
+    answer_words(fl, io, fl->text.p);
+    if (fl->parts)
+        WH_TRY(wh_buf_printf(&fl->text, "-*%s and a manifest", fl->suffix));
+    io->say_create = wh_str(fl->text.p);
+    io->ret_object.part[0] = (struct wh_str){fl->text.p, fl->text.n};
+    return WH_OK;
+}
+
+static void answer_stdout(struct sink_target *fl, struct wh_target *io)
+{
+    io->grain = WH_GRAIN_ATTEMPT;
+    io->commit_class = WH_CLASS_A;
+    io->atomic_given = WH_ATOMIC_UNIT;
+    io->existing_rows = 0;
+    io->max_writers = 1;
+    io->needs_key_order = true; /* one after the other, in the order of the source */
+    io->ret_object = (struct wh_name){.part = {WH_STR("-")}, .n = 1};
+    snprintf(io->identity, sizeof io->identity, "file:stdout:%ld", (long)getpid());
+    snprintf(io->instant, sizeof io->instant, "as it is written");
+    snprintf(io->on_kill, sizeof io->on_kill, "what was written stays written");
+    snprintf(io->note, sizeof io->note,
+             "standard output: rows that were written cannot be taken "
+             "back");
+}
+
+static wh_status remember(struct sink_target *fl, struct wh_target *io)
+{
+    struct pack k = {&fl->memo, WH_OK};
+    pack_u64(&k, MEMO_VERSION);
+    pack_u64(&k, fl->parts);
+    pack_text(&k, fl->root);
+    pack_text(&k, fl->folder);
+    pack_text(&k, fl->file);
+    io->ret_memo = (struct wh_bytes){fl->memo.p, fl->memo.n};
+    return k.st;
+}
+
+/* At a run or resume the folder that the plan resolved is meant, wherever we are started. */
+static wh_status recall(struct sink_target *fl, const struct wh_target *io, struct wh_error *reterr)
+{
+    struct unpack u = unpack_of(io->memo);
+    uint64_t version = unpack_u64(&u);
+    fl->parts = unpack_u64(&u) != 0;
+    struct wh_str root = unpack_bytes(&u), folder = unpack_bytes(&u), file = unpack_bytes(&u);
+    if (u.bad || version != MEMO_VERSION)
+        return wh_fail(reterr, WH_E_STATE, "E7003", "the stored target cannot be read");
+    wh_free(fl->root);
+    wh_free(fl->folder);
+    wh_free(fl->file);
+    fl->root = wh_strndup(root.s, root.n);
+    fl->folder = wh_strndup(folder.s, folder.n);
+    fl->file = wh_strndup(file.s, file.n);
+    return fl->root && fl->folder && fl->file ? WH_OK : no_memory(reterr);
+}
+
+static wh_status open_path(struct sink_target *fl, struct wh_target *io, const struct files_to *o,
+                           const char *path, struct wh_error *reterr)
+{
+    WH_TRY(is_folder(fl->ep, path) ? into_folder(fl, io, o, path, reterr)
+                                   : into_file(fl, o, path, reterr));
+    if (io->memo.n)
+        WH_TRY(recall(fl, io, reterr));
+    WH_TRY(files_storage_open(&fl->storage, fl->ep->storage, fl->root, reterr));
+    WH_TRY(look(fl, io, reterr));
+    if (answer_file(fl, io) != WH_OK || remember(fl, io) != WH_OK)
+        return no_memory(reterr);
+    return WH_OK;
+}
+
+static wh_status target_open(void *self, void *ep, void *se, struct wh_target *io,
+                             struct wh_error *reterr)
+{
+    struct sink_target *fl = self;
+    const struct files_to *o = io->opts ? io->opts : &defaults;
+    fl->ep = ep;
+    fl->ctx = io->ctx;
+    fl->memo = WH_BUF(MEMO_MAX);
+    fl->text = WH_BUF(MEMO_MAX);
+    fl->append = io->mode == WH_MODE_APPEND;
+    fl->storage.ops = fl->ep->storage;
+    if (io->mode != WH_MODE_APPEND && io->mode != WH_MODE_OVERWRITE)
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E1061", "files can be appended or overwritten");
+    WH_TRY(take_options(fl, o, reterr));
+    int st = accept(fl, io, reterr);
+    if (st != WH_OK)
+        return st == WH_E_NOMEM ? no_memory(reterr) : st;
+    WH_CLEANUP(wh_freep) char *path = path_of(io, o);
+    if (!path)
+        return no_memory(reterr);
+    if (strcmp(path, "-") != 0)
+        return open_path(fl, io, o, path, reterr);
+    fl->is_stdout = true;
+    fl->codec =
+        o->compression == FILES_COMPRESSION_AUTO ? WH_CODEC_NONE : (enum wh_codec)o->compression;
+    if (o->format == FILES_FORMAT_TSV)
+        fl->format.dialect.delimiter[0] = '\t';
+    answer_stdout(fl, io);
+    return WH_OK;
+}
+
+static void target_close(void *self)
+{
+    struct sink_target *fl = self;
+    files_storage_close(&fl->storage);
+    wh_free(fl->root);
+    wh_free(fl->folder);
+    wh_free(fl->stem);
+    wh_free(fl->file);
+    wh_free(fl->template);
+    wh_schema_release(&fl->schema);
+    wh_buf_free(&fl->memo);
+    wh_buf_free(&fl->text);
+    fl->root = fl->folder = fl->stem = fl->file = fl->template = NULL;
+}
+
+const struct wh_sink_ops files_sink_ops = {
+    .size = sizeof(struct wh_sink_ops),
+    .fl_size = sizeof(struct sink_target),
+    .wr_size = sizeof(struct sink_writer),
+    .target_open = target_open,
+    .steps = sink_steps,
+    .apply = sink_apply,
+    .writer_open = sink_writer_open,
+    .writer_write = sink_writer_write,
+    .writer_flush = sink_writer_flush,
+    .writer_seal = sink_writer_seal,
+    .writer_commit = sink_writer_commit,
+    .lookup = sink_lookup,
+    .verify = sink_verify,
+    .writer_close = sink_writer_close,
+    .target_close = target_close,
+};
