@@ -2,7 +2,10 @@
 /* One flow: options, scan, mapping, target, steps. */
 #include "engine/plan_internal.h"
 
+#include "data/number.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -72,6 +75,19 @@ static int fill_to(struct wh_planner *p, struct wh_flow *f, struct wh_error *ret
 /* ---- source -----------------------------------------------------------------------------------
  */
 
+/* WH_TEST_UNIT_BYTES: tests want many units of little data, below what `split` may ask for. */
+static int64_t wanted_unit(const struct wh_stream *s)
+{
+    const char *test = getenv("WH_TEST_UNIT_BYTES");
+    int64_t n;
+
+    if (s->split_none)
+        return INT64_MAX / 4;
+    if (s->split_bytes)
+        return s->split_bytes;
+    return test && wh_read_i64(test, strlen(test), &n) && n > 0 ? n : UNIT_BYTES;
+}
+
 static void ask_scan(const struct wh_planner *p, struct wh_flow *f)
 {
     const struct wh_stream *s = f->stream;
@@ -86,9 +102,7 @@ static void ask_scan(const struct wh_planner *p, struct wh_flow *f)
         .query = s->query,
         .limit = s->limit,
         .parallel = p->plan->parallel,
-        .unit_bytes = s->split_none    ? INT64_MAX / 4
-                      : s->split_bytes ? s->split_bytes
-                                       : UNIT_BYTES,
+        .unit_bytes = wanted_unit(s),
         .types = s->types.n ? &s->types : NULL,
         .frozen = f->frozen_source.release ? &f->frozen_source : NULL,
         .est_rows = -1,
