@@ -21,6 +21,19 @@ struct item {
     struct wh_str text;
 };
 
+/* The quote that ends a quoted text which begins at p; two of them inside are one quote. */
+static const char *quote_end(const char *p, const char *end)
+{
+    for (p++; p < end; p++) {
+        if (*p != '\'')
+            continue;
+        if (p + 1 == end || p[1] != '\'' || p[-1] == '\'')
+            return p;
+        p++;
+    }
+    return NULL;
+}
+
 static bool next_item(const char **p, const char *end, struct item *ret)
 {
     *ret = (struct item){0};
@@ -35,22 +48,24 @@ static bool next_item(const char **p, const char *end, struct item *ret)
         return true;
     }
     if (**p == '\'') {
-        const char *close = memchr(*p + 1, '\'', (size_t)(end - *p - 1));
+        const char *close = quote_end(*p, end);
 
-        if (!close) {
-            ret->letter = '\'';
-            *p = end;
-            return true;
-        }
-        ret->text = (struct wh_str){*p + 1, (size_t)(close - *p - 1)};
-        if (ret->text.n == 0)
-            ret->text = WH_STR("'");
-        *p = close + 1;
+        ret->letter = close ? 0 : '\''; /* never closed: no pattern */
+        ret->text = close ? (struct wh_str){*p + 1, (size_t)(close - *p - 1)} : WH_STR("");
+        if (close && ret->text.n == 0)
+            ret->text = WH_STR("''");
+        *p = close ? close + 1 : end;
         return true;
     }
     ret->text = (struct wh_str){*p, 1};
     ++*p;
     return true;
+}
+
+/* Bytes of one literal character: a doubled quote counts once. */
+static size_t literal_step(const struct item *item, size_t i)
+{
+    return item->text.s[i] == '\'' && i + 1 < item->text.n && item->text.s[i + 1] == '\'' ? 2 : 1;
 }
 
 static unsigned weekday(const struct wh_civil *c)
@@ -117,8 +132,11 @@ static bool format_item(const struct item *item, const struct wh_civil *c, struc
 {
     int64_t v;
 
+    for (size_t i = 0; !item->letter && i < item->text.n; i += literal_step(item, i))
+        if (wh_buf_addc(out, item->text.s[i]) != WH_OK)
+            return false;
     if (!item->letter)
-        return wh_buf_add(out, item->text.s, item->text.n) == WH_OK;
+        return true;
     if (item->letter == 'E')
         return add_text(out, days[weekday(c)], item->count > 3) == WH_OK;
     if (item->letter == 'a')
@@ -212,12 +230,11 @@ static bool parse_item(const struct item *item, bool adjacent, const char **p, s
     static const char *const halves[] = {"AM ", "PM "};
     int64_t v;
 
-    if (!item->letter) {
-        if (strncmp(*p, item->text.s, item->text.n) != 0)
+    for (size_t i = 0; !item->letter && i < item->text.n; i += literal_step(item, i))
+        if (*(*p)++ != item->text.s[i])
             return false;
-        *p += item->text.n;
+    if (!item->letter)
         return true;
-    }
     if (item->letter == 'E')
         return read_word(p, days, 7, item->count > 3, &v);
     if (item->letter == 'a') {
