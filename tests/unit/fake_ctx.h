@@ -35,6 +35,8 @@ static inline void *fake_alloc(const struct wh_ctx *c, size_t n)
 }
 
 static inline void fake_log(const struct wh_ctx *c, int level, const char *fmt, ...)
+    WH_PRINTF(3, 4);
+static inline void fake_log(const struct wh_ctx *c, int level, const char *fmt, ...)
 {
     struct fake_ctx *f = c->self;
     va_list ap;

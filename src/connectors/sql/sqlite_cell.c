@@ -9,6 +9,14 @@
 
 #define EXACT_DOUBLE (INT64_C(1) << 53) /* integers up to here are exact in a double */
 
+/* s NULL: out of memory, which the caller asks for. */
+static struct wh_str text_of(sqlite3_value *cell)
+{
+    const char *p = (const char *)sqlite3_value_text(cell);
+
+    return (struct wh_str){p, p ? (size_t)sqlite3_value_bytes(cell) : 0};
+}
+
 /* ---- numbers -----------------------------------------------------------------------------------
  */
 
@@ -38,15 +46,15 @@ bool lite_is_decimal(const char *p, size_t n)
     return p == end;
 }
 
-static bool take_double(sqlite3_stmt *s, int at, int storage, struct lite_value *v)
+static bool take_double(sqlite3_value *cell, int storage, struct lite_value *v)
 {
     if (storage == SQLITE_FLOAT) {
-        v->f = sqlite3_column_double(s, at);
+        v->f = sqlite3_value_double(cell);
         return true;
     }
     if (storage != SQLITE_INTEGER)
         return false;
-    v->i = sqlite3_column_int64(s, at);
+    v->i = sqlite3_value_int64(cell);
     v->f = (double)v->i;
     return v->i >= -EXACT_DOUBLE && v->i <= EXACT_DOUBLE;
 }
@@ -61,27 +69,43 @@ static bool decimal_of_double(double f, const struct wh_type *t, __int128 *ret)
     if (!isfinite(f))
         return false;
     if (t->precision <= 15 && t->scale >= 0 && t->scale <= 15) {
-        double scaled = nearbyint(f * powers[t->scale]), most = powers[t->precision];
+        double scaled = nearbyint(f * powers[t->scale]);
 
-        *ret = (__int128)scaled;
-        return fabs(scaled) < most && scaled / powers[t->scale] == f;
+        if (!(fabs(scaled) < powers[t->precision]) || scaled / powers[t->scale] != f)
+            return false;
+        *ret = (int64_t)scaled;
+        return true;
     }
     return wh_read_dec128(text, wh_print_f64(f, text), t->precision, t->scale, ret);
 }
 
-static bool take_dec128(sqlite3_stmt *s, int at, int storage, const struct wh_type *t,
+static bool small_decimal(int64_t i, const struct wh_type *t, __int128 *ret)
+{
+    int64_t scale = 1, most = 1;
+
+    for (int k = 0; k < t->scale; k++)
+        scale *= 10;
+    for (int k = 0; k < t->precision - t->scale; k++)
+        most *= 10;
+    *ret = (__int128)i * scale;
+    return i < most && i > -most;
+}
+
+static bool take_dec128(sqlite3_value *cell, int storage, const struct wh_type *t,
                         struct lite_value *v)
 {
     char text[32];
 
     switch (storage) {
     case SQLITE_INTEGER:
-        return wh_read_dec128(text, wh_print_i64(sqlite3_column_int64(s, at), text), t->precision,
-                              t->scale, &v->d);
+        v->i = sqlite3_value_int64(cell);
+        if (t->precision <= 15 && t->scale >= 0) /* the common case without text */
+            return small_decimal(v->i, t, &v->d);
+        return wh_read_dec128(text, wh_print_i64(v->i, text), t->precision, t->scale, &v->d);
     case SQLITE_FLOAT:
-        return decimal_of_double(sqlite3_column_double(s, at), t, &v->d);
+        return decimal_of_double(sqlite3_value_double(cell), t, &v->d);
     case SQLITE_TEXT: {
-        struct wh_str x = lite_text_at(s, at);
+        struct wh_str x = text_of(cell);
 
         return wh_read_dec128(x.s, x.n, t->precision, t->scale, &v->d);
     }
@@ -90,17 +114,17 @@ static bool take_dec128(sqlite3_stmt *s, int at, int storage, const struct wh_ty
     }
 }
 
-static bool take_dec256(sqlite3_stmt *s, int at, int storage, const struct wh_type *t,
+static bool take_dec256(sqlite3_value *cell, int storage, const struct wh_type *t,
                         struct lite_value *v)
 {
     struct wh_str x = {v->buf, 0};
 
     if (storage == SQLITE_INTEGER)
-        x.n = wh_print_i64(sqlite3_column_int64(s, at), v->buf);
-    else if (storage == SQLITE_FLOAT && isfinite(sqlite3_column_double(s, at)))
-        x.n = wh_print_f64(sqlite3_column_double(s, at), v->buf);
+        x.n = wh_print_i64(sqlite3_value_int64(cell), v->buf);
+    else if (storage == SQLITE_FLOAT && isfinite(sqlite3_value_double(cell)))
+        x.n = wh_print_f64(sqlite3_value_double(cell), v->buf);
     else if (storage == SQLITE_TEXT)
-        x = lite_text_at(s, at);
+        x = text_of(cell);
     return x.n && wh_read_dec256(x.s, x.n, t->precision, t->scale, v->words);
 }
 
@@ -111,24 +135,24 @@ static bool set_text(struct lite_value *v, const void *p, size_t n)
     return true;
 }
 
-static bool take_dectext(sqlite3_stmt *s, int at, int storage, struct lite_value *v)
+static bool take_dectext(sqlite3_value *cell, int storage, struct lite_value *v)
 {
     struct wh_str x;
 
     if (storage == SQLITE_INTEGER)
-        return set_text(v, v->buf, wh_print_i64(sqlite3_column_int64(s, at), v->buf));
-    if (storage == SQLITE_FLOAT && isfinite(sqlite3_column_double(s, at)))
-        return set_text(v, v->buf, wh_print_f64(sqlite3_column_double(s, at), v->buf));
+        return set_text(v, v->buf, wh_print_i64(sqlite3_value_int64(cell), v->buf));
+    if (storage == SQLITE_FLOAT && isfinite(sqlite3_value_double(cell)))
+        return set_text(v, v->buf, wh_print_f64(sqlite3_value_double(cell), v->buf));
     if (storage != SQLITE_TEXT)
         return false;
-    x = lite_text_at(s, at);
+    x = text_of(cell);
     return (lite_is_decimal(x.s, x.n) || wh_str_ieqs(x, "nan")) && set_text(v, x.s, x.n);
 }
 
 /* ---- text and bytes ----------------------------------------------------------------------------
  */
 
-static bool take_text(sqlite3_stmt *s, int at, int storage, const struct wh_type *t,
+static bool take_text(sqlite3_value *cell, int storage, const struct wh_type *t,
                       struct lite_value *v)
 {
     struct wh_str x;
@@ -137,14 +161,14 @@ static bool take_text(sqlite3_stmt *s, int at, int storage, const struct wh_type
         return false;
     /* Numbers get here in columns without a type that hold text as well, and in JSON. */
     if (storage == SQLITE_INTEGER)
-        return set_text(v, v->buf, wh_print_i64(sqlite3_column_int64(s, at), v->buf));
+        return set_text(v, v->buf, wh_print_i64(sqlite3_value_int64(cell), v->buf));
     if (storage == SQLITE_FLOAT) {
-        double f = sqlite3_column_double(s, at);
+        double f = sqlite3_value_double(cell);
 
         return (t->logical != WH_L_JSON || isfinite(f)) &&
                set_text(v, v->buf, wh_print_f64(f, v->buf));
     }
-    x = lite_text_at(s, at);
+    x = text_of(cell);
     if (!x.s || !wh_utf8_valid(x.s, x.n)) /* no text: out of memory, which the caller asks */
         return false;
     if (t->length > 0 && x.n > (size_t)t->length && wh_utf8_chars(x.s, x.n) > t->length)
@@ -152,7 +176,7 @@ static bool take_text(sqlite3_stmt *s, int at, int storage, const struct wh_type
     return set_text(v, x.s, x.n);
 }
 
-static bool take_bytes(sqlite3_stmt *s, int at, int storage, const struct wh_type *t,
+static bool take_bytes(sqlite3_value *cell, int storage, const struct wh_type *t,
                        struct lite_value *v)
 {
     const void *p;
@@ -160,8 +184,8 @@ static bool take_bytes(sqlite3_stmt *s, int at, int storage, const struct wh_typ
 
     if (storage != SQLITE_BLOB)
         return false;
-    p = sqlite3_column_blob(s, at);
-    n = (size_t)sqlite3_column_bytes(s, at);
+    p = sqlite3_value_blob(cell);
+    n = (size_t)sqlite3_value_bytes(cell);
     if (t->kind == WH_K_FIXED ? n != (size_t)t->length : t->length > 0 && n > (size_t)t->length)
         return false;
     return set_text(v, p ? p : "", n);
@@ -175,15 +199,15 @@ static int hex_digit(char c)
                                   : -1;
 }
 
-static bool take_uuid(sqlite3_stmt *s, int at, int storage, const struct wh_type *t,
+static bool take_uuid(sqlite3_value *cell, int storage, const struct wh_type *t,
                       struct lite_value *v)
 {
     struct wh_str x;
     int n = 0;
 
     if (storage != SQLITE_TEXT)
-        return take_bytes(s, at, storage, t, v);
-    x = lite_text_at(s, at);
+        return take_bytes(cell, storage, t, v);
+    x = text_of(cell);
     if (x.n != 36)
         return false;
     for (size_t i = 0; i < 36; i++) {
@@ -241,18 +265,18 @@ static bool take_timestamp(struct wh_str x, const struct wh_type *t, struct lite
            !__builtin_mul_overflow(v->i, per_day[t->unit & 3], &v->i);
 }
 
-static bool take_of_text(sqlite3_stmt *s, int at, int storage, const struct wh_type *t,
+static bool take_of_text(sqlite3_value *cell, int storage, const struct wh_type *t,
                          struct lite_value *v)
 {
     struct wh_str x;
 
     if (storage == SQLITE_INTEGER && t->kind == WH_K_DURATION) {
-        v->i = sqlite3_column_int64(s, at);
+        v->i = sqlite3_value_int64(cell);
         return true;
     }
     if (storage != SQLITE_TEXT)
         return false;
-    x = lite_text_at(s, at);
+    x = text_of(cell);
     switch (t->kind) {
     case WH_K_DATE32:
         return take_date(x, v);
@@ -270,7 +294,7 @@ static bool take_of_text(sqlite3_stmt *s, int at, int storage, const struct wh_t
 /* ---- all kinds ---------------------------------------------------------------------------------
  */
 
-static bool take_integer(sqlite3_stmt *s, int at, int storage, const struct wh_type *t,
+static bool take_integer(sqlite3_value *cell, int storage, const struct wh_type *t,
                          struct lite_value *v)
 {
     static const int64_t most[WH_K_COUNT] = {
@@ -282,26 +306,25 @@ static bool take_integer(sqlite3_stmt *s, int at, int storage, const struct wh_t
 
     if (storage != SQLITE_INTEGER)
         return false;
-    v->i = sqlite3_column_int64(s, at);
+    v->i = sqlite3_value_int64(cell);
     v->u = (uint64_t)v->i;
     return v->i <= most[t->kind] && v->i >= (is_signed ? -most[t->kind] - 1 : 0);
 }
 
-static bool take_u64(sqlite3_stmt *s, int at, int storage, struct lite_value *v)
+static bool take_u64(sqlite3_value *cell, int storage, struct lite_value *v)
 {
     struct wh_str x;
 
     if (storage == SQLITE_INTEGER) {
-        v->i = sqlite3_column_int64(s, at);
+        v->i = sqlite3_value_int64(cell);
         v->u = (uint64_t)v->i;
         return v->i >= 0;
     }
-    x = lite_text_at(s, at);
+    x = text_of(cell);
     return storage == SQLITE_TEXT && wh_read_u64(x.s, x.n, &v->u);
 }
 
-bool lite_cell_take(sqlite3_stmt *s, int at, int storage, const struct wh_type *t,
-                    struct lite_value *v)
+bool lite_cell_take(sqlite3_value *cell, int storage, const struct wh_type *t, struct lite_value *v)
 {
     switch (t->kind) {
     case WH_K_BOOL:
@@ -312,28 +335,28 @@ bool lite_cell_take(sqlite3_stmt *s, int at, int storage, const struct wh_type *
     case WH_K_U8:
     case WH_K_U16:
     case WH_K_U32:
-        return take_integer(s, at, storage, t, v);
+        return take_integer(cell, storage, t, v);
     case WH_K_U64:
-        return take_u64(s, at, storage, v);
+        return take_u64(cell, storage, v);
     case WH_K_F32:
-        return take_double(s, at, storage, v) && (isnan(v->f) || (double)(float)v->f == v->f);
+        return take_double(cell, storage, v) && (isnan(v->f) || (double)(float)v->f == v->f);
     case WH_K_F64:
-        return take_double(s, at, storage, v);
+        return take_double(cell, storage, v);
     case WH_K_DEC128:
-        return take_dec128(s, at, storage, t, v);
+        return take_dec128(cell, storage, t, v);
     case WH_K_DEC256:
-        return take_dec256(s, at, storage, t, v);
+        return take_dec256(cell, storage, t, v);
     case WH_K_DECTEXT:
-        return take_dectext(s, at, storage, v);
+        return take_dectext(cell, storage, v);
     case WH_K_UTF8:
-        return take_text(s, at, storage, t, v);
+        return take_text(cell, storage, t, v);
     case WH_K_BINARY:
-        return take_bytes(s, at, storage, t, v);
+        return take_bytes(cell, storage, t, v);
     case WH_K_FIXED:
-        return t->logical == WH_L_UUID ? take_uuid(s, at, storage, t, v)
-                                       : take_bytes(s, at, storage, t, v);
+        return t->logical == WH_L_UUID ? take_uuid(cell, storage, t, v)
+                                       : take_bytes(cell, storage, t, v);
     default:
-        return take_of_text(s, at, storage, t, v);
+        return take_of_text(cell, storage, t, v);
     }
 }
 
@@ -367,12 +390,12 @@ wh_status lite_cell_put(struct wh_column *c, const struct lite_value *v)
 /* ---- what did not fit --------------------------------------------------------------------------
  */
 
-const char *lite_cell_code(sqlite3_stmt *s, int at, const struct wh_type *t)
+const char *lite_cell_code(sqlite3_value *cell, const struct wh_type *t)
 {
     struct wh_str x;
 
-    if (sqlite3_column_type(s, at) == SQLITE_TEXT) {
-        x = lite_text_at(s, at);
+    if (sqlite3_value_type(cell) == SQLITE_TEXT) {
+        x = text_of(cell);
         if (!wh_utf8_valid(x.s, x.n))
             return "E6005";
         if (t->kind == WH_K_UTF8)
@@ -383,18 +406,18 @@ const char *lite_cell_code(sqlite3_stmt *s, int at, const struct wh_type *t)
     return "E6006";
 }
 
-void lite_cell_why(sqlite3_stmt *s, int at, const struct wh_type *t, char *out, size_t size)
+void lite_cell_why(sqlite3_value *cell, const struct wh_type *t, char *out, size_t size)
 {
     static const char *const classes[] = {"", "integer ", "real ", "text ", "blob ", "NULL"};
     struct wh_buf type WH_CLEANUP(wh_buf_free) = WH_BUF(512);
     struct wh_str x = {"", 0};
-    int storage = sqlite3_column_type(s, at);
+    int storage = sqlite3_value_type(cell);
     bool valid = true;
     size_t n;
 
     wh_ignore(wh_type_print(t, &type));
     if (storage != SQLITE_BLOB && storage != SQLITE_NULL) {
-        x = lite_text_at(s, at);
+        x = text_of(cell);
         valid = wh_utf8_valid(x.s, x.n);
     }
     for (n = 0; valid && n < x.n;) { /* at most 80 bytes, whole characters */
@@ -426,25 +449,25 @@ static wh_status hex_json(const unsigned char *p, size_t n, struct wh_buf *b)
     return wh_buf_adds(b, "\"}");
 }
 
-static wh_status cell_json(sqlite3_stmt *s, int at, struct wh_buf *b)
+static wh_status cell_json(sqlite3_value *cell, struct wh_buf *b)
 {
     char text[32];
     struct wh_str x;
 
-    switch (sqlite3_column_type(s, at)) {
+    switch (sqlite3_value_type(cell)) {
     case SQLITE_INTEGER:
-        return wh_buf_add(b, text, wh_print_i64(sqlite3_column_int64(s, at), text));
+        return wh_buf_add(b, text, wh_print_i64(sqlite3_value_int64(cell), text));
     case SQLITE_FLOAT:
-        if (!isfinite(sqlite3_column_double(s, at)))
-            return wh_buf_adds(b, sqlite3_column_double(s, at) > 0 ? "\"inf\"" : "\"-inf\"");
-        return wh_buf_add(b, text, wh_print_f64(sqlite3_column_double(s, at), text));
+        if (!isfinite(sqlite3_value_double(cell)))
+            return wh_buf_adds(b, sqlite3_value_double(cell) > 0 ? "\"inf\"" : "\"-inf\"");
+        return wh_buf_add(b, text, wh_print_f64(sqlite3_value_double(cell), text));
     case SQLITE_TEXT:
-        x = lite_text_at(s, at);
+        x = text_of(cell);
         return wh_utf8_valid(x.s, x.n) ? wh_buf_json(b, x.s, x.n)
                                        : hex_json((const unsigned char *)x.s, x.n, b);
     case SQLITE_BLOB:
-        x.s = sqlite3_column_blob(s, at);
-        return hex_json((const unsigned char *)x.s, (size_t)sqlite3_column_bytes(s, at), b);
+        x.s = sqlite3_value_blob(cell);
+        return hex_json((const unsigned char *)x.s, (size_t)sqlite3_value_bytes(cell), b);
     default:
         return wh_buf_adds(b, "null");
     }
@@ -462,7 +485,7 @@ wh_status lite_row_json(sqlite3_stmt *s, int first, struct wh_buf *b)
             WH_TRY(wh_buf_adds(b, ", "));
         WH_TRY(wh_buf_json(b, name ? name : "", name ? strlen(name) : 0));
         WH_TRY(wh_buf_adds(b, ": "));
-        WH_TRY(cell_json(s, i, b));
+        WH_TRY(cell_json(sqlite3_column_value(s, i), b));
     }
     return wh_buf_addc(b, '}');
 }

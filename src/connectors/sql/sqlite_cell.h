@@ -20,15 +20,16 @@ struct lite_value {
     char buf[64];
 };
 
-/* Decodes cell `at` (not NULL) whose storage class is `storage`. False: it does not fit. */
-bool lite_cell_take(sqlite3_stmt *, int at, int storage, const struct wh_type *,
-                    struct lite_value *ret);
+/* Decodes a cell (not NULL) whose storage class is `storage`. False: it does not fit. Cells come
+ * from sqlite3_column_value: one call into the statement instead of three per cell; the connection
+ * is used by one thread, which makes that safe. */
+bool lite_cell_take(sqlite3_value *, int storage, const struct wh_type *, struct lite_value *ret);
 /* Appends what was taken. WH_E_LIMIT: longer than a cell may be. */
 wh_status lite_cell_put(struct wh_column *, const struct lite_value *);
 /* Why it did not fit, for people: "text 'abc' where int64 is promised". */
-void lite_cell_why(sqlite3_stmt *, int at, const struct wh_type *, char *out, size_t size);
+void lite_cell_why(sqlite3_value *, const struct wh_type *, char *out, size_t size);
 /* E6xxx of a cell that did not fit. */
-const char *lite_cell_code(sqlite3_stmt *, int at, const struct wh_type *);
+const char *lite_cell_code(sqlite3_value *, const struct wh_type *);
 /* Decimal text: [-+]digits[.digits][e[-+]digits]. */
 bool lite_is_decimal(const char *p, size_t n);
 /* The whole row as one JSON object, for the archive of dirty rows: blobs as {"hex": "..."}, invalid

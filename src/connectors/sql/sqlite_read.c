@@ -93,7 +93,8 @@ wh_status lite_reader_open(void *self, void *scan, void *session, const struct w
 /* OK; WH_E_DATA: the cell does not fit; WH_E_LIMIT, WH_E_NOMEM. */
 static inline int put_cell(sqlite3_stmt *s, int at, struct wh_column *c, int64_t *bytes)
 {
-    int storage = sqlite3_column_type(s, at);
+    sqlite3_value *cell = sqlite3_column_value(s, at);
+    int storage = sqlite3_value_type(cell);
     struct lite_value v;
     const char *p;
     size_t n;
@@ -104,16 +105,16 @@ static inline int put_cell(sqlite3_stmt *s, int at, struct wh_column *c, int64_t
     case WH_K_I64:
         if (storage != SQLITE_INTEGER)
             return WH_E_DATA;
-        return wh_put_i64(c, sqlite3_column_int64(s, at));
+        return wh_put_i64(c, sqlite3_value_int64(cell));
     case WH_K_F64:
         if (storage != SQLITE_FLOAT)
             break;
-        return wh_put_f64(c, sqlite3_column_double(s, at));
+        return wh_put_f64(c, sqlite3_value_double(cell));
     case WH_K_UTF8:
         if (storage != SQLITE_TEXT || c->type.length > 0)
             break;
-        p = (const char *)sqlite3_column_text(s, at);
-        n = (size_t)sqlite3_column_bytes(s, at);
+        p = (const char *)sqlite3_value_text(cell);
+        n = (size_t)sqlite3_value_bytes(cell);
         *bytes += (int64_t)n;
         if (!p || !wh_utf8_valid(p, n))
             return WH_E_DATA;
@@ -121,7 +122,7 @@ static inline int put_cell(sqlite3_stmt *s, int at, struct wh_column *c, int64_t
     default:
         break;
     }
-    if (!lite_cell_take(s, at, storage, &c->type, &v))
+    if (!lite_cell_take(cell, storage, &c->type, &v))
         return WH_E_DATA;
     *bytes += 8;
     if (c->offsets)
@@ -136,7 +137,7 @@ static wh_status reject(struct lite_rd *rd, int column, int why, struct wh_error
     const struct lite_col *col = &rd->sc->t.cols[rd->sc->sel[column]];
     int at = column + rd->sc->rowid_first, st;
     const char *code = "E6010";
-    char position[96], text[320], cell[256];
+    char position[96], text[320], why_not[256];
 
     if (rd->sc->rowid_first)
         snprintf(position, sizeof position, "%s, rowid %lld", rd->sc->t.name, (long long)rd->last);
@@ -150,9 +151,9 @@ static wh_status reject(struct lite_rd *rd, int column, int why, struct wh_error
         code = "E6002";
         snprintf(text, sizeof text, "column \"%s\": NULL though declared NOT NULL", col->name);
     } else {
-        code = lite_cell_code(rd->stmt, at, t);
-        lite_cell_why(rd->stmt, at, t, cell, sizeof cell);
-        snprintf(text, sizeof text, "column \"%s\" %s: %s", col->name, col->decl, cell);
+        code = lite_cell_code(sqlite3_column_value(rd->stmt, at), t);
+        lite_cell_why(sqlite3_column_value(rd->stmt, at), t, why_not, sizeof why_not);
+        snprintf(text, sizeof text, "column \"%s\" %s: %s", col->name, col->decl, why_not);
     }
     st = lite_row_json(rd->stmt, rd->sc->rowid_first, &raw);
     if (st == WH_E_NOMEM)

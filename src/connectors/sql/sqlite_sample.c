@@ -76,7 +76,8 @@ static void count_cell(sqlite3_stmt *s, int at, const struct lite_col *c, struct
     default:
         count_text(s, at, c, t);
     }
-    if (c->promise == LITE_P_NONE || lite_cell_take(s, at, storage, &c->type, &v))
+    if (c->promise == LITE_P_NONE ||
+        lite_cell_take(sqlite3_column_value(s, at), storage, &c->type, &v))
         t->fits++;
     else if (storage == SQLITE_TEXT)
         t->odd_text++;
