@@ -500,6 +500,7 @@ static inline wh_status rig_step_add(struct wh_step_sink *out, const struct wh_s
 static inline int rig_phase(struct rig_target *t, enum wh_phase phase, bool maybe_done)
 {
     struct rig_steps s = {.n = 0};
+    t->err = (struct wh_error){0};
     s.out = (struct wh_step_sink){&s, rig_step_add};
     must(FILE_CONNECTOR->sink->steps(t->fl, t->r->se, phase, &t->receipts, &s.out, &t->err),
          t->err);
@@ -509,6 +510,7 @@ static inline int rig_phase(struct rig_target *t, enum wh_phase phase, bool mayb
                                              maybe_done, &receipt, &t->err);
         if (st != WH_OK)
             return st;
+        assert_string_equal(t->err.code, ""); /* an error is written on failure only */
     }
     return WH_OK;
 }

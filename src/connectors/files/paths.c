@@ -323,14 +323,19 @@ static wh_status find_below(const struct files_storage *s, const char *path, con
     struct wh_file_info info;
     size_t before = g->list->n;
     if (*rest) {
-        int st = s->ops->stat(s->st, rest, &info, reterr);
+        struct wh_error err = {0};
+        int st = s->ops->stat(s->st, rest, &info, &err);
         if (st == WH_OK && !info.is_folder) {
             st = add(g->list, g->prefix, &info);
             return st == WH_OK ? WH_OK : no_memory(reterr);
         }
+        if (st != WH_OK && !is_pattern(rest)) {
+            if (reterr)
+                *reterr = err;
+            return st;
+        }
         if (!is_pattern(rest))
-            return st != WH_OK ? st
-                               : wh_fail(reterr, WH_E_NOT_FOUND, "E2014", "'%s' is a folder", path);
+            return wh_fail(reterr, WH_E_NOT_FOUND, "E2014", "'%s' is a folder", path);
     }
     WH_TRY(find_all(s, *rest ? rest : NULL, g, reterr));
     return g->list->n > before ? WH_OK : nothing(path, g->list, reterr);

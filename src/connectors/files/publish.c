@@ -26,6 +26,20 @@ static wh_status no_memory(struct wh_error *reterr)
     return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to publish files");
 }
 
+/* *ret_there false: there is no such file. *reterr is filled for real trouble only. */
+static wh_status look_for(const struct sink_target *fl, const char *name, struct wh_file_info *ret,
+                          bool *ret_there, struct wh_error *reterr)
+{
+    struct wh_error err = {0};
+    int st = fl->storage.ops->stat(fl->storage.st, name, ret, &err);
+    *ret_there = st == WH_OK;
+    if (st == WH_OK || st == WH_E_NOT_FOUND)
+        return WH_OK;
+    if (reterr)
+        *reterr = err;
+    return st;
+}
+
 /* ---- walking over all parts -------------------------------------------------------------------
  */
 
@@ -110,12 +124,10 @@ static wh_status already(struct job *j, struct wh_receipts *receipts, const stru
                          bool *ret, struct wh_error *reterr)
 {
     struct wh_file_info info;
+    bool there;
     *ret = false;
-    int st = j->fl->storage.ops->stat(j->fl->storage.st, j->file, &info, reterr);
-    if (st == WH_E_NOT_FOUND)
-        return WH_OK;
-    WH_TRY(st);
-    if (info.size != w->size || !w->parts)
+    WH_TRY(look_for(j->fl, j->file, &info, &there, reterr));
+    if (!there || info.size != w->size || !w->parts)
         return WH_OK;
     j->at = 0;
     j->same = true;
@@ -129,12 +141,10 @@ static wh_status is_part(const struct job *j, const char *name, const struct sin
 {
     struct wh_file_info info;
     uint64_t hash;
+    bool there;
     *ret = false;
-    int st = j->fl->storage.ops->stat(j->fl->storage.st, name, &info, reterr);
-    if (st == WH_E_NOT_FOUND)
-        return WH_OK;
-    WH_TRY(st);
-    if (info.size != p->size)
+    WH_TRY(look_for(j->fl, name, &info, &there, reterr));
+    if (!there || info.size != p->size)
         return WH_OK;
     WH_TRY(sink_hash_file(j->fl, name, p->header_n, p->size - p->header_n, &hash, reterr));
     *ret = hash == p->hash;
@@ -229,9 +239,7 @@ static wh_status join_parts(struct job *j, struct wh_receipts *receipts, const c
 static wh_status exists(const struct job *j, const char *name, bool *ret, struct wh_error *reterr)
 {
     struct wh_file_info info;
-    int st = j->fl->storage.ops->stat(j->fl->storage.st, name, &info, reterr);
-    *ret = st == WH_OK;
-    return st == WH_E_NOT_FOUND ? WH_OK : st;
+    return look_for(j->fl, name, &info, ret, reterr);
 }
 
 static wh_status publish_file(struct job *j, struct wh_receipts *receipts, bool maybe_done,
@@ -339,11 +347,11 @@ static wh_status remove_old(struct job *j, const char *manifest, struct wh_error
     struct wh_buf old = WH_BUF(MANIFEST_MAX);
     WH_CLEANUP(wh_arena_freep) struct wh_arena *arena = wh_arena_new((size_t)1 << 30);
     struct wh_node *doc = NULL;
-    int st = sink_get_small(fl, manifest, MANIFEST_MAX, &old, reterr);
-    if (st == WH_E_NOT_FOUND) {
-        wh_buf_free(&old);
+    bool there;
+    WH_TRY(exists(j, manifest, &there, reterr));
+    if (!there)
         return WH_OK;
-    }
+    int st = sink_get_small(fl, manifest, MANIFEST_MAX, &old, reterr);
     struct wh_problems problems = {.arena = arena};
     if (st == WH_OK && arena &&
         wh_json_parse(arena, manifest, old.p, old.n, &doc, &problems) != WH_OK)
@@ -447,9 +455,11 @@ static wh_status tidy_up(struct job *j, bool all, struct wh_error *reterr)
 {
     const struct wh_storage_ops *ops = j->fl->storage.ops;
     struct tidy t = {.j = j, .names = WH_BUF(1 << 30), .all = all};
+    bool there;
+    WH_TRY(exists(j, j->stage, &there, reterr));
+    if (!there)
+        return WH_OK;
     int st = ops->list(j->fl->storage.st, j->stage, false, pick, &t, reterr);
-    if (st == WH_E_NOT_FOUND)
-        st = WH_OK;
     for (size_t at = 0; st == WH_OK && at < t.names.n; at += strlen(t.names.p + at) + 1)
         st = ops->remove(j->fl->storage.st, t.names.p + at, reterr);
     wh_buf_free(&t.names);
@@ -577,14 +587,15 @@ static wh_status still_there(void *arg, const struct sink_part *p, int64_t numbe
     struct job *j = arg;
     char name[SINK_NAME];
     struct wh_file_info info;
+    bool there;
     staged_name(j, p->name, name);
-    int st = j->fl->storage.ops->stat(j->fl->storage.st, name, &info, reterr);
-    if (st == WH_OK && info.size == p->size)
+    WH_TRY(look_for(j->fl, name, &info, &there, reterr));
+    if (there && info.size == p->size)
         return WH_OK;
     if (j->fl->parts) { /* published already? */
         sink_final_name(j->fl, j->fence, number, name);
-        st = j->fl->storage.ops->stat(j->fl->storage.st, name, &info, reterr);
-        if (st == WH_OK && info.size == p->size)
+        WH_TRY(look_for(j->fl, name, &info, &there, reterr));
+        if (there && info.size == p->size)
             return WH_OK;
     }
     j->same = false;
@@ -648,9 +659,12 @@ wh_status sink_lookup(void *self, void *se, const struct wh_unit *unit, struct w
         sink_attempt_name(unit, attempt, base, sizeof base);
         snprintf(name, sizeof name, "%.400s/%s.receipt", j.stage, base);
         wh_buf_clear(&fl->text);
-        int st = sink_get_small(fl, name, SIDE_MAX, &fl->text, reterr);
+        struct wh_error err = {0};
+        int st = sink_get_small(fl, name, SIDE_MAX, &fl->text, &err);
         if (st == WH_E_NOT_FOUND)
             continue;
+        if (st != WH_OK && reterr)
+            *reterr = err;
         WH_TRY(st);
         if (!sink_side_read((struct wh_bytes){fl->text.p, fl->text.n}, &ret->marker,
                             &ret->receipt) ||

@@ -262,10 +262,11 @@ static wh_status look(struct sink_target *fl, struct wh_target *io, struct wh_er
         return WH_OK;
     }
     sink_final_name(fl, io->fence, 1, name);
-    int st = ops->stat(fl->storage.st, name, &info, reterr);
+    int st = ops->stat(fl->storage.st, name, &info, NULL);
     if (st == WH_E_NOT_FOUND)
         return WH_OK;
-    WH_TRY(st);
+    if (st != WH_OK) /* again, for its words */
+        WH_TRY(ops->stat(fl->storage.st, name, &info, reterr));
     io->exists = true;
     if (info.is_folder)
         return wh_fail(reterr, WH_E_USAGE, "E2014", "'%s' is a folder", name);
