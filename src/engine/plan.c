@@ -179,10 +179,11 @@ static int refuse_many(const struct wh_stream *s, size_t n, struct wh_error *err
     return st;
 }
 
-/* The frozen run knows its tables; ones that came later do not belong to it. */
+/* The frozen run knows its tables; ones that came later do not belong to it. One that knows none
+ * was killed before it recorded them. */
 static bool belongs(struct wh_planner *p, const struct wh_flow *f)
 {
-    if (!p->frozen || find_frozen(p, f))
+    if (!p->frozen || !p->frozen->n_flows || find_frozen(p, f))
         return true;
     wh_problem_warn(&p->plan->problems, "E7008", f->stream->where_place, NULL,
                     "%s came after the run began and is left out", f->table);

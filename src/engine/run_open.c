@@ -213,7 +213,7 @@ int wh_run_open(struct wh_runtime *run, struct wh_error *reterr)
         wh_ctx_tag(run->plan->endpoints[i], run->epoch, "c");
     for (size_t i = 0; i < run->n_flows; i++)
         run->flows[i].fence.epoch = run->epoch;
-    if (!run->start->resume)
+    if (run->recorded_state == WH_RUN_PLANNED)
         WH_TRY(wh_run_put_flows(run, reterr));
     if (run->recorded_state >= WH_RUN_CLOSING)
         return WH_OK; /* only run_close is repeated */

@@ -116,6 +116,10 @@ static int keep(struct wh_state *state, const char *run, struct kept *k, struct 
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a kept run");
     WH_TRY(wh_state_run_get(state, run, k->arena, &k->run, reterr));
     k->frozen.run = k->run.run;
+    /* Killed before the claim was recorded: perhaps not all flows are, and nothing moved. The
+     * plan is made anew for the same run, which records all flows again. */
+    if (k->run.state == WH_RUN_PLANNED)
+        return WH_OK;
     WH_TRY(keep_flows(state, k, reterr));
     return keep_snapshots(state, k, reterr);
 }
