@@ -202,6 +202,10 @@ static void people(struct wh_render *r, const struct wh_event *e)
     case WH_EV_PROGRESS:
         progress(r, e);
         break;
+    case WH_EV_VALIDATE:
+        if (!r->c->quiet)
+            wh_ignore(wh_buf_printf(&r->out, "validated: %s\n", e->text));
+        break;
     case WH_EV_WARNING:
     case WH_EV_UNIT_RETRY:
         if (!r->c->quiet)

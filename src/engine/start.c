@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/errors.h"
+#include "engine/validate.h"
 #include "state/state.h"
 
 int wh_exit_code(const struct wh_error *e)
@@ -199,24 +200,98 @@ static int job_changed(const struct wh_job *job, const struct wh_run_record *old
 
 /* ---- executing ---- */
 
+/* Holds RUN_FINISHED back until `validate:` has had its word: it is the last event. */
+struct relay {
+    const struct wh_run_listener *listener; /* NULL: nobody listens */
+    struct wh_run_listener own;
+    const struct wh_plan *plan;
+    struct wh_event last;
+    bool finished;
+};
+
+static void relay_event(void *self, const struct wh_event *e)
+{
+    struct relay *r = self;
+    if (e->type == WH_EV_RUN_FINISHED) {
+        r->last = *e;
+        r->finished = true;
+    } else if (r->listener) {
+        r->listener->event(r->listener->self, e);
+    }
+}
+
+static void validated(void *arg, const struct wh_validated *v)
+{
+    struct relay *r = arg;
+    char text[512];
+    struct wh_event e = {.type = v->error.status ? WH_EV_WARNING : WH_EV_VALIDATE,
+                         .run = r->plan->run,
+                         .job = r->plan->job->name,
+                         .table = v->source,
+                         .error = v->error.status ? &v->error : NULL,
+                         .text = text};
+    snprintf(text, sizeof(text), "%c %s  %s  %" PRId64 " and %" PRId64 " rows", v->sign, v->source,
+             v->target ? v->target : "?", v->rows_source, v->rows_target);
+    if (r->listener)
+        r->listener->event(r->listener->self, &e);
+}
+
+static bool wants_validation(const struct wh_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_flows; i++)
+        if (plan->flows[i]->stream->validate)
+            return true;
+    return false;
+}
+
+/* Exit 4 where both ends differ; the state's record says the same. */
+static void after_run(struct relay *r, struct wh_plan *plan, struct wh_services *services,
+                      struct wh_state *state, struct wh_run_result *result)
+{
+    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
+    struct wh_error e = {0};
+    struct wh_run_record record;
+    int64_t different = 0;
+    if (!a || result->exit_code != 0 || !wants_validation(plan))
+        return;
+    int st = wh_validate_plan(plan, services, validated, r, &different, &e);
+    if (st == WH_OK && different == 0)
+        return;
+    result->exit_code = st == WH_OK ? 4 : wh_exit_code(&e);
+    result->status = "different";
+    if (wh_state_run_get(state, plan->run, a, &record, &e) == WH_OK) {
+        record.exit_code = result->exit_code;
+        wh_ignore(wh_state_run_end(state, &record, record.epoch, &e));
+    }
+}
+
 static int execute(struct wh_job *job, struct wh_services *services, struct wh_state *state,
                    const struct wh_start *start, const struct wh_frozen *frozen,
                    const char *identity, struct wh_outcome *ret, struct wh_error *reterr)
 {
     struct wh_plan *plan = NULL;
     struct wh_run_result result = {0};
+    struct relay relay = {.listener = start->listener, .own = {.event = relay_event}};
     struct wh_run_start how = {.fresh = start->fresh,
                                .again = start->again,
                                .yes = start->yes,
                                .resume = frozen != NULL,
                                .identity = identity};
+    relay.own.self = &relay;
+    relay.own.progress_ms = start->listener ? start->listener->progress_ms : 0;
     int st = wh_plan_make(job, services, frozen, &plan, reterr);
     if (st == WH_OK) {
         snprintf(ret->run, sizeof(ret->run), "%s", plan->run);
         struct wh_event e = {.type = WH_EV_PLAN, .run = plan->run, .job = job->name, .plan = plan};
-        if (start->listener)
-            start->listener->event(start->listener->self, &e);
-        st = wh_run_execute(plan, services, state, &how, start->listener, &result, reterr);
+        relay.plan = plan;
+        relay_event(&relay, &e);
+        st = wh_run_execute(plan, services, state, &how, &relay.own, &result, reterr);
+        if (result.run)
+            after_run(&relay, plan, services, state, &result);
+        if (relay.finished && start->listener) {
+            relay.last.result = &result;
+            start->listener->event(start->listener->self, &relay.last);
+        }
         ret->exit_code = result.run ? result.exit_code : 0;
         if (st != WH_OK && ret->exit_code == 0)
             ret->exit_code = wh_exit_code(reterr);

@@ -481,13 +481,54 @@ static void validate_flow(struct wh_planner *p, struct wh_flow *f, enum wh_valid
     v->seconds = (double)(wh_now_ns() - from) / 1e9;
 }
 
+/* flow->stream->validate as the job says it: 0 off, 1 count, 2 stats, 3 checksum. */
+static int asked(const struct wh_flow *f)
+{
+    return f->stream->validate;
+}
+
+static int validate_flows(struct wh_planner *p, int level, wh_validated_fn each, void *arg,
+                          int64_t *ret_different, struct wh_error *reterr)
+{
+    struct wh_error first = {0};
+    for (size_t i = 0; i < p->plan->n_flows; i++) {
+        struct wh_flow *f = p->plan->flows[i];
+        struct wh_validated v;
+        int l = level >= 0 ? level : asked(f) == 1 ? WH_VALIDATE_COUNT : WH_VALIDATE_CHECKSUM;
+        if (level < 0 && asked(f) == 0)
+            continue;
+        if (level < 0 && f->stream->write.mode == WH_MODE_APPEND && f->tgt.existing_rows != 0 &&
+            f->tgt.exists) {
+            v = (struct wh_validated){.sign = '?', .source = f->table, .target = f->table};
+            wh_ignore(wh_fail(&v.error, WH_E_UNSUPPORTED, "E1060",
+                              "the destination held rows before this append: not compared"));
+        } else {
+            validate_flow(p, f, (enum wh_validate_level)l, &v);
+            if (v.error.status && !first.status)
+                first = v.error;
+            *ret_different += v.sign != '=';
+        }
+        each(arg, &v);
+    }
+    if (first.status)
+        *reterr = first;
+    return first.status;
+}
+
+int wh_validate_plan(struct wh_plan *plan, struct wh_services *services, wh_validated_fn each,
+                     void *arg, int64_t *ret_different, struct wh_error *reterr)
+{
+    struct wh_planner p = {
+        .plan = plan, .arena = plan->arena, .job = plan->job, .services = services};
+    *ret_different = 0;
+    return validate_flows(&p, -1, each, arg, ret_different, reterr);
+}
+
 int wh_validate_job(struct wh_job *job, struct wh_services *services, enum wh_validate_level level,
                     wh_validated_fn each, void *arg, int64_t *ret_different,
                     struct wh_error *reterr)
 {
     struct wh_plan *plan = NULL;
-    struct wh_error ignored = {0};
-    int st = WH_OK;
     /* The plan resolves names, mapping and types; overwriting is the mode that accepts a target of
      * the same name. Nothing of it is carried out. */
     for (size_t i = 0; i < job->n_streams; i++) {
@@ -495,24 +536,13 @@ int wh_validate_job(struct wh_job *job, struct wh_services *services, enum wh_va
         job->streams[i].write.keys = (struct wh_list){0};
     }
     *ret_different = 0;
-    st = wh_plan_make(job, services, NULL, &plan, reterr);
+    int st = wh_plan_make(job, services, NULL, &plan, reterr);
     if (!plan || plan->n_flows == 0) {
         wh_plan_free(plan);
         return st != WH_OK ? st : wh_fail(reterr, WH_E_USAGE, "E1028", "nothing to validate");
     }
     struct wh_planner p = {.plan = plan, .arena = plan->arena, .job = job, .services = services};
-    for (size_t i = 0; i < plan->n_flows; i++) {
-        struct wh_validated v;
-        validate_flow(&p, plan->flows[i], level, &v);
-        if (v.error.status && !ignored.status)
-            ignored = v.error;
-        *ret_different += v.sign != '=';
-        each(arg, &v);
-    }
+    st = validate_flows(&p, (int)level, each, arg, ret_different, reterr);
     wh_plan_free(plan);
-    if (ignored.status) {
-        *reterr = ignored;
-        return ignored.status;
-    }
-    return WH_OK;
+    return st;
 }

@@ -34,4 +34,10 @@ wh_status wh_validate_job(struct wh_job *, struct wh_services *, enum wh_validat
                           wh_validated_fn each, void *arg, int64_t *ret_different,
                           struct wh_error *reterr);
 
+/* The same for the flows of a plan that was carried out, whose streams ask for it (`validate:`).
+ * The plan's scans and targets are used again. Pairs whose destination held rows before an append
+ * cannot be compared: they are given with sign '?' and E1060. */
+wh_status wh_validate_plan(struct wh_plan *, struct wh_services *, wh_validated_fn each, void *arg,
+                           int64_t *ret_different, struct wh_error *reterr);
+
 #endif
