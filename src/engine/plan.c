@@ -139,6 +139,8 @@ static void refused(struct wh_flow *f, int st, const struct wh_error *err)
     f->error.status = st;
     if (!f->error.code[0])
         wh_ignore(wh_plan_no_memory(&f->error));
+    if (!f->error.where[0])
+        wh_error_where(&f->error, "%s", f->stream->where_place);
 }
 
 /* A stream that could not be expanded is one refused flow, so that the report is complete. */

@@ -158,7 +158,8 @@ static int open_endpoint(struct wh_planner *p, struct wh_endpoint *ep, struct wh
     WH_TRY(
         wh_ctx_endpoint(p->services, ep, p->plan->run, p->job ? p->job->timezone : NULL, reterr));
     ep->open_called = true;
-    return c->endpoint->open(ep->ep, &ep->ctx, WH_COORDINATOR, ep->opts, reterr);
+    return c->endpoint->open ? c->endpoint->open(ep->ep, &ep->ctx, WH_COORDINATOR, ep->opts, reterr)
+                             : WH_OK;
 }
 
 static int new_endpoint(struct wh_planner *p, const struct wh_objref *ref, void *opts,

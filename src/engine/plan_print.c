@@ -89,6 +89,9 @@ static int add_heading(const struct wh_plan *plan, const struct wh_flow *f, stru
                              source.p));
     else
         WH_TRY(wh_buf_adds(out, source_text(f)));
+    if (!f->stream->query && !f->stream->from.pattern && source.n &&
+        f->source.part[0].s != f->stream->from.name.part[0].s)
+        WH_TRY(wh_buf_printf(out, " (%s)", source.p)); /* the true name */
     return wh_buf_printf(out, " -> %s\n", wh_plan_target_text(f));
 }
 
@@ -112,41 +115,74 @@ static int add_filters(const struct wh_flow *f, struct wh_buf *out)
     return wh_buf_adds(out, " rows; the rest is left out\n");
 }
 
+static int add_keys(const struct wh_flow *f, struct wh_buf *out)
+{
+    int mode = f->stream->write.mode;
+
+    if (!f->n_keys || mode < WH_MODE_UPSERT || mode > WH_MODE_INSERT_IGNORE)
+        return WH_OK;
+    WH_TRY(wh_buf_adds(out, " by "));
+    for (size_t i = 0; i < f->n_keys; i++)
+        WH_TRY(wh_buf_printf(out, "%s%s", i ? ", " : "", f->keys[i]));
+    return wh_buf_printf(out, " (%s)", f->keys_from);
+}
+
 static int add_mode(const struct wh_flow *f, struct wh_buf *out)
 {
     WH_TRY(key(out, "mode"));
     WH_TRY(wh_buf_adds(out, shown_mode(f)));
+    WH_TRY(add_keys(f, out));
     if (f->tgt.exists) {
-        WH_TRY(wh_buf_adds(out, " into the existing table"));
+        WH_TRY(wh_buf_adds(out, " into what exists"));
         if (f->tgt.existing_rows > 0) {
-            WH_TRY(wh_buf_adds(out, " of "));
+            WH_TRY(wh_buf_adds(out, ", "));
             WH_TRY(add_count(out, f->tgt.existing_rows));
             WH_TRY(wh_buf_adds(out, " rows"));
         }
     } else {
         WH_TRY(wh_buf_adds(out, f->tgt.say_create.n ? ", made new" : ""));
     }
-    bool keyed = f->n_keys && f->stream->write.mode >= WH_MODE_UPSERT &&
-                 f->stream->write.mode <= WH_MODE_INSERT_IGNORE;
-
-    if (keyed) {
-        WH_TRY(wh_buf_adds(out, " by "));
-        for (size_t i = 0; i < f->n_keys; i++)
-            WH_TRY(wh_buf_printf(out, "%s%s", i ? ", " : "", f->keys[i]));
-        WH_TRY(wh_buf_printf(out, " (%s)", f->keys_from));
-    }
     if (f->tgt.instant[0])
         WH_TRY(wh_buf_printf(out, "; visible: %s", f->tgt.instant));
     return wh_buf_addc(out, '\n');
 }
 
+/* The statement stands among the steps where a step says the same. */
 static int add_create(const struct wh_flow *f, struct wh_buf *out)
 {
-    if (!f->tgt.say_create.n)
+    bool told = f->tgt.say_create.n == 0;
+
+    for (size_t i = 0; i < f->n_steps && !told; i++)
+        told = wh_str_eq(f->steps[i].step.say, f->tgt.say_create);
+    if (told)
         return WH_OK;
     WH_TRY(key(out, "create"));
     WH_TRY(add_line(out, f->tgt.say_create, 2000));
     return wh_buf_addc(out, '\n');
+}
+
+/* Places that a text takes on a terminal: wide East Asian characters take two. */
+static size_t shown(const char *text)
+{
+    size_t width = 0, n = strlen(text);
+
+    for (size_t i = 0; i < n;) {
+        size_t len = wh_utf8_len(text + i, n - i);
+        unsigned char c = (unsigned char)text[i];
+        bool wide = len == 3 && (c == 0xE3 || (c >= 0xE4 && c <= 0xED) || c == 0xEF);
+
+        width += 1 + (wide || len == 4);
+        i += len ? len : 1;
+    }
+    return width;
+}
+
+static int padded(struct wh_buf *out, const char *text, size_t width)
+{
+    WH_TRY(wh_buf_adds(out, text));
+    for (size_t n = shown(text); n < width; n++)
+        WH_TRY(wh_buf_addc(out, ' '));
+    return WH_OK;
 }
 
 static int column_texts(const struct wh_flow *f, const struct wh_plan_column *c,
@@ -187,12 +223,12 @@ static int add_columns(const struct wh_flow *f, struct wh_buf *out)
         const struct wh_plan_column *c = &f->columns[i];
 
         WH_TRY(column_texts(f, c, &from, &to, &decision));
-        size_t sizes[3] = {strlen(c->name), from.n, to.n};
+        size_t sizes[3] = {shown(c->name), shown(from.p), shown(to.p)};
 
         for (int k = 0; k < 3; k++)
             widths[k] = sizes[k] > widths[k] ? (sizes[k] < 40 ? sizes[k] : 40) : widths[k];
         guessed += c->why && strncmp(c->why, "guessed", 7) == 0;
-        changed += c->fit != WH_FIT_EXACT;
+        changed += c->source >= 0 && c->fit != WH_FIT_EXACT;
     }
     WH_TRY(key(out, "columns"));
     WH_TRY(wh_buf_printf(out, "%lld", (long long)f->n_columns));
@@ -208,12 +244,12 @@ static int add_columns(const struct wh_flow *f, struct wh_buf *out)
         const struct wh_plan_column *c = &f->columns[i];
 
         WH_TRY(column_texts(f, c, &from, &to, &decision));
-        WH_TRY(wh_buf_printf(out, "    %-*s  %-*s -> ", (int)widths[0], c->name, (int)widths[1],
-                             from.p));
-        if (decision.n)
-            WH_TRY(wh_buf_printf(out, "%-*s  %s\n", (int)widths[2], to.p, decision.p));
-        else
-            WH_TRY(wh_buf_printf(out, "%s\n", to.p));
+        WH_TRY(wh_buf_adds(out, "    "));
+        WH_TRY(padded(out, c->name, widths[0] + 2));
+        WH_TRY(padded(out, from.p, widths[1]));
+        WH_TRY(wh_buf_adds(out, " -> "));
+        WH_TRY(padded(out, to.p, decision.n ? widths[2] + 2 : 0));
+        WH_TRY(wh_buf_printf(out, "%s\n", decision.n ? decision.p : ""));
     }
     return WH_OK;
 }
@@ -270,7 +306,7 @@ static int add_steps(const struct wh_flow *f, struct wh_buf *out)
             continue; /* only when a flow starts again or is given up */
         WH_TRY(key(out, (int)s->phase == before ? "" : phases[s->phase]));
         before = (int)s->phase;
-        WH_TRY(add_line(out, s->say, 400));
+        WH_TRY(add_line(out, s->say, 2000));
         if (s->flags & WH_STEP_DESTRUCTIVE)
             WH_TRY(wh_buf_adds(out, "   [destructive]"));
         if (s->flags & WH_STEP_OPTIONAL)
@@ -372,8 +408,8 @@ static int add_short(const struct wh_flow *f, bool alone, struct wh_buf *out)
     int64_t guessed = 0;
 
     WH_TRY(wh_buf_printf(out, "%s -> %s: %s%s, %lld column%s", f->table, wh_plan_target_text(f),
-                         shown_mode(f), f->tgt.exists ? "" : " (made new)", (long long)f->n_columns,
-                         f->n_columns == 1 ? "" : "s"));
+                         shown_mode(f), !f->tgt.exists && f->tgt.say_create.n ? " (made new)" : "",
+                         (long long)f->n_columns, f->n_columns == 1 ? "" : "s"));
     for (int64_t i = 0; i < f->n_columns; i++)
         guessed += f->columns[i].why && strncmp(f->columns[i].why, "guessed", 7) == 0;
     if (guessed) {

@@ -42,6 +42,14 @@ static bool zone_needed(const struct wh_plan_column *c)
            c->to.zoned;
 }
 
+static const char *guessed_from(struct wh_arena *arena, int64_t rows)
+{
+    if (rows < 1000 || rows >= 1000000)
+        return wh_arena_printf(arena, "guessed from %lld rows", (long long)rows);
+    return wh_arena_printf(arena, "guessed from %lld,%03lld rows", (long long)rows / 1000,
+                           (long long)rows % 1000);
+}
+
 /* Why a column needs attention, beside what the lattice says. */
 static const char *reason(struct wh_planner *p, const struct wh_flow *f,
                           const struct wh_plan_column *c, const char *why)
@@ -54,7 +62,7 @@ static const char *reason(struct wh_planner *p, const struct wh_flow *f,
         return "NULL would be a dirty row";
     if (!c->declared && f->scan.sampled_rows &&
         wh_meta_get(f->source_schema.children[c->source], WH_META_GUESSED, &guessed))
-        return wh_arena_printf(p->arena, "guessed from %lld rows", (long long)f->scan.sampled_rows);
+        return guessed_from(p->arena, f->scan.sampled_rows);
     return NULL;
 }
 
