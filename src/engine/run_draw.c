@@ -12,7 +12,6 @@
 
 enum {
     PACK_MOST = 4096, /* splits in one unit */
-    PACK_LEAST_BYTES = 1 << 20,
     DRAW_MOST = 64, /* units in one transaction */
     LOST_MOST = 3,
 };
@@ -47,8 +46,8 @@ static int64_t pack_target(const struct wh_run_flow *fr)
     int64_t unit = scan->unit_bytes > 0 ? scan->unit_bytes : WH_UNIT_BYTES;
     int64_t share = scan->est_bytes > 0 ? scan->est_bytes / (2 * (fr->cap > 0 ? fr->cap : 1)) : 0;
 
-    if (share < PACK_LEAST_BYTES)
-        share = PACK_LEAST_BYTES;
+    if (share < fr->run->pack_least)
+        share = fr->run->pack_least;
     return share < unit ? share : unit;
 }
 

@@ -28,6 +28,7 @@ enum {
     WH_QUEUE_BYTES = 3 << 20,
     WH_UNACKED_BYTES = 4 << 20,
     WH_UNIT_BYTES = 64 << 20,
+    WH_PACK_LEAST_BYTES = 1 << 20,
     WH_COMMIT_INTERVAL_MS = 10000,
     WH_INTERRUPT_AFTER_MS = 2000,
     WH_STOP_AFTER_MS = 8000,
@@ -399,6 +400,7 @@ struct wh_runtime {
     struct wh_arena *arena; /* management thread */
     uint32_t epoch;
     int64_t stale_ms, beat_ms;
+    int64_t pack_least; /* smaller splits share a unit */
     enum wh_run_state recorded_state;
     bool touched; /* something outside of the state may have changed */
 
