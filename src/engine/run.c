@@ -158,6 +158,7 @@ static int read_record(struct wh_runtime *run, struct wh_error *reterr)
         return WH_OK;
     WH_TRY(wh_state_run_get(run->state, run->id, run->arena, &r, reterr));
     run->recorded_state = r.state;
+    run->replanned = r.state == WH_RUN_PLANNED;
     if (r.state >= WH_RUN_CLOSED)
         run->epoch = r.epoch;
     return WH_OK;
@@ -165,7 +166,7 @@ static int read_record(struct wh_runtime *run, struct wh_error *reterr)
 
 static int move(struct wh_runtime *run, struct wh_error *reterr)
 {
-    if (run->start->resume)
+    if (run->start->resume && !run->replanned)
         WH_TRY(wh_run_load(run, reterr));
     if (run->recorded_state >= WH_RUN_CLOSING)
         return WH_OK;

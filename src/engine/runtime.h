@@ -402,6 +402,7 @@ struct wh_runtime {
     int64_t stale_ms, beat_ms;
     int64_t pack_least; /* smaller splits share a unit */
     enum wh_run_state recorded_state;
+    bool replanned; /* resumed before anything was claimed: its tables are recorded anew */
     bool touched; /* something outside of the state may have changed */
 
     pthread_mutex_t mutex;

@@ -121,6 +121,10 @@ static int keep(struct wh_state *state, const char *run, struct kept *k, struct 
      * plan is made anew for the same run, which records all flows again. */
     if (k->run.state == WH_RUN_PLANNED)
         return WH_OK;
+    /* Killed before it was claimed anywhere: perhaps not all of its tables are recorded, and none
+     * was touched, so they are planned anew. */
+    if (k->run.state == WH_RUN_PLANNED)
+        return WH_OK;
     WH_TRY(keep_flows(state, k, reterr));
     return keep_snapshots(state, k, reterr);
 }
@@ -476,7 +480,8 @@ static int which(const char *run, struct wh_state *state, struct wh_arena *a, co
 
 static int over_already(const struct wh_run_record *r, struct wh_error *reterr)
 {
-    if (r->state < WH_RUN_CLOSED)
+    /* Closed, but killed before its end was recorded: that record is still to be made. */
+    if (r->state < WH_RUN_CLOSED || (r->state == WH_RUN_CLOSED && !r->finished))
         return WH_OK;
     int st = wh_fail(reterr, WH_E_USAGE, "E7013", "run %s is %s: nothing is left to do", r->run,
                      wh_run_state_name(r->state));
