@@ -220,7 +220,9 @@ static void describe_text(struct wh_cli *c, const struct wh_seen_table *t, struc
         wh_ignore(wh_buf_printf(b, "note: %s\n", t->note));
     for (int64_t i = 0; i < t->n_columns; i++) {
         const struct wh_seen_column *k = &t->columns[i];
-        snprintf(key, sizeof(key), k->key ? "key %d" : "", k->key);
+        key[0] = 0;
+        if (k->key)
+            snprintf(key, sizeof(key), "key %d", k->key);
         wh_grid_cell(g, k->name);
         wh_grid_cell(g, k->type);
         wh_grid_cell(g, k->nullable ? "" : "not null");

@@ -21,14 +21,13 @@ out = ctypes.create_string_buffer(33)
 lib.lattice_print_f64.argtypes = [ctypes.c_double, ctypes.c_char_p]
 lib.lattice_print_f32.argtypes = [ctypes.c_float, ctypes.c_char_p]
 got64, got32 = ctypes.c_double(), ctypes.c_float()
-passed = failed = 0
 
 
-def check(ok, *say):
-    global passed, failed
-    passed, failed = passed + bool(ok), failed + (not ok)
-    if not ok and failed < 40:
-        print("FAILED:", *say)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from cases import Cases  # noqa: E402
+
+cases = Cases()
+check = cases.check
 
 
 def bits64(v):
@@ -146,8 +145,7 @@ def main():
             short = f"{v:.{digits - 2}e}"
             check(struct.unpack("<f", struct.pack("<f", min(float(short), 3.4028234e38)))[0] != v,
                   f"single {v!r} printed {text}, {short} is shorter")
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return failed != 0
+    return cases.finish()
 
 
 sys.exit(main())

@@ -65,18 +65,11 @@ class Reject(ctypes.Structure):
 
 
 lib = ctypes.CDLL(sys.argv[1])
-passed = failed = 0
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from cases import Cases  # noqa: E402
 
-
-def check(ok, say):
-    global passed, failed
-    if ok:
-        passed += 1
-    else:
-        failed += 1
-        if failed <= 60:
-            print("FAILED:", say() if callable(say) else say)
-    return ok
+cases = Cases()
+check = cases.check
 
 
 class CStruct:
@@ -199,6 +192,7 @@ def judge_by_pyarrow(a, b, values, got):
 
 
 def judge_pair(a, b):
+    cases.begin(f"{a} -> {b}")
     values = hard_values(a, b)
     want = fit_of(a, b, values)
     fit, why = decide(a, b)
@@ -288,6 +282,7 @@ def judge_policies():
             v = Decimal(v)
         if b.kind == "dec" and isinstance(want, str):
             want = Decimal(want)
+        cases.begin(f"{a} -> {b} policy {policy} {v!r}")
         result = convert(a, make_array(a, [v, None, v]), b, policy)
         if not check(not isinstance(result, str), lambda: f"{a} -> {b} policy {policy}: {result}"):
             continue
@@ -330,14 +325,14 @@ def main():
     judge_types()
     judge_nested_hash()
     for a in TYPES:
+        cases.begin(f"texts of {a}")
         judge_texts(a)
         for b in TYPES:
             judge_pair(a, b)
     judge_policies()
     print(f"{len(TYPES)} types, {len(TYPES) ** 2} pairs, {pyarrow_judged} values judged by pyarrow "
           f"{pa.__version__}")
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return failed != 0
+    return cases.finish()
 
 
 sys.exit(main())
