@@ -83,10 +83,13 @@ void lite_se_take(struct lite_se *se, sqlite3 *db)
 {
     static const char *const sync_words[] = {NULL, "off", "normal", "full", "extra"};
     const struct lite_connection *o = se->ep->o;
+    int64_t cache = se->ctx->grant ? se->ctx->grant(se->ctx, o->cache) : o->cache;
     char sql[96];
 
     sqlite3_busy_handler(db, on_busy, se);
-    snprintf(sql, sizeof sql, "pragma cache_size = -%lld", (long long)(o->cache / 1024));
+    if (cache > o->cache)
+        cache = o->cache;
+    snprintf(sql, sizeof sql, "pragma cache_size = -%lld", (long long)(cache / 1024));
     sqlite3_exec(db, sql, NULL, NULL, NULL);
     if (o->synchronous != LITE_SYNC_KEEP) {
         snprintf(sql, sizeof sql, "pragma synchronous = %s", sync_words[o->synchronous]);

@@ -103,10 +103,20 @@ static wh_status twice(const struct lite_fl *fl, int i, struct wh_error *reterr)
     return WH_OK;
 }
 
-static wh_status set_accept(struct lite_fl *fl, int64_t i, const struct ArrowSchema *source,
-                            const struct lite_dest *d, const struct wh_type *t,
-                            struct wh_error *reterr)
+/* What the plan fixed is delivered, whatever a sample of the table would say today. */
+static void as_frozen(const struct wh_target *io, int64_t i, struct wh_type *t)
 {
+    struct wh_type was;
+
+    if (io->frozen && i < io->frozen->n_children &&
+        wh_type_of(io->frozen->children[i], &was, NULL) == WH_OK)
+        *t = was;
+}
+
+static wh_status set_accept(struct lite_fl *fl, const struct wh_target *io, int64_t i,
+                            const struct lite_dest *d, struct wh_type *t, struct wh_error *reterr)
+{
+    const struct ArrowSchema *source = io->source->children[i];
     const char *meta[] = {WH_META_TYPE, d->decl, NULL, NULL, NULL};
     char key[16];
     int at = sql_key_position(source);
@@ -116,6 +126,7 @@ static wh_status set_accept(struct lite_fl *fl, int64_t i, const struct ArrowSch
         meta[2] = WH_META_KEY;
         meta[3] = key;
     }
+    as_frozen(io, i, t);
     if (wh_schema_set(&fl->accept, i, d->name, t, meta) != WH_OK)
         return no_memory(reterr);
     return WH_OK;
@@ -153,7 +164,7 @@ static wh_status new_column(struct lite_fl *fl, const struct wh_target *io, int6
         t.nullable = false;
     }
     d->affinity = lite_affinity_of(d->decl);
-    return set_accept(fl, i, f, d, &t, reterr);
+    return set_accept(fl, io, i, d, &t, reterr);
 }
 
 /* An existing column takes the source's own type if it keeps those values, else its own. */
@@ -183,7 +194,7 @@ static wh_status old_column(struct lite_fl *fl, const struct wh_target *io, int6
     d->digits = t.kind == WH_K_DECTEXT && c->affinity != LITE_A_TEXT && c->affinity != LITE_A_BLOB;
     d->no_numbers = t.kind == WH_K_UTF8 && c->affinity != LITE_A_TEXT && c->affinity != LITE_A_BLOB;
     t.nullable = !c->not_null && !d->never_null;
-    return set_accept(fl, i, f, d, &t, reterr);
+    return set_accept(fl, io, i, d, &t, reterr);
 }
 
 static const struct lite_col *find_old(const struct lite_fl *fl, const char *name)
