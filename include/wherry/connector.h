@@ -257,7 +257,7 @@ struct wh_scan {
     const char *const *frames; /* encodings the destination takes, NULL-terminated; or NULL */
     /* Declared types by source name ("c" -> "decimal(18,2)"): a source that guesses types takes
      * them instead of its guess; the engine converts what the source gives in another type. */
-    const struct wh_map *types; /* NULL */
+    const struct wh_map *types;       /* NULL */
     const struct ArrowSchema *frozen; /* not the first time: the schema that the plan fixed */
     struct wh_bytes bounds;           /* not the first time: what `ret_bounds` was */
 

@@ -12,7 +12,7 @@
 
 enum {
     PACK_MOST = 4096, /* splits in one unit */
-    DRAW_MOST = 64, /* units in one transaction */
+    DRAW_MOST = 64,   /* units in one transaction */
     LOST_MOST = 3,
 };
 

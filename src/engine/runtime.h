@@ -403,7 +403,7 @@ struct wh_runtime {
     int64_t pack_least; /* smaller splits share a unit */
     enum wh_run_state recorded_state;
     bool replanned; /* resumed before anything was claimed: its tables are recorded anew */
-    bool touched; /* something outside of the state may have changed */
+    bool touched;   /* something outside of the state may have changed */
 
     pthread_mutex_t mutex;
     pthread_cond_t change; /* management waits here; also chains and sessions */
