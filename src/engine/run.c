@@ -273,7 +273,15 @@ static int discard(struct wh_runtime *run, bool yes, int64_t *ret_staying, struc
     struct wh_run_record end = {.run = run->id, .exit_code = 1, .finished = true};
 
     WH_TRY(read_record(run, reterr));
-    if (run->recorded_state >= WH_RUN_CLOSED)
+    if (run->recorded_state == WH_RUN_CLOSED) { /* all of it is done but the record of its end */
+        struct wh_run_result result = {0};
+        int st = only_the_end(run, &result, reterr);
+
+        *ret_staying = result.counts.rows_written;
+        run->epoch = 0;
+        return st;
+    }
+    if (run->recorded_state > WH_RUN_CLOSED)
         return WH_OK;
     WH_TRY(wh_run_load(run, reterr));
     *ret_staying = wh_run_rows_staying(run);

@@ -215,8 +215,10 @@ int wh_run_open(struct wh_runtime *run, struct wh_error *reterr)
         run->flows[i].fence.epoch = run->epoch;
     if (run->recorded_state == WH_RUN_PLANNED)
         WH_TRY(wh_run_put_flows(run, reterr));
-    if (run->recorded_state >= WH_RUN_CLOSING)
+    if (run->recorded_state >= WH_RUN_CLOSING) {
+        run->touched = true;
         return WH_OK; /* only run_close is repeated */
+    }
     WH_TRY(take_targets(run, deadline, reterr));
     wh_kill_point("targets-taken");
     WH_TRY(wh_keeper_start(run, reterr));

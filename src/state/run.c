@@ -230,6 +230,15 @@ static void drop_lock(struct wh_state *s, const char *run, uint32_t epoch)
         }
 }
 
+/* What an owner that died left: nobody asks for its epoch any more. */
+static void forget_lock(const struct wh_state *s, const char *run, uint32_t epoch)
+{
+    char path[4352];
+
+    if (epoch && lock_path(s, run, epoch, path, sizeof(path)) == WH_OK)
+        unlink(path);
+}
+
 static int claim_in_transaction(struct wh_state *s, const char *run, int64_t stale_ms,
                                 struct wh_arena *a, uint32_t *ret_epoch, struct wh_error *reterr)
 {
@@ -280,10 +289,12 @@ int wh_state_run_claim(struct wh_state *s, const char *run, int64_t stale_ms, ui
     uint32_t epoch = 0;
     WH_TRY(wh_db_begin(s, NULL, 0, true, reterr));
     int st = wh_db_end(s, claim_in_transaction(s, run, stale_ms, a, &epoch, reterr), reterr);
-    if (st == WH_OK)
+    if (st == WH_OK) {
         *ret_epoch = epoch;
-    else if (epoch)
+        forget_lock(s, run, epoch - 1);
+    } else if (epoch) {
         drop_lock(s, run, epoch);
+    }
     return st;
 }
 

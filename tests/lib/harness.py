@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests that drive the program share: a private place per test, kills and stops at named
-points, a histogram by phase, and the closing line."""
+points, jobs side by side, a histogram by phase, and the closing line."""
 import collections
+import json
 import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PHASES = ['prepare', 'move', 'commit', 'settle', 'publish', 'close']
+STALE_MS = 700  # WH_TEST_STALE_MS of all runs: a stopped process is stale after that long
 
 
 def program():
@@ -25,7 +30,7 @@ class Place:
     def __init__(self, name):
         self.dir = tempfile.mkdtemp(prefix='wherry-%s-' % name)
         self.env = {'PATH': os.environ.get('PATH', '/usr/bin:/bin'), 'HOME': self.path('home'), 'LC_ALL': 'C.UTF-8',
-                    'TZ': 'UTC', 'WH_TEST_BEAT_MS': '200', 'WH_TEST_STALE_MS': '1500'}
+                    'TZ': 'UTC', 'WH_TEST_BEAT_MS': '100', 'WH_TEST_STALE_MS': str(STALE_MS)}
         for key in ('WHERRY_MODULES', 'ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS', 'LSAN_OPTIONS',
                     'WH_TEST_TRANSITIONS'):
             if key in os.environ:
@@ -38,6 +43,14 @@ class Place:
     def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)
 
+    def state(self, *parts):
+        return self.path('home', '.local', 'state', 'wherry', *parts)
+
+    def forget(self):
+        """A new HOME: no run is known."""
+        shutil.rmtree(self.env['HOME'], ignore_errors=True)
+        os.mkdir(self.env['HOME'])
+
     def start(self, *args, **extra):
         env = dict(self.env, **{k: v for k, v in extra.items() if v is not None})
         return subprocess.Popen([program()] + list(args), cwd=self.dir, env=env, stdin=subprocess.DEVNULL,
@@ -45,15 +58,68 @@ class Place:
 
     def run(self, *args, timeout=120, **extra):
         """Exit code (negative: the signal that ended it), stdout, stderr."""
-        p = self.start(*args, **extra)
+        return finish(self.start(*args, **extra), timeout)
+
+    def leftovers(self, ended=False):
+        """What must not lie in the state's folder when every run has ended well. ended: the owner was
+        killed after the end of its run was recorded, so nobody came after it."""
+        found = []
+        for base, _, names in os.walk(self.state()):
+            found += [os.path.relpath(os.path.join(base, n), self.state()) for n in names]
+        found = [n for n in found if n not in ('state.db', 'state.db-wal', 'state.db-shm')]
+        if os.path.exists(self.state('state.db')):
+            db = sqlite3.connect('file:%s?mode=ro' % self.state('state.db'), uri=True, timeout=20)
+            # A closed run (6) holds nothing, whatever its rows are.
+            held = db.execute('select count(*) from target t join run r on r.run = t.run where r.state < 6').fetchone()[0]
+            open_runs = db.execute('select count(*) from run where finished = 0').fetchone()[0]
+            over = [r for (r,) in db.execute('select run from run where finished = 1')]
+            db.close()
+            # The lock file of an owner that died after it had recorded the end, with nothing to resume.
+            found = [n for n in found if not any(n == 'locks/%s.e1' % r for r in over) or not ended]
+            found += ['%d targets held' % held] * bool(held) + ['%d unfinished runs' % open_runs] * bool(open_runs)
+        return found
+
+
+def finish(p, timeout=120):
+    try:
+        out, err = p.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        p.send_signal(signal.SIGCONT)
+        p.kill()
+        out, err = p.communicate()
+        return 124, out.decode('utf-8', 'replace'), err.decode('utf-8', 'replace') + \
+            '\n(test: no end within %d s)' % timeout
+    return p.returncode, out.decode('utf-8', 'replace'), err.decode('utf-8', 'replace')
+
+
+def events(text):
+    """The objects of --json, in order; what is no object is left out."""
+    found = []
+    for line in text.splitlines():
         try:
-            out, err = p.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            p.kill()
-            out, err = p.communicate()
-            err += b'\n(test: no end within %d s)' % timeout
-            return 124, out.decode('utf-8', 'replace'), err.decode('utf-8', 'replace')
-        return p.returncode, out.decode('utf-8', 'replace'), err.decode('utf-8', 'replace')
+            found.append(json.loads(line))
+        except ValueError:
+            pass
+    return [e for e in found if isinstance(e, dict)]
+
+
+def finished(text):
+    """The run_finished event of --json, or {}."""
+    last = events(text)[-1:]
+    return last[0] if last and last[0].get('type') == 'run_finished' else {}
+
+
+def unbalanced(event):
+    """Why the counts of a run_finished do not add up, or None: read = written + dirty + filtered +
+    skipped for the run and for every table, and the run is the sum of its tables."""
+    kinds = ('rows_written', 'rows_dirty', 'rows_filtered', 'rows_skipped')
+    for who in [event] + event.get('tables', []):
+        if who.get('rows_read') != sum(who.get(k, 0) for k in kinds):
+            return 'rows read are not those accounted for: %s' % {k: who.get(k) for k in ('rows_read',) + kinds}
+    for k in ('rows_read',) + kinds:
+        if event.get(k) != sum(t.get(k, 0) for t in event.get('tables', [])):
+            return '%s of the run is not the sum of its tables' % k
+    return None
 
 
 def kill_points():
@@ -67,7 +133,11 @@ def reached(place, args, log):
     code, _, err = place.run(*args, WH_TEST_KILL_LOG=log)
     if code != 0:
         raise AssertionError('the undisturbed run failed with %d:\n%s' % (code, err))
-    with open(log) as f:
+    return points_in(log)
+
+
+def points_in(log):
+    with open(log, encoding='ascii') as f:
         return collections.Counter(line.strip() for line in f if line.strip())
 
 
@@ -77,8 +147,11 @@ class Tally:
     def __init__(self, title, seed):
         self.title, self.seed = title, seed
         self.passed = self.failed = self.skipped = 0
-        self.kills = collections.Counter()
-        print('%s: seed %d' % (title, seed))
+        self.kills = collections.Counter()   # by phase
+        self.notes = collections.Counter()   # whatever else a suite wants to sum up
+        self.rng = random.Random(str(seed))
+        if title:
+            print('%s: seed %s' % (title, seed))
 
     def check(self, ok, what, detail=''):
         if ok:
@@ -100,10 +173,73 @@ class Tally:
         for p in phases:
             self.check(self.kills[p] > 0, 'no kill fell into phase ' + p)
 
+    def add(self, other):
+        """Takes over what a job of its own process counted (a dict of `as_dict`)."""
+        self.passed += other['passed']
+        self.failed += other['failed']
+        self.skipped += other['skipped']
+        self.kills.update(other['kills'])
+        self.notes.update(other['notes'])
+
+    def as_dict(self):
+        return {'passed': self.passed, 'failed': self.failed, 'skipped': self.skipped,
+                'kills': dict(self.kills), 'notes': dict(self.notes)}
+
     def finish(self):
         print('%d passed, %d failed, %d skipped' % (self.passed, self.failed, self.skipped))
         sys.stdout.flush()
         return 1 if self.failed else 0
+
+
+# ---- jobs side by side -------------------------------------------------------------------------
+
+
+def job_child(job, args, seed, out_path, result_path):
+    """In a process of its own: what the job prints and counts goes into two files."""
+    out = os.open(out_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    t = Tally(None, seed)
+    try:
+        job(t, *args)
+    except BaseException:
+        t.check(False, 'the test itself failed', traceback.format_exc())
+    sys.stdout.flush()
+    with open(result_path, 'w', encoding='ascii') as f:
+        json.dump(t.as_dict(), f)
+    os._exit(0)
+
+
+def run_jobs(tally, jobs, workers=2):
+    """jobs: [(name, function(tally, *args), args)]; each in a process of its own, `workers` at once,
+    longest first if they come so. What they print comes out whole, in the order in which they end."""
+    waiting, running = list(jobs), {}
+    folder = tempfile.mkdtemp(prefix='wherry-jobs-')
+    while waiting or running:
+        while waiting and len(running) < workers:
+            name, job, args = waiting.pop(0)
+            paths = [os.path.join(folder, '%d.%s' % (len(waiting), kind)) for kind in ('out', 'result')]
+            sys.stdout.flush()
+            pid = os.fork()
+            if pid == 0:
+                job_child(job, args, '%s/%s' % (tally.seed, name), *paths)
+            running[pid] = (name, paths, time.monotonic())
+        pid, _ = os.wait()
+        if pid not in running:
+            continue
+        name, (out, result), start = running.pop(pid)
+        with open(out, encoding='utf-8', errors='replace') as f:
+            sys.stdout.write(f.read())
+        if os.path.exists(result):
+            with open(result, encoding='ascii') as f:
+                counts = json.load(f)
+            tally.add(counts)
+            print('%-28s %4d passed %3d failed %6.1f s' % (name, counts['passed'], counts['failed'],
+                                                         time.monotonic() - start))
+        else:
+            tally.check(False, '%s left no result' % name)
+        sys.stdout.flush()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def spread(rng, seen, points, n):
@@ -141,9 +277,9 @@ def depth(name, default):
     return int(os.environ.get(name, default))
 
 
-def rng_for(title):
-    seed = int(os.environ.get('WH_TEST_SEED', random.SystemRandom().randint(1, 10 ** 9)))
-    return random.Random(seed), seed
+def seed_of():
+    """WH_TEST_SEED, or a new one; printed by the Tally."""
+    return int(os.environ.get('WH_TEST_SEED', random.SystemRandom().randint(1, 10 ** 9)))
 
 
 def end(p):
