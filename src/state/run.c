@@ -369,7 +369,10 @@ int wh_state_run_end(struct wh_state *s, const struct wh_run_record *r, uint32_t
                        "snnsssiiiiii", r->run, r->exit_code, (int)r->finished, r->summary, r->text,
                        r->snapshot, r->ended_us ? r->ended_us : wh_wall_us(), r->rows_read,
                        r->rows_written, r->rows_dirty, r->rows_filtered, r->rows_skipped);
-    return wh_db_end(s, st, reterr);
+    st = wh_db_end(s, st, reterr);
+    if (st == WH_OK && r->finished && !lock_held(s, r->run, epoch))
+        forget_lock(s, r->run, epoch);
+    return st;
 }
 
 /* One column of a run that another process may be carrying out: no epoch to check. */

@@ -277,6 +277,11 @@ def depth(name, default):
     return int(os.environ.get(name, default))
 
 
+def rng_for(title):
+    seed = seed_of()
+    return random.Random(seed), seed
+
+
 def seed_of():
     """WH_TEST_SEED, or a new one; printed by the Tally."""
     return int(os.environ.get('WH_TEST_SEED', random.SystemRandom().randint(1, 10 ** 9)))
