@@ -28,7 +28,8 @@ wh_status sql_add(struct wh_buf *, const char *fmt, ...);
 /* "a", "b", "c" of a schema's children; before each name `prefix` (may be ""). */
 wh_status sql_columns(struct wh_buf *, const struct ArrowSchema *, const char *prefix);
 
-/* Our own tables (wherry_run, wherry_unit, wherry_target) and stages: never listed or copied. */
+/* Our own tables (wherry_run, wherry_unit, wherry_target), stages, and names that our statements
+ * use: never listed, copied or written. */
 bool sql_is_own(struct wh_str table);
 
 /* wherry_stage_<12 of the run>_f<flow>_g<generation>: nobody else's, and an older generation's

@@ -87,7 +87,8 @@ wh_status sql_columns(struct wh_buf *b, const struct ArrowSchema *s, const char 
 bool sql_is_own(struct wh_str t)
 {
     return wh_str_ieqs(t, "wherry_run") || wh_str_ieqs(t, "wherry_unit") ||
-           wh_str_ieqs(t, "wherry_target") || wh_str_starts(t, "wherry_stage_");
+           wh_str_ieqs(t, "wherry_target") || wh_str_ieqs(t, "wherry_rows") ||
+           wh_str_starts(t, "wherry_stage_");
 }
 
 void sql_stage_name(const struct wh_fence *f, char out[SQL_STAGE_NAME])

@@ -143,8 +143,9 @@ wh_status lite_prepare(struct lite_se *, const char *sql, sqlite3_stmt **ret,
                        struct wh_error *reterr); /* exactly one statement */
 /* One statement without result rows; patience starts anew. */
 wh_status lite_exec(struct lite_se *, const char *sql, struct wh_error *reterr);
-wh_status lite_exec_buf(struct lite_se *, struct wh_buf *sql, int built,
-                        struct wh_error *reterr); /* built = status of making the text */
+/* The same with a time limit; no answer in time is `otherwise`. */
+wh_status lite_number_within(struct lite_se *, const char *sql, int64_t ms, int64_t otherwise,
+                             int64_t *ret, struct wh_error *reterr);
 /* First column of the first row; `otherwise` if there is no row or it is NULL. */
 wh_status lite_number(struct lite_se *, const char *sql, int64_t otherwise, int64_t *ret,
                       struct wh_error *reterr);
@@ -158,7 +159,8 @@ void lite_bind_str(sqlite3_stmt *, int at, struct wh_str); /* borrowed until res
  * would drop SQLite's own locks. */
 void lite_lock_holders(const struct lite_ep *, char *out, size_t size);
 
-/* sqlite_print.c: call inside a read transaction of db. */
+bool lite_is_wal(sqlite3 *db); /* sqlite_print.c */
+/* Call inside a read transaction of db. */
 wh_status lite_print_take(sqlite3 *db, const char *path, struct lite_print *ret);
 bool lite_print_equal(const struct lite_print *, const struct lite_print *);
 

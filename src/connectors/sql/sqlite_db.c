@@ -97,6 +97,8 @@ void lite_se_take(struct lite_se *se, sqlite3 *db)
     }
     if (se->use == WH_READ)
         sqlite3_exec(db, "pragma query_only = 1", NULL, NULL, NULL);
+    /* Views and triggers of a file that somebody sent us may only use harmless functions. */
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     pthread_mutex_lock(&se->lock);
     se->db = db;
     pthread_mutex_unlock(&se->lock);
@@ -254,14 +256,6 @@ wh_status lite_exec(struct lite_se *se, const char *sql, struct wh_error *reterr
     return WH_OK;
 }
 
-wh_status lite_exec_buf(struct lite_se *se, struct wh_buf *sql, int built, struct wh_error *reterr)
-{
-    if (built != WH_OK)
-        return wh_fail(reterr, built, built == WH_E_NOMEM ? "E8002" : "E3013",
-                       "the statement cannot be made: %s", wh_status_name(built));
-    return lite_exec(se, sql->p, reterr);
-}
-
 wh_status lite_number(struct lite_se *se, const char *sql, int64_t otherwise, int64_t *ret,
                       struct wh_error *reterr)
 {
@@ -275,6 +269,35 @@ wh_status lite_number(struct lite_se *se, const char *sql, int64_t otherwise, in
     *ret = rc == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL ? sqlite3_column_int64(s, 0)
                                                                         : otherwise;
     return WH_OK;
+}
+
+struct time_limit {
+    int64_t until;
+    bool over;
+};
+
+static int on_time_limit(void *arg)
+{
+    struct time_limit *l = arg;
+
+    l->over |= wh_now_ns() > l->until;
+    return l->over;
+}
+
+wh_status lite_number_within(struct lite_se *se, const char *sql, int64_t ms, int64_t otherwise,
+                             int64_t *ret, struct wh_error *reterr)
+{
+    struct time_limit l = {.until = wh_now_ns() + ms * 1000000};
+    int st;
+
+    sqlite3_progress_handler(se->db, 10000, on_time_limit, &l);
+    st = lite_number(se, sql, otherwise, ret, reterr);
+    sqlite3_progress_handler(se->db, 0, NULL, NULL);
+    if (st != WH_OK && l.over && !atomic_load(&se->stopped)) {
+        *ret = otherwise;
+        return WH_OK;
+    }
+    return st;
 }
 
 void lite_rollback(struct lite_se *se)

@@ -35,6 +35,7 @@ static int feed_connect(sqlite3 *db, void *aux, int argc, const char *const *arg
     rc = sqlite3_declare_vtab(db, sql.p);
     if (rc != SQLITE_OK)
         return rc;
+    sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY); /* no view or trigger may read it */
     t = sqlite3_malloc(sizeof *t);
     if (!t)
         return SQLITE_NOMEM;

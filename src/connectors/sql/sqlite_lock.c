@@ -6,6 +6,7 @@
  * descriptor of a file drops all of the process's locks on it. */
 #include "sqlite.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 enum {
     LOCKS_MAX = 1 << 20, /* bytes of /proc/locks that are read */
     HOLDERS = 3,
+    FDS_MAX = 4096,
 };
 
 struct holder {
@@ -77,6 +79,31 @@ static void add_holder(struct holder *all, int *n, struct holder h)
         all[(*n)++] = h;
 }
 
+/* Some file systems (overlay, btrfs) show another device in stat than in /proc/locks, and numbers
+ * of inodes repeat over devices: then the process must have the file open. No right to look = yes.
+ */
+static bool has_open(long pid, const struct stat *st)
+{
+    char path[64];
+    bool found = false;
+    int seen = 0;
+    struct dirent *e;
+    DIR *d;
+
+    snprintf(path, sizeof path, "/proc/%ld/fd", pid);
+    d = opendir(path);
+    if (!d)
+        return true;
+    while (!found && seen++ < FDS_MAX && (e = readdir(d))) {
+        struct stat fd;
+
+        found = fstatat(dirfd(d), e->d_name, &fd, 0) == 0 && fd.st_ino == st->st_ino &&
+                fd.st_dev == st->st_dev;
+    }
+    closedir(d);
+    return found;
+}
+
 static void collect(char *text, const char *path, struct holder *all, int *n)
 {
     struct stat st;
@@ -93,7 +120,7 @@ static void collect(char *text, const char *path, struct holder *all, int *n)
         if (nl)
             *nl = 0;
         if (parse_line(line, &h, &dev, &ino) && ino == (unsigned long long)st.st_ino &&
-            h.pid != (long)getpid())
+            h.pid != (long)getpid() && (dev == st.st_dev || has_open(h.pid, &st)))
             add_holder(all, n, h);
         if (nl)
             *nl = '\n';

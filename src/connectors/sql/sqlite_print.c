@@ -29,7 +29,7 @@ static int read_header(sqlite3 *db, uint8_t out[100])
     return rc == SQLITE_IOERR_SHORT_READ ? SQLITE_OK : rc; /* an empty file: zeroes */
 }
 
-static bool is_wal(sqlite3 *db)
+bool lite_is_wal(sqlite3 *db)
 {
     sqlite3_stmt *s = NULL;
     bool wal = false;
@@ -77,7 +77,7 @@ wh_status lite_print_take(sqlite3 *db, const char *path, struct lite_print *ret)
     p.inode = st.st_ino;
     p.size = st.st_size;
     p.mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
-    p.wal = is_wal(db);
+    p.wal = lite_is_wal(db);
     if (read_header(db, p.header) != SQLITE_OK)
         return WH_E_IO;
     if (p.wal && read_index(db, p.index) != SQLITE_OK)

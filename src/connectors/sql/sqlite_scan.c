@@ -4,6 +4,10 @@
 
 #include <stdlib.h>
 
+enum {
+    MOST_COLUMNS = 2000 /* of a result in SQLite */
+};
+
 /* ---- split tokens ------------------------------------------------------------------------------
  */
 
@@ -294,6 +298,14 @@ static wh_status make_schema(struct lite_sc *sc, struct wh_error *reterr)
 /* ---- opening -----------------------------------------------------------------------------------
  */
 
+static bool any_guessed(const struct lite_sc *sc)
+{
+    for (int i = 0; i < sc->n_sel; i++)
+        if (sc->t.cols[sc->sel[i]].guessed)
+            return true;
+    return false;
+}
+
 static void answers(struct lite_sc *sc, struct wh_scan *io)
 {
     int64_t bytes = sc->t.est_rows >= 0 && sc->row_bytes > 0 ? sc->t.est_rows * sc->row_bytes : -1;
@@ -307,7 +319,7 @@ static void answers(struct lite_sc *sc, struct wh_scan *io)
     io->splittable = sc->ranges && sc->cuts.n > 0;
     io->resumable = sc->rowid_first;
     io->max_readers = sc->ranges ? 0 : 1;
-    io->sampled_rows = sc->sampled;
+    io->sampled_rows = any_guessed(sc) ? sc->sampled : 0;
     for (size_t i = 0; i < io->n_preds; i++)
         io->preds[i].pushed = WH_PUSH_NO;
     if (sc->ranges && sc->cuts.n > 0)
@@ -316,7 +328,10 @@ static void answers(struct lite_sc *sc, struct wh_scan *io)
     else
         snprintf(io->method, sizeof io->method,
                  sc->rowid_first ? "one stream by %.40s" : "one stream", sc->t.rowid);
-    snprintf(io->note, sizeof io->note, "%s", sc->note.n ? sc->note.p : "");
+    snprintf(io->note, sizeof io->note, "%s%s%s", sc->note.n ? sc->note.p : "",
+             sc->note.n && sc->holds_up ? "; " : "",
+             sc->holds_up ? "commits of other programs wait while this is read (rollback journal)"
+                          : "");
 }
 
 /* Equal units by bytes, and at least one for each lane of a table that is worth it. */
@@ -324,13 +339,15 @@ static wh_status divide(struct lite_sc *sc, struct lite_se *se, const struct wh_
                         struct wh_error *reterr)
 {
     int64_t unit = io->unit_bytes > 0 ? io->unit_bytes : 64 << 20;
-    int64_t bytes;
+    double most;
 
-    sc->ranges = sc->t.rowid && !io->query && io->limit <= 0;
+    sc->ranges = sc->rowid_first && io->limit <= 0;
     if (!sc->ranges || sc->t.empty)
         return WH_OK;
-    /* est_rows is an upper bound here: less is surely small. */
-    if (!__builtin_mul_overflow(sc->t.est_rows, sc->row_bytes, &bytes) && bytes < LITE_SMALL_TABLE)
+    /* No more rows than rowids between the ends: less is surely small (ANALYZE's count may be old).
+     */
+    most = (double)((uint64_t)sc->t.hi - (uint64_t)sc->t.lo) + 1;
+    if (most * (double)sc->row_bytes < LITE_SMALL_TABLE)
         return WH_OK;
     return lite_cut(sc, se, unit, io->parallel, reterr);
 }
@@ -367,13 +384,14 @@ static wh_status scan_open(void *self, void *ep, void *session, struct wh_scan *
         WH_TRY(table_columns(sc, se, io->object, reterr));
     if (io->where && !(sc->where = wh_arena_strdup(sc->t.arena, io->where)))
         return no_memory(reterr);
-    sc->rowid_first = sc->t.rowid && !io->query;
     WH_TRY(project(sc, io, reterr));
+    sc->rowid_first = sc->t.rowid && !io->query && sc->n_sel < MOST_COLUMNS;
     WH_TRY(settle_types(sc, se, io, reterr));
     WH_TRY(make_schema(sc, reterr));
     WH_TRY(lite_select(sc, se, &(struct lite_range){0}, &probe, reterr)); /* `where` compiles */
     WH_TRY(lite_number(se, "pragma schema_version", 0, &sc->schema_version, reterr));
     WH_TRY(divide(sc, se, io, reterr));
+    sc->holds_up = !lite_is_wal(se->db);
     answers(sc, io);
     if (wh_schema_copy(&sc->schema, ret) != WH_OK)
         return no_memory(reterr);

@@ -31,6 +31,7 @@ struct lite_sc {
     const char *where;   /* or NULL */
     int64_t limit;       /* 0 = none */
     bool ranges;         /* rowid ranges; else one stream */
+    bool holds_up;       /* rollback journal: our readers hold up the commits of others */
     bool rowid_first;    /* statements select the rowid before the columns */
     struct ArrowSchema schema;
     struct lite_cuts cuts;

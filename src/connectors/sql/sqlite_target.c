@@ -9,6 +9,10 @@
 #include "sqlite_feed.h"
 #include "sqlite_scan.h"
 
+enum {
+    COUNT_MS = 200 /* longest time for counting the rows of an existing table */
+};
+
 static wh_status no_memory(struct wh_error *reterr)
 {
     return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a destination");
@@ -400,15 +404,21 @@ static wh_status count_existing(struct lite_fl *fl, struct lite_se *se, struct w
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
     struct wh_str table = wh_str(fl->table);
-    int64_t any;
+    int64_t n;
 
     if (!fl->existed)
         return WH_OK;
-    if (sql_add(&b, "select exists(select 1 from %i)", &table) != WH_OK)
+    /* A guard compares with it, so it is either counted or just "some". */
+    if (sql_add(&b, "select count(*) from %i", &table) != WH_OK)
         return no_memory(reterr);
-    WH_TRY(lite_number(se, b.p, 0, &any, reterr));
-    WH_TRY(lite_estimate(se, &fl->now, reterr));
-    io->existing_rows = !any ? 0 : fl->now.est_rows > 0 ? fl->now.est_rows : 1;
+    WH_TRY(lite_number_within(se, b.p, COUNT_MS, -1, &n, reterr));
+    if (n < 0) {
+        wh_buf_clear(&b);
+        if (sql_add(&b, "select exists(select 1 from %i)", &table) != WH_OK)
+            return no_memory(reterr);
+        WH_TRY(lite_number(se, b.p, 0, &n, reterr));
+    }
+    io->existing_rows = n;
     return WH_OK;
 }
 
