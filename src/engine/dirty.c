@@ -219,6 +219,8 @@ void wh_dirty_close(struct wh_dirty *d, bool keep)
 {
     if (!d)
         return;
+    if (keep && d->fd >= 0 && d->line.n) /* the table ended before any commit made it durable */
+        wh_ignore(wh_dirty_durable(d, NULL));
     if (d->fd >= 0) {
         close(d->fd);
         if (!keep)
