@@ -33,7 +33,9 @@ static const struct wh_option rows[] = {
     WH_OPT_I64(struct hard_options, again_every, 0, INT64_MAX, .def = "100",
                .help = "hard-again: every n-th row is to be sent again; 0 = none"),
     WH_OPT_BOOL(struct hard_options, marker, .def = "on",
-                .help = "off: markers are lost, lookups say absent (a control that must go red)"),
+                .help =
+                    "off: markers are lost, lookups say absent, class P publishes what it finds "
+                    "(a control that must go red)"),
     WH_OPT_BOOL(struct hard_options, snapshot, .def = "on",
                 .help = "off: join says OK and enters nothing (a control that must go red)"),
     WH_OPT_I64(struct hard_options, batch_rows, 1, 16384, .def = "500",

@@ -121,6 +121,9 @@ def manifest_rows(folder, problems):
         for line in lines:
             if line and not line.startswith('#'):
                 part, want = line.rsplit(' ', 1)
+                if not os.path.exists(os.path.join(folder, part)):
+                    problems.append(f'{manifest} lists {part}, which is not there')
+                    continue
                 rows = list(json_lines(os.path.join(folder, part)))
                 if len(rows) != int(want):
                     problems.append(f'{part} has {len(rows)} rows, the manifest says {want}')

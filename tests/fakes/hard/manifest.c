@@ -116,6 +116,33 @@ static wh_status manifest_text(struct wh_receipts *receipts, struct wh_buf *text
     return wh_buf_printf(text, "#end %lld files %lld rows\n", (long long)files, (long long)rows);
 }
 
+/* The control (marker=off): what lies in the folder instead of what was recorded. */
+static wh_status found_text(const struct hard_files *fl, const struct wh_fence *fence,
+                            struct wh_buf *text, struct wh_error *reterr)
+{
+    struct wh_buf names WH_CLEANUP(wh_buf_free) = WH_BUF(MANIFEST_MAX);
+    char prefix[HARD_FILE];
+    size_t n = 0;
+
+    hard_files_prefix(fl, fence, prefix);
+    WH_TRY(hard_files_list(fl->folder, prefix, &names, &n, reterr));
+    char *rest = names.p;
+
+    for (size_t i = 0; i < n; i++) {
+        struct wh_buf part WH_CLEANUP(wh_buf_free) = WH_BUF(HARD_SPOOL_MAX);
+        const char *name = strsep(&rest, "\n");
+        int64_t rows = -1; /* the marker's line is none */
+
+        if (!wh_str_ends(wh_str(name), ".part"))
+            continue;
+        WH_TRY(hard_files_read(fl->folder, name, &part, reterr));
+        for (size_t k = 0; k < part.n; k++)
+            rows += part.p[k] == '\n';
+        WH_TRY(wh_buf_printf(text, "%s %lld\n", name, (long long)rows));
+    }
+    return wh_buf_adds(text, "#end control\n");
+}
+
 static wh_status publish(const struct hard_files *fl, const struct wh_fence *fence,
                          struct wh_receipts *receipts, struct wh_error *reterr)
 {
@@ -124,7 +151,10 @@ static wh_status publish(const struct hard_files *fl, const struct wh_fence *fen
     char name[HARD_FILE];
 
     manifest_name(fence, name);
-    WH_TRY(manifest_text(receipts, &text));
+    if (fl->base.ep->opts->marker)
+        WH_TRY(manifest_text(receipts, &text));
+    else
+        WH_TRY(found_text(fl, fence, &text, reterr));
     int st = hard_files_put(fl->folder, name, &text, true, reterr);
 
     if (st != WH_REFUSED)

@@ -279,30 +279,68 @@ static wh_status add_lines(struct lines *l, const struct wh_buf *text, size_t fr
     return WH_OK;
 }
 
-/* All text first (the buffer moves while it grows), then the lines. */
-static wh_status gather(const struct hard_files *fl, int group, struct wh_receipts *receipts,
-                        struct wh_buf *text, struct wh_error *reterr)
+/* One spilled file, if that attempt had rows of the group. */
+static wh_status add_spilled(const struct hard_files *fl, const char *name, struct wh_buf *text,
+                             struct wh_error *reterr)
 {
-    struct wh_buf commit WH_CLEANUP(wh_buf_free) = WH_BUF(TEXT_MAX);
+    char path[HARD_PATH * 2];
+
+    snprintf(path, sizeof path, "%s/%s", fl->folder, name);
+    return access(path, F_OK) ? WH_OK : hard_files_read(fl->folder, name, text, reterr);
+}
+
+static wh_status add_recorded(const struct hard_files *fl, int group, struct wh_receipts *receipts,
+                              struct wh_buf *text, struct wh_error *reterr)
+{
     char name[HARD_FILE + 80];
     struct wh_receipt r;
     int st;
 
+    while ((st = receipts->next(receipts, &r)) == WH_OK) {
+        if (r.receipt.n <= 5)
+            continue; /* a unit without rows */
+        snprintf(name, sizeof name, "%.*s-k%d.part", (int)r.receipt.n - 5,
+                 (const char *)r.receipt.p, group);
+        WH_TRY(add_spilled(fl, name, text, reterr));
+    }
+    return st == WH_END ? WH_OK : st;
+}
+
+/* The control (marker=off): what lies in the folder instead of what was recorded. */
+static wh_status add_found(const struct hard_files *fl, int group, const struct wh_fence *fence,
+                           struct wh_buf *text, struct wh_error *reterr)
+{
+    struct wh_buf names WH_CLEANUP(wh_buf_free) = WH_BUF(TEXT_MAX);
+    char prefix[HARD_FILE], suffix[24];
+    size_t n = 0;
+
+    hard_files_prefix(fl, fence, prefix);
+    snprintf(suffix, sizeof suffix, "-k%d.part", group);
+    WH_TRY(hard_files_list(fl->folder, prefix, &names, &n, reterr));
+    char *rest = names.p;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *name = strsep(&rest, "\n");
+
+        if (wh_str_ends(wh_str(name), suffix))
+            WH_TRY(add_spilled(fl, name, text, reterr));
+    }
+    return WH_OK;
+}
+
+/* All text first (the buffer moves while it grows), then the lines. */
+static wh_status gather(const struct hard_files *fl, int group, const struct wh_fence *fence,
+                        struct wh_receipts *receipts, struct wh_buf *text, struct wh_error *reterr)
+{
+    struct wh_buf commit WH_CLEANUP(wh_buf_free) = WH_BUF(TEXT_MAX);
+    char name[HARD_FILE + 80];
+
     WH_TRY(read_commit(fl, fl->version, &commit, reterr));
     if (file_of(&commit, group, name))
         WH_TRY(hard_files_read(fl->folder, name, text, reterr));
-    while ((st = receipts->next(receipts, &r)) == WH_OK) {
-        char path[HARD_PATH * 2];
-
-        if (r.receipt.n <= 5)
-            continue;
-        snprintf(name, sizeof name, "%.*s-k%d.part", (int)r.receipt.n - 5,
-                 (const char *)r.receipt.p, group);
-        snprintf(path, sizeof path, "%s/%s", fl->folder, name);
-        if (access(path, F_OK) == 0)
-            WH_TRY(hard_files_read(fl->folder, name, text, reterr));
-    }
-    return st == WH_END ? WH_OK : st;
+    if (!fl->base.ep->opts->marker)
+        return add_found(fl, group, fence, text, reterr);
+    return add_recorded(fl, group, receipts, text, reterr);
 }
 
 static void group_name(const struct wh_fence *fence, int group, char out[HARD_FILE + 64])
@@ -340,7 +378,7 @@ static wh_status settle(const struct hard_files *fl, const struct wh_step *step,
 
     if (!wh_read_i64(step->token.p, step->token.n, &group) || group < 0 || group >= GROUPS_MOST)
         return wh_fail(reterr, WH_E_STATE, "E7003", "a step that is none of ours");
-    WH_TRY(gather(fl, (int)group, receipts, &text, reterr));
+    WH_TRY(gather(fl, (int)group, fence, receipts, &text, reterr));
     int st = text.n ? add_lines(&l, &text, 0) : WH_OK;
 
     if (st == WH_OK)
