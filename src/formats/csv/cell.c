@@ -67,11 +67,9 @@ static wh_status fault(struct csv_block *b, int32_t r, int32_t column, const cha
 
 /* ---- fast numbers ---------------------------------------------------------------------------- */
 
-/* Eight ASCII digits or fewer from a word that may hold anything behind them. */
-static inline bool digits8(const uint8_t *s, size_t n, uint64_t *ret)
+/* n (1..8) ASCII digits in the low bytes of v; what lies above them does not matter. */
+static inline bool digits_of(uint64_t v, size_t n, uint64_t *ret)
 {
-    uint64_t v;
-    memcpy(&v, s, 8);
     v <<= 64 - 8 * n;
     v |= n == 8 ? 0 : 0x3030303030303030u >> (8 * n);
     if (((v & 0xf0f0f0f0f0f0f0f0u) | (((v + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u) >> 4)) !=
@@ -83,8 +81,32 @@ static inline bool digits8(const uint8_t *s, size_t n, uint64_t *ret)
     return true;
 }
 
+static inline bool digits8(const uint8_t *s, size_t n, uint64_t *ret)
+{
+    uint64_t v;
+    memcpy(&v, s, 8);
+    return digits_of(v, n, ret);
+}
+
+/* The same with one point among them (n 2..8); *ret_after: digits behind it. */
+static inline bool point8(const uint8_t *s, size_t n, uint64_t *ret, size_t *ret_after)
+{
+    uint64_t v;
+    memcpy(&v, s, 8);
+    uint64_t x = v ^ 0x2e2e2e2e2e2e2e2eu;
+    uint64_t hit = (x - 0x0101010101010101u) & ~x & 0x8080808080808080u;
+    if (!hit)
+        return false;
+    size_t at = (size_t)__builtin_ctzll(hit) >> 3;
+    if (at + 1 >= n) /* "12." is number.h's */
+        return false;
+    uint64_t below = at ? ~(uint64_t)0 >> (64 - 8 * at) : 0;
+    *ret_after = n - 1 - at;
+    return digits_of((v & below) | (v >> 8 & ~below), n - 1, ret);
+}
+
 /* Plain integers of up to 16 digits; everything else is number.h's. The window is padded. */
-static inline bool read_i64(const uint8_t *s, size_t n, int64_t *ret)
+static inline __attribute__((always_inline)) bool read_i64(const uint8_t *s, size_t n, int64_t *ret)
 {
     bool minus = n && s[0] == '-';
     const uint8_t *t = s + minus;
@@ -107,30 +129,48 @@ static inline bool read_i64(const uint8_t *s, size_t n, int64_t *ret)
 static const double POWERS[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
-/* digits[.digits] of at most 15 digits: both numbers are exact in a double, so one division rounds
- * once and correctly. */
-static inline bool read_f64(const uint8_t *s, size_t n, double *ret)
+/* Digits with at most one point among the last eight, at most 15 of them: mantissa and power of ten
+ * are exact in a double, so one division rounds once and correctly. All else is number.h's. */
+static inline __attribute__((always_inline)) bool read_f64(const uint8_t *s, size_t n, double *ret)
 {
     bool minus = n && s[0] == '-';
     const uint8_t *t = s + minus;
-    size_t k = n - minus;
-    uint64_t v = 0;
-    size_t point = k;
-    if (k - 1 >= 16)
+    size_t k = n - minus, after = 0;
+    uint64_t hi = 0, v = 0;
+    if (k - 1 >= 15 || t[0] == '.')
         return wh_read_f64((const char *)s, n, ret);
-    for (size_t i = 0; i < k; i++) {
-        uint8_t digit = (uint8_t)(t[i] - '0');
-        if (digit <= 9)
-            v = v * 10 + digit;
-        else if (t[i] == '.' && point == k)
-            point = i;
-        else
-            return wh_read_f64((const char *)s, n, ret);
-    }
-    if (point == k ? k > 15 : (point == 0 || point == k - 1))
+    size_t front = k > 8 ? k - 8 : 0, back = k - front;
+    bool point = back > 1 && point8(t + front, back, &v, &after);
+    if ((!point && !digits8(t + front, back, &v)) || (front && !digits8(t, front, &hi)))
         return wh_read_f64((const char *)s, n, ret);
-    double x = (double)v / POWERS[point == k ? 0 : k - 1 - point];
+    v += hi * (point ? 10000000 : 100000000);
+    double x = (double)v / POWERS[after];
     *ret = minus ? -x : x;
+    return true;
+}
+
+/* yyyy-MM-dd with an existing day; everything else is number.h's. */
+static inline __attribute__((always_inline)) bool read_date(const uint8_t *s, size_t n, int32_t *ret)
+{
+    static const uint8_t month_days[] = {0,  31, 28, 31, 30, 31, 30, 31,
+                                         31, 30, 31, 30, 31, 0,  0,  0};
+    uint64_t v;
+    if (n != 10)
+        return wh_read_date((const char *)s, n, ret);
+    memcpy(&v, s, 8);
+    v ^= 0x2d30302d30303030u; /* digits become their values, hyphens zero */
+    unsigned d1 = s[8] - '0', d2 = s[9] - '0';
+    if ((v & 0xfff0f0fff0f0f0f0u) || ((v + 0x0006060006060606u) & 0xf0f0f0f0f0f0f0f0u) || d1 > 3 ||
+        d2 > 9)
+        return wh_read_date((const char *)s, n, ret);
+    unsigned y = (unsigned)(v & 15) * 1000 + (unsigned)(v >> 8 & 15) * 100 +
+                 (unsigned)(v >> 16 & 15) * 10 + (unsigned)(v >> 24 & 15);
+    unsigned m = (unsigned)(v >> 40 & 15) * 10 + (unsigned)(v >> 48 & 15), d = d1 * 10 + d2;
+    if (m - 1 > 11 || d - 1 >= month_days[m] || !y)
+        return wh_read_date((const char *)s, n, ret);
+    /* Days from March of the year before, the leap day at the end (H. Hinnant's construction). */
+    unsigned yy = y - (m <= 2), era_day = (153 * (m > 2 ? m - 3 : m + 9) + 2) / 5 + d - 1;
+    *ret = (int32_t)(yy * 365 + yy / 4 - yy / 100 + yy / 400 + era_day) - 719468;
     return true;
 }
 
@@ -267,7 +307,7 @@ static bool put_date(struct wh_column *c, const struct wh_csv_dialect *d, const 
                      size_t n, uint8_t *scratch, int *st)
 {
     int32_t days;
-    if (!wh_read_date((const char *)s, n, &days))
+    if (!read_date(s, n, &days))
         return false;
     *st = wh_put_i32(c, days);
     return true;

@@ -151,25 +151,40 @@ void wh_csv_reader_free(struct wh_csv_reader *r)
 
 /* ---- the window ------------------------------------------------------------------------------ */
 
+static int64_t count_lines_slowly(const uint8_t *p, size_t n)
+{
+    int64_t lines = 0;
+    for (size_t i = 0; i < n; i++)
+        lines += p[i] == '\n' || (p[i] == '\r' && p[i + 1] != '\n');
+    return lines;
+}
+
 /* Line ends, wherever they stand. Asked once per window and for rejects. */
 static int64_t count_lines(const uint8_t *p, size_t n)
 {
     int64_t lines = 0;
     size_t i = 0;
 #if defined(__x86_64__)
-    const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r');
-    for (; i + 16 <= n; i += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-        unsigned ends = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, lf));
-        unsigned crs = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, cr));
-        lines += __builtin_popcount(ends);
-        for (; crs; crs &= crs - 1)
-            lines += p[i + (size_t)__builtin_ctz(crs) + 1] != '\n';
+    enum {
+        STRIDE = 16 * 128
+    }; /* a byte of `sum` counts to 128 */
+    const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r'), zero = _mm_setzero_si128();
+    for (; i + STRIDE <= n; i += STRIDE) {
+        __m128i sum = zero, crs = zero;
+        for (size_t k = 0; k < STRIDE; k += 16) {
+            __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i + k));
+            sum = _mm_sub_epi8(sum, _mm_cmpeq_epi8(v, lf));
+            crs = _mm_or_si128(crs, _mm_cmpeq_epi8(v, cr));
+        }
+        if (_mm_movemask_epi8(crs)) {
+            lines += count_lines_slowly(p + i, STRIDE);
+            continue;
+        }
+        __m128i two = _mm_sad_epu8(sum, zero);
+        lines += _mm_cvtsi128_si64(two) + _mm_cvtsi128_si64(_mm_srli_si128(two, 8));
     }
 #endif
-    for (; i < n; i++)
-        lines += p[i] == '\n' || (p[i] == '\r' && p[i + 1] != '\n');
-    return lines;
+    return lines + count_lines_slowly(p + i, n - i);
 }
 
 static int64_t line_at(const struct wh_csv_reader *r, size_t pos)

@@ -25,7 +25,7 @@ enum how {
 };
 
 enum {
-    CELL_MAX = 96, /* longest text of a cell that is not text, with its delimiter */
+    CELL_MAX = 96, /* longest text of a cell that is not text (or null text), with a delimiter */
 };
 
 struct wh_csv_writer {
@@ -36,6 +36,7 @@ struct wh_csv_writer {
     bool special[256];      /* bytes that force quotes */
     bool one_byte, written; /* written: something stands in the file already */
     struct wh_buf cell;
+    size_t row_room; /* bytes that a row's delimiters and cells that are not text need at most */
 };
 
 static enum how how_of(const struct wh_type *t)
@@ -71,6 +72,7 @@ static wh_status fill(struct wh_csv_writer *w, const struct ArrowSchema *schema,
                       struct wh_error *reterr)
 {
     w->n_columns = schema->n_children;
+    w->row_room = (size_t)w->n_columns * CELL_MAX + 2;
     w->how = wh_calloc((size_t)w->n_columns + 1, sizeof *w->how);
     w->names = wh_calloc((size_t)w->n_columns + 1, sizeof *w->names);
     if (!w->how || !w->names)
@@ -164,12 +166,20 @@ static bool looks_like_start(const struct wh_csv_writer *w, const char *s, size_
     return !w->written && ((uint8_t)s[0] >= 0xef || (n >= 4 && !memcmp(s, "sep=", 4)));
 }
 
+/* Every row starts with room for all its cells that are not text (row_room); a text makes room for
+ * itself and keeps that. */
+static inline wh_status room(const struct wh_csv_writer *w, struct wh_buf *out, size_t n)
+{
+    n += w->row_room;
+    return __builtin_expect(out->cap - out->n > n, 1) ? WH_OK : wh_buf_reserve(out, n);
+}
+
 static wh_status quoted(struct wh_csv_writer *w, const char *s, size_t n, struct wh_buf *out)
 {
     const struct wh_csv_dialect *d = &w->f.dialect;
     char quote = (char)d->quote;
     bool escapes = d->escape >= 0 && d->escape != d->quote;
-    WH_TRY(wh_buf_reserve(out, 2 * n + 2 + CELL_MAX));
+    WH_TRY(room(w, out, 2 * n + 2));
     char *p = out->p + out->n;
     *p++ = quote;
     for (size_t i = 0; i < n; i++) {
@@ -194,7 +204,7 @@ static wh_status bare(struct wh_csv_writer *w, const char *s, size_t n, struct w
         wh_error_hint(reterr, "set quote or escape");
         return st;
     }
-    WH_TRY(wh_buf_reserve(out, 2 * n + CELL_MAX));
+    WH_TRY(room(w, out, 2 * n));
     for (size_t i = 0; i < n; i++) {
         if (w->special[(uint8_t)s[i]])
             out->p[out->n++] = (char)d->escape;
@@ -209,7 +219,7 @@ static wh_status put_text(struct wh_csv_writer *w, const char *s, size_t n, bool
     const struct wh_csv_dialect *d = &w->f.dialect;
     if (n && !has_special(w, (const uint8_t *)s, n) && !looks_null(d, s, n) &&
         !(first && (looks_like_start(w, s, n) || (uint8_t)s[0] == (uint8_t)d->comment))) {
-        WH_TRY(wh_buf_reserve(out, n + CELL_MAX));
+        WH_TRY(room(w, out, n));
         memcpy(out->p + out->n, s, n);
         out->n += n;
         return WH_OK;
@@ -231,10 +241,13 @@ static wh_status put_other(struct wh_csv_writer *w, const struct wh_view *v, int
     return put_text(w, w->cell.p, w->cell.n, first, out, reterr);
 }
 
-static wh_status put_null(struct wh_csv_writer *w, struct wh_buf *out)
+static void put_null(const struct wh_csv_writer *w, struct wh_buf *out)
 {
     const struct wh_csv_dialect *d = &w->f.dialect;
-    return d->n_nulls ? wh_buf_add(out, d->nulls[0].text, d->nulls[0].n) : WH_OK;
+    if (!d->n_nulls)
+        return;
+    memcpy(out->p + out->n, d->nulls[0].text, d->nulls[0].n);
+    out->n += d->nulls[0].n;
 }
 
 static wh_status put_decimal(const struct wh_csv_writer *w, const struct wh_view *v, int64_t i,
@@ -251,11 +264,35 @@ static wh_status put_decimal(const struct wh_csv_writer *w, const struct wh_view
     return WH_OK;
 }
 
+/* Most numbers have two decimals or fewer. If m / 100 is the number, its digits (fewer than 16) are
+ * the shortest that read back: two decimals of at most 15 digits are never the same double. */
+static inline bool put_cents(double x, struct wh_buf *out)
+{
+    double size = x < 0 ? -x : x;
+    if (!(size >= 0.01 && size < 1e12))
+        return false;
+    uint64_t m = (uint64_t)(size * 100 + 0.5);
+    if ((double)m / 100 != size)
+        return false;
+    char *p = out->p + out->n;
+    unsigned cents = (unsigned)(m % 100);
+    if (x < 0)
+        *p++ = '-';
+    p += wh_print_u64(m / 100, p);
+    *p++ = '.';
+    *p++ = (char)('0' + cents / 10);
+    if (cents % 10)
+        *p++ = (char)('0' + cents % 10);
+    out->n = (size_t)(p - out->p);
+    return true;
+}
+
 static wh_status put_f64(struct wh_csv_writer *w, double x, bool first, struct wh_buf *out,
                          struct wh_error *reterr)
 {
     if (w->f.dialect.decimal == '.') {
-        out->n += wh_print_f64(x, out->p + out->n);
+        if (!put_cents(x, out))
+            out->n += wh_print_f64(x, out->p + out->n);
         return WH_OK;
     }
     char text[32];
@@ -270,9 +307,7 @@ static wh_status put_cell(struct wh_csv_writer *w, enum how how, const struct wh
                           bool first, struct wh_buf *out, struct wh_error *reterr)
 {
     int64_t k = i + v->offset;
-    char *p;
-    WH_TRY(wh_buf_reserve(out, CELL_MAX));
-    p = out->p + out->n;
+    char *p = out->p + out->n;
     switch (how) {
     case HOW_I64:
         out->n += wh_print_i64(((const int64_t *)v->data)[k], p);
@@ -306,37 +341,48 @@ static wh_status put_cell(struct wh_csv_writer *w, enum how how, const struct wh
     }
 }
 
-static wh_status end_line(const struct wh_csv_writer *w, struct wh_buf *out)
+static void put_delimiter(const struct wh_csv_writer *w, struct wh_buf *out)
 {
-    return w->f.crlf ? wh_buf_add(out, "\r\n", 2) : wh_buf_addc(out, '\n');
+    const struct wh_csv_dialect *d = &w->f.dialect;
+    for (int i = 0; i < d->delimiter_n; i++)
+        out->p[out->n++] = d->delimiter[i];
+}
+
+static void end_line(const struct wh_csv_writer *w, struct wh_buf *out)
+{
+    if (w->f.crlf)
+        out->p[out->n++] = '\r';
+    out->p[out->n++] = '\n';
 }
 
 wh_status wh_csv_write_header(struct wh_csv_writer *w, struct wh_buf *out)
 {
-    const struct wh_csv_dialect *d = &w->f.dialect;
+    WH_TRY(room(w, out, 0));
     for (int64_t c = 0; c < w->n_columns; c++) {
         if (c)
-            WH_TRY(wh_buf_add(out, d->delimiter, d->delimiter_n));
+            put_delimiter(w, out);
         WH_TRY(put_text(w, w->names[c], strlen(w->names[c]), c == 0, out, NULL));
         w->written = true;
     }
-    return end_line(w, out);
+    end_line(w, out);
+    return WH_OK;
 }
 
 static wh_status write_row(struct wh_csv_writer *w, const struct wh_view *views, int64_t i,
                            struct wh_buf *out, struct wh_error *reterr)
 {
-    const struct wh_csv_dialect *d = &w->f.dialect;
+    WH_TRY(room(w, out, 0));
     for (int64_t c = 0; c < w->n_columns; c++) {
         if (c)
-            WH_TRY(wh_buf_add(out, d->delimiter, d->delimiter_n));
+            put_delimiter(w, out);
         if (wh_view_null(&views[c], i))
-            WH_TRY(put_null(w, out));
+            put_null(w, out);
         else
             WH_TRY(put_cell(w, w->how[c], &views[c], i, c == 0, out, reterr));
     }
+    end_line(w, out);
     w->written = true;
-    return end_line(w, out);
+    return WH_OK;
 }
 
 wh_status wh_csv_write(struct wh_csv_writer *w, const struct wh_view *views, const int32_t *rows,
