@@ -258,8 +258,7 @@ static void bad_json(void **state)
         "{\"columns\":[{\"name\":\"a\",\"type\":\"int31\"}]}",
         "{\"columns\":[{\"name\":\"a\",\"type\":\"list\"}]}",
         "{\"columns\":[{\"name\":\"a\",\"type\":\"list\",\"children\":[]}]}",
-        "{\"columns\":[{\"name\":\"a\",\"type\":\"map\",\"children\":[{\"name\":\"e\",\"type\":"
-        "\"int8\"}]}]}",
+        "{\"columns\":[{\"name\":\"a\",\"type\":\"map\",\"children\":[{\"type\":\"int8\"}]}]}",
         "{\"columns\":[{\"name\":\"a\",\"type\":\"int32\",\"meta\":{\"k\":[]}}]}",
     };
     struct ArrowSchema s = {0};
