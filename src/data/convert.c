@@ -18,6 +18,8 @@ struct wh_convert {
 
 /* --------------------------------------------------------------------- choice */
 
+static wh_status dict_by_policy(struct wh_job *);
+
 static bool is_float(const struct wh_type *t)
 {
     return wh_class_of(t->kind) == WH_C_FLOAT;
@@ -99,7 +101,7 @@ static wh_status set_up(struct wh_convert *c, const struct ArrowSchema *from,
     else if (passes && !c->identity && j->to.kind == WH_K_DECTEXT)
         c->kernel = wh_k_text_dectext;
     else if (passes && !c->identity)
-        c->kernel = wh_k_text_text;
+        c->kernel = j->to.kind == WH_K_DICT ? dict_by_policy : wh_k_text_text;
     if (wh_type_print(&j->to, &words) == WH_OK)
         snprintf(j->type_text, sizeof j->type_text, "%s", words.p);
     j->from.field = j->to.field = NULL; /* the schemas are not ours to keep */
@@ -348,6 +350,32 @@ static wh_status append_dict(struct wh_column *c, const struct wh_view *v, int64
             WH_TRY(wh_put_null(c));
         else
             WH_TRY(wh_put_i32(c, (int32_t)(base + wh_view_i64(v, i))));
+    }
+    return WH_OK;
+}
+
+/* Dictionary to dictionary when a policy looks at the values: each value once, not each row. */
+static wh_status dict_by_policy(struct wh_job *j)
+{
+    struct wh_column *c = j->out, *values = c->children;
+    int64_t base = values->n;
+    struct wh_view dict;
+
+    WH_TRY(wh_view_child(j->in, 0, &dict, j->reterr));
+    for (int64_t i = 0; i < dict.n; i++) {
+        struct wh_bytes cell = wh_view_bytes(&dict, i);
+
+        wh_text_policy(&j->policy, &cell);
+        WH_TRY(wh_put_bytes(values, cell.p, cell.n));
+    }
+    for (int64_t i = 0; i < j->in->n; i++) {
+        int64_t k = wh_view_null(j->in, i) ? -1 : base + wh_view_i64(j->in, i);
+        bool empty = k >= 0 && values->offsets[k] == values->offsets[k + 1];
+
+        if (k < 0 || (empty && j->policy.empty_text_null))
+            WH_TRY(wh_put_null(c));
+        else
+            WH_TRY(wh_put_i32(c, (int32_t)k));
     }
     return WH_OK;
 }

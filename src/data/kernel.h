@@ -162,6 +162,16 @@ static inline __attribute__((always_inline)) wh_status wh_cells(struct wh_job *j
         return wh_blocks(j, name##_block);                                                         \
     }
 
+/* char_padding; the text may become empty. */
+static inline void wh_text_policy(const struct wh_value_policy *p, struct wh_bytes *cell)
+{
+    const char *s = cell->p;
+
+    if (p->char_padding_trim)
+        while (cell->n && s[cell->n - 1] == ' ')
+            cell->n--;
+}
+
 /* Kernels, by file. */
 wh_status wh_k_nulls(struct wh_job *); /* convert.c */
 wh_status wh_k_copy(struct wh_job *);

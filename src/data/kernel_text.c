@@ -98,9 +98,7 @@ static inline enum wh_cause text_text(struct wh_job *j, int64_t i, int *st)
     struct wh_bytes cell = wh_view_bytes(j->in, i);
     const char *s = cell.p;
 
-    if (j->policy.char_padding_trim)
-        while (cell.n && s[cell.n - 1] == ' ')
-            cell.n--;
+    wh_text_policy(&j->policy, &cell);
     if (cell.n == 0 && j->policy.empty_text_null)
         return WH_MAKE_NULL;
     if (j->to.logical == WH_L_JSON && j->from.logical != WH_L_JSON && !wh_json_valid(s, cell.n))

@@ -11,6 +11,7 @@
 #include "data/type.h"
 #include "data/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define DEPTH_MAX   32
@@ -19,13 +20,29 @@
 
 /* ------------------------------------------------------------------- writing */
 
-static wh_status put_meta(const struct ArrowSchema *field, struct wh_buf *b)
+/* Do the type's words already say this pair? */
+static bool in_words(const struct wh_type *t, struct wh_str key, struct wh_str value)
+{
+    char length[24];
+
+    if (wh_str_eqs(key, WH_META_LOGICAL))
+        return wh_str_eqs(value,
+                          t->kind == WH_K_DECTEXT ? "decimal_text" : wh_logical_name(t->logical)) &&
+               value.n > 0;
+    if (!wh_str_eqs(key, WH_META_LENGTH) || (t->kind != WH_K_UTF8 && t->kind != WH_K_BINARY))
+        return false;
+    snprintf(length, sizeof length, "%lld", (long long)t->length);
+    return t->length > 0 && wh_str_eqs(value, length);
+}
+
+static wh_status put_meta(const struct ArrowSchema *field, const struct wh_type *t,
+                          struct wh_buf *b)
 {
     struct wh_str key, value;
     bool any = false;
 
     for (int64_t i = 0; wh_meta_each(field, i, &key, &value); i++) {
-        if (wh_str_eqs(key, WH_META_LENGTH) || wh_str_eqs(key, WH_META_LOGICAL))
+        if (in_words(t, key, value))
             continue;
         WH_TRY(wh_buf_adds(b, any ? "," : ",\"meta\":{"));
         WH_TRY(wh_buf_json(b, key.s, key.n));
@@ -58,7 +75,7 @@ static wh_status put_field(const struct ArrowSchema *field, int depth, struct wh
     WH_TRY(wh_buf_json(b, name, strlen(name)));
     WH_TRY(wh_buf_printf(b, ",\"type\":\"%s\",\"nullable\":%s", words.p,
                          t.nullable ? "true" : "false"));
-    WH_TRY(put_meta(field, b));
+    WH_TRY(put_meta(field, &t, b));
     if (children) {
         WH_TRY(wh_buf_adds(b, ",\"children\":["));
         for (int64_t i = 0; i < field->n_children; i++) {

@@ -87,7 +87,7 @@ static int append_number(struct wh_column *c, struct input *in)
 {
     uint64_t v = take(in, 8), words[4] = {0};
     const struct wh_type *t = &c->type;
-    __int128 limit = 1, wide = ((__int128)(int64_t)v << 40) + (int64_t)take(in, 5);
+    __int128 limit = 1, wide = (__int128)(int64_t)v * (INT64_C(1) << 40) + (int64_t)take(in, 5);
     char text[80];
     double d;
 
@@ -273,7 +273,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n < 4)
         return 0;
     const char *a = types[data[0] % N_TYPES], *b = types[data[1] % N_TYPES];
-    bool json = strcmp(a, "json") == 0; /* holds any text here, which need not come back as JSON */
+    /* JSON holds any text here, which need not come back; and its strings come with quotes. */
+    bool json = strcmp(a, "json") == 0 || strcmp(b, "json") == 0;
 
     open_side(&from, a);
     open_side(&to, b);
