@@ -472,20 +472,16 @@ static bool read_name(struct wh_job_reading *r, const struct wh_node *doc)
     return r->job->name;
 }
 
-static bool check_version(struct wh_job_reading *r, const struct wh_node *doc)
+static void check_version(struct wh_job_reading *r, const struct wh_node *doc)
 {
     const struct wh_node *node = wh_node_get(doc, "version");
-    const char *text = wh_node_text(node, NULL);
 
-    if (text && strcmp(text, "1") == 0)
-        return true;
-    if (node)
-        wh_problem_add(r->problems, "E1043", wh_job_where(r, node), "write 'version: 1'",
-                       "version '%s' is not known to this program", wh_node_text(node, ""));
-    else
+    if (!node)
         wh_problem_add(r->problems, "E1043", r->file, "write 'version: 1'",
                        "the version is missing");
-    return false;
+    else if (strcmp(wh_node_text(node, ""), "1") != 0)
+        wh_problem_add(r->problems, "E1043", wh_job_where(r, node), "write 'version: 1'",
+                       "version '%s' is not known to this program", wh_node_text(node, ""));
 }
 
 /* ---- streams ----------------------------------------------------------------------------------
@@ -649,8 +645,6 @@ static bool build_tree(struct wh_job_reading *r, const struct wh_node *doc)
 bool wh_job_resolve(struct wh_job_reading *r, const struct wh_node *doc, const struct wh_map *set,
                     const char *scheduled)
 {
-    bool ok = true;
-
     if (!doc || doc->kind != WH_NODE_MAP) {
         wh_problem_add(r->problems, "E1041", r->file, "a job begins with 'version: 1'",
                        doc && doc->kind != WH_NODE_NULL ? "a job is a map of settings"
@@ -659,11 +653,10 @@ bool wh_job_resolve(struct wh_job_reading *r, const struct wh_node *doc, const s
     }
     for (size_t i = 0; i < doc->n; i++)
         if (!ignored(doc->keys[i]))
-            ok = wh_job_key_allowed(r, top_keys, doc->keys[i], "a job") && ok;
-    ok = check_version(r, doc) && ok;
-    if (!read_time(r, doc, scheduled))
+            wh_job_key_allowed(r, top_keys, doc->keys[i], "a job");
+    check_version(r, doc);
+    if (!read_time(r, doc, scheduled) || !read_params(r, wh_node_get(doc, "params"), set) ||
+        !read_name(r, doc))
         return false; /* nothing else can be resolved */
-    ok = read_params(r, wh_node_get(doc, "params"), set) && ok;
-    ok = read_name(r, doc) && ok;
-    return build_tree(r, doc) && ok;
+    return build_tree(r, doc);
 }

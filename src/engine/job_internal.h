@@ -30,7 +30,8 @@ bool wh_job_no_memory(const struct wh_job_reading *);
 bool wh_job_key_allowed(const struct wh_job_reading *, const struct wh_job_key *keys,
                         const struct wh_node *key, const char *of);
 
-/* job_doc.c: document to resolved tree. `doc` is not changed. */
+/* job_doc.c: document to resolved tree; `doc` is not changed. False: there is no tree to go on
+ * with; smaller problems are only added, so that the rest is checked as well. */
 bool wh_job_resolve(struct wh_job_reading *, const struct wh_node *doc, const struct wh_map *set,
                     const char *scheduled);
 /* Copy of `over` laid on `under`: maps key by key, everything else as a whole. */

@@ -400,6 +400,28 @@ static const struct {
                      {"columns", wh_job_columns}, {"types", wh_job_types}};
 #define N_GROUPS (sizeof stream_groups / sizeof stream_groups[0])
 
+/* A setting that stands one level too high: `mode:` instead of `write: { mode: }`. */
+static bool belongs_deeper(struct wh_job_reading *r, const struct wh_node *key)
+{
+    static const struct {
+        const char *group;
+        const struct wh_options *table;
+    } groups[] = {{"write", &write_table},   {"table", &table_table}, {"dirty", &dirty_table},
+                  {"values", &values_table}, {"guard", &guard_table}, {"run", NULL}};
+
+    for (size_t i = 0; groups[i].table; i++) {
+        if (!wh_options_find(groups[i].table, wh_str(key->text)))
+            continue;
+        const char *hint = wh_arena_printf(r->problems->arena, "write '%s: { %s: ... }'",
+                                           groups[i].group, key->text);
+
+        wh_problem_add(r->problems, "E1001", wh_job_where(r, key), hint, "'%s' belongs below '%s'",
+                       key->text, groups[i].group);
+        return true;
+    }
+    return false;
+}
+
 static bool set_stream_key(struct wh_job_reading *r, const struct wh_node *key,
                            const struct wh_node *value, struct wh_stream *s)
 {
@@ -461,7 +483,7 @@ bool wh_job_stream_settings(struct wh_job_reading *r, const struct wh_node *stre
     for (size_t i = 0; i < stream->n; i++) {
         const struct wh_node *key = stream->keys[i];
 
-        if (!wh_job_key_allowed(r, stream_keys, key, "a stream"))
+        if (belongs_deeper(r, key) || !wh_job_key_allowed(r, stream_keys, key, "a stream"))
             ok = false;
         else
             ok = set_stream_key(r, key, stream->items[i], s) && ok;

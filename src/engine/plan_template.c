@@ -298,7 +298,7 @@ int wh_template_expand(struct wh_arena *arena, struct wh_str text, const struct 
     WH_CLEANUP(wh_buf_free) struct wh_buf out = WH_BUF(NAME_MAX_BYTES);
     const char *p = text.s, *end = text.s + text.n;
 
-    if (!text.n || !memchr(text.s, '{', text.n)) {
+    if (!p || !text.n || !memchr(text.s, '{', text.n)) {
         *ret = text;
         return WH_OK;
     }
