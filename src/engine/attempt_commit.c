@@ -198,6 +198,8 @@ static int record(struct wh_run_flow *fr, struct wh_run_unit *u, const struct ou
         wh_unit_free(rest);
         return st;
     }
+    if (!fr->flow->to->connector->sink->lookup || fr->flow->tgt.commit_class == WH_CLASS_A)
+        WH_TRY(wh_state_sync(run->state, reterr)); /* nobody else could tell */
     wh_kill_point("record-after");
     wh_dirty_sweep(run->services->state_dir, run->id, fr->flow->index, u->id, u->attempt,
                    o->m.dirty > 0 ? o->attempt : 0);
@@ -216,6 +218,7 @@ int wh_attempt_acknowledge(struct wh_runtime *run, struct wh_run_flow *fr, struc
 
     if (!ops->acknowledge)
         return WH_OK;
+    WH_TRY(wh_state_sync(run->state, reterr)); /* the record, before the source may forget */
     wh_kill_point("acknowledge-before");
     for (size_t i = 0; i < n; i++)
         WH_TRY(ops->acknowledge(fr->flow->sc, rs->mem, &splits->v[i].token, reterr));

@@ -259,6 +259,8 @@ int wh_run_execute(struct wh_plan *plan, struct wh_services *services, struct wh
         else
             wh_run_take_back(&run, wh_error_exit(err.code, false));
     }
+    if (wh_state_sync(state, st == WH_OK ? &err : NULL) != WH_OK && st == WH_OK)
+        st = err.status;
     if (st != WH_OK && reterr)
         *reterr = err;
     done(&run);

@@ -74,6 +74,7 @@ static int close_once(struct wh_runtime *run, struct wh_endpoint *ep, const stru
     int st;
 
     WH_TRY(wh_endpoint_control(ep, &se, reterr));
+    WH_TRY(wh_state_sync(run->state, reterr)); /* that it is closing */
     st = ops->run_close(ep->ep, se, fence, reterr);
     if (st == WH_BLOCKED && ops->evict)
         st = ops->evict(ep->ep, se, fence, NULL, reterr) == WH_BLOCKED ? WH_E_AUTH : WH_BLOCKED;

@@ -148,6 +148,8 @@ static int claim_once(struct wh_runtime *run, struct wh_endpoint *ep, const stru
     int st;
 
     WH_TRY(wh_endpoint_control(ep, &se, reterr));
+    WH_TRY(wh_state_sync(run->state,
+                         reterr)); /* the run and its epoch, before anybody else knows it */
     st = ops->claim(ep->ep, se, fence, targets, reterr);
     /* A zombie of an older epoch holds the run's row: ended where we may. */
     if (st == WH_BLOCKED && ops->evict) {

@@ -177,6 +177,7 @@ static int apply_until(struct applying *a, struct wh_bytes *receipt, struct wh_e
         *reterr = (struct wh_error){0};
         if (a->receipts)
             a->receipts->rewind(a->receipts);
+        WH_TRY(wh_state_sync(a->fr->run->state, reterr)); /* the intent, before the act */
         st = ops->apply(a->fr->flow->fl, (*a->s)->mem, &a->step, &a->fr->fence, a->receipts,
                         a->maybe_done, receipt, reterr);
         if (st == WH_OK || st == WH_TWIN || st == WH_FENCED)
@@ -376,13 +377,12 @@ int wh_flow_steps(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_sess
     }
 }
 
-int wh_flow_set(struct wh_run_flow *fr, enum wh_flow_state state, bool durable,
-                struct wh_error *reterr)
+int wh_flow_set(struct wh_run_flow *fr, enum wh_flow_state state, struct wh_error *reterr)
 {
     if (fr->recorded_state == state)
         return WH_OK;
     WH_TRY(wh_state_flow_set(fr->run->state, fr->run->id, fr->run->epoch, fr->flow->index, state,
-                             durable, reterr));
+                             reterr));
     fr->recorded_state = state;
     return WH_OK;
 }
@@ -392,22 +392,22 @@ static int prepare(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_ses
 {
     if (fr->resumed && fr->recorded_state >= WH_FLOW_MOVING && fr->recorded_state < WH_FLOW_FAILED)
         return WH_OK; /* prepared by an earlier process */
-    WH_TRY(wh_flow_set(fr, WH_FLOW_PREPARING, false, reterr));
+    WH_TRY(wh_flow_set(fr, WH_FLOW_PREPARING, reterr));
     WH_TRY(wh_flow_steps(run, fr, s, WH_PREPARE, reterr));
-    return wh_flow_set(fr, WH_FLOW_MOVING, false, reterr);
+    return wh_flow_set(fr, WH_FLOW_MOVING, reterr);
 }
 
 static int publish(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_session **s,
                    struct wh_error *reterr)
 {
     if (fr->recorded_state < WH_FLOW_PUBLISHING) {
-        WH_TRY(wh_flow_set(fr, WH_FLOW_SETTLING, false, reterr));
+        WH_TRY(wh_flow_set(fr, WH_FLOW_SETTLING, reterr));
         WH_TRY(wh_flow_steps(run, fr, s, WH_SETTLE, reterr));
-        WH_TRY(wh_flow_set(fr, WH_FLOW_PUBLISHING, false, reterr));
+        WH_TRY(wh_flow_set(fr, WH_FLOW_PUBLISHING, reterr));
     }
     if (fr->recorded_state < WH_FLOW_PUBLISHED) {
         WH_TRY(wh_flow_steps(run, fr, s, WH_PUBLISH, reterr));
-        WH_TRY(wh_flow_set(fr, WH_FLOW_PUBLISHED, true, reterr));
+        WH_TRY(wh_flow_set(fr, WH_FLOW_PUBLISHED, reterr));
         wh_kill_point("published");
     }
     return WH_OK;

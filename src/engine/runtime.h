@@ -458,8 +458,7 @@ wh_status wh_step_lane_start(struct wh_runtime *, struct wh_error *reterr);
 /* Runs a phase's steps that are not done. *s may be NULL, and may be another one afterwards. */
 wh_status wh_flow_steps(struct wh_runtime *, struct wh_run_flow *, struct wh_session **s,
                         enum wh_phase, struct wh_error *reterr);
-wh_status wh_flow_set(struct wh_run_flow *, enum wh_flow_state, bool durable,
-                      struct wh_error *reterr);
+wh_status wh_flow_set(struct wh_run_flow *, enum wh_flow_state, struct wh_error *reterr);
 /* receipts.c */
 struct wh_receipt_cursor;
 wh_status wh_receipts_open(struct wh_runtime *, int flow, struct wh_receipt_cursor **ret,

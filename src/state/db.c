@@ -172,13 +172,8 @@ static int exec(struct wh_state *s, const char *sql, struct wh_error *reterr)
     return rc == SQLITE_OK ? WH_OK : db_fail(s, rc, reterr, sql);
 }
 
-int wh_db_begin(struct wh_state *s, const char *run, uint32_t epoch, bool durable,
-                struct wh_error *reterr)
+int wh_db_begin(struct wh_state *s, const char *run, uint32_t epoch, struct wh_error *reterr)
 {
-    if (durable != s->full_sync) {
-        WH_TRY(exec(s, durable ? "pragma synchronous=full" : "pragma synchronous=normal", reterr));
-        s->full_sync = durable;
-    }
     WH_TRY(wh_db_run(s, NULL, reterr, "begin immediate", ""));
     s->in_transaction = true;
     if (!run)
@@ -207,11 +202,39 @@ int wh_db_end(struct wh_state *s, int status, struct wh_error *reterr)
     s->in_transaction = false;
     if (status == WH_OK) {
         status = wh_db_run(s, NULL, reterr, "commit", "");
+        s->unsynced = true;
         if (status == WH_OK)
             return WH_OK;
     }
     sqlite3_exec(s->db, "rollback", NULL, NULL, NULL);
     return status;
+}
+
+/* Commits stand in the write-ahead log (SQLite syncs it before a checkpoint by itself). Its locks
+ * are on the -shm file, so a descriptor of our own does no harm here. */
+static int sync_log(struct wh_state *s, struct wh_error *reterr)
+{
+    if (s->wal_fd < 0) {
+        struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(8192);
+        if (wh_buf_printf(&b, "%s-wal", s->path) != WH_OK)
+            return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the state store");
+        s->wal_fd = open(b.p, O_RDWR | O_CLOEXEC);
+        int folder = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (folder >= 0) {
+            wh_ignore(fsync(folder)); /* the names; the contents follow */
+            close(folder);
+        }
+    }
+    if (s->wal_fd < 0 || fdatasync(s->wal_fd) != 0)
+        return wh_fail_errno(reterr, errno, "E7014", "cannot sync the log of state %s", s->path);
+    s->unsynced = false;
+    return WH_OK;
+}
+
+int wh_state_sync(struct wh_state *s, struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    return s->unsynced ? sync_log(s, reterr) : WH_OK;
 }
 
 int wh_db_text(struct wh_arena *a, sqlite3_stmt *q, int column, const char **ret)
@@ -322,6 +345,7 @@ int wh_state_open(const char *url, int64_t busy_ms, struct wh_state **ret, struc
     if (!s)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the state store");
     pthread_mutex_init(&s->mutex, NULL);
+    s->wal_fd = -1;
     s->busy_ms = busy_ms > 0 ? busy_ms : 10000;
     if (url && strncmp(url, "sqlite:", 7) == 0)
         url += 7;
@@ -343,6 +367,8 @@ void wh_state_close(struct wh_state *s)
     for (int i = 0; i < WH_DB_STATEMENTS; i++)
         sqlite3_finalize(s->cache[i].statement);
     sqlite3_close(s->db);
+    if (s->wal_fd >= 0)
+        close(s->wal_fd);
     for (struct wh_lock_file *l = s->locks, *next; l; l = next) {
         next = l->next;
         close(l->fd);

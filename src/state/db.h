@@ -24,7 +24,8 @@ struct wh_state {
     pthread_mutex_t mutex;
     char *path, *dir;
     int64_t busy_ms;
-    bool full_sync; /* what `pragma synchronous` says now */
+    bool unsynced; /* a commit came after the last wh_state_sync */
+    int wal_fd;    /* of the write-ahead log, opened for the first sync; -1 */
     bool in_transaction;
     struct {
         const char *sql; /* literal: compared by address */
@@ -61,8 +62,7 @@ wh_status wh_db_run(struct wh_state *, int64_t *ret_changes, struct wh_error *re
 
 /* Transactions. begin checks the epoch (run NULL: no check): WH_FENCED. end commits when status is
  * WH_OK, rolls back otherwise, and returns the status that counts. */
-wh_status wh_db_begin(struct wh_state *, const char *run, uint32_t epoch, bool durable,
-                      struct wh_error *reterr);
+wh_status wh_db_begin(struct wh_state *, const char *run, uint32_t epoch, struct wh_error *reterr);
 int wh_db_end(struct wh_state *, int status, struct wh_error *reterr);
 
 wh_status wh_db_migrate(struct wh_state *, struct wh_error *reterr);

@@ -28,7 +28,7 @@ int wh_state_flow_put(struct wh_state *s, const char *run, uint32_t epoch,
                       const struct wh_flow_record *f, struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
-    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st =
         wh_db_run(s, NULL, reterr,
                   "insert or replace into flow(run, flow, generation, stream, tbl, target,"
@@ -62,11 +62,11 @@ static int flow_state_of(struct wh_state *s, const char *run, int flow, int *ret
 }
 
 int wh_state_flow_set(struct wh_state *s, const char *run, uint32_t epoch, int flow,
-                      enum wh_flow_state to, bool durable, struct wh_error *reterr)
+                      enum wh_flow_state to, struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
     int from = 0;
-    WH_TRY(wh_db_begin(s, run, epoch, durable, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = flow_state_of(s, run, flow, &from, reterr);
     if (st == WH_OK)
         st = wh_db_run(s, NULL, reterr, "update flow set state = ? where run = ? and flow = ?",
@@ -151,7 +151,7 @@ int wh_state_flow_restart(struct wh_state *s, const char *run, uint32_t epoch, i
 {
     WH_DB_GUARD(s);
     int from = 0;
-    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = flow_state_of(s, run, flow, &from, reterr);
     if (st == WH_OK)
         st = wh_db_run(s, NULL, reterr, "delete from unit where run = ? and flow = ?", "sn", run,
@@ -172,7 +172,7 @@ int wh_state_flow_end(struct wh_state *s, const char *run, uint32_t epoch,
 {
     WH_DB_GUARD(s);
     int from = 0;
-    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = flow_state_of(s, run, f->flow, &from, reterr);
     if (st == WH_OK)
         st = wh_db_run(s, NULL, reterr,

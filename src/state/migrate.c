@@ -76,7 +76,7 @@ static int migrate_one(struct wh_state *s, int to, struct wh_error *reterr)
 {
     char set[64];
     snprintf(set, sizeof(set), "pragma user_version=%d", to);
-    WH_TRY(wh_db_begin(s, NULL, 0, true, reterr));
+    WH_TRY(wh_db_begin(s, NULL, 0, reterr));
     int now = 0, st = version_now(s, &now, reterr); /* another process may have been faster */
     if (st == WH_OK && now < to &&
         (sqlite3_exec(s->db, migrations[to - 1], NULL, NULL, NULL) != SQLITE_OK ||

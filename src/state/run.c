@@ -73,7 +73,7 @@ int wh_state_run_new(struct wh_state *s, const struct wh_run_record *r, struct w
 {
     WH_DB_GUARD(s);
     char host[128];
-    WH_TRY(wh_db_begin(s, NULL, 0, true, reterr));
+    WH_TRY(wh_db_begin(s, NULL, 0, reterr));
     int st = wh_db_run(s, NULL, reterr,
                        "insert into run(run, job, file, identity, is_copy, scheduled, job_json,"
                        "shape, version, state, epoch, exit_code, finished, created_us, host, pid,"
@@ -287,7 +287,7 @@ int wh_state_run_claim(struct wh_state *s, const char *run, int64_t stale_ms, ui
     if (!a)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to claim a run");
     uint32_t epoch = 0;
-    WH_TRY(wh_db_begin(s, NULL, 0, true, reterr));
+    WH_TRY(wh_db_begin(s, NULL, 0, reterr));
     int st = wh_db_end(s, claim_in_transaction(s, run, stale_ms, a, &epoch, reterr), reterr);
     if (st == WH_OK) {
         *ret_epoch = epoch;
@@ -323,7 +323,7 @@ int wh_state_run_set(struct wh_state *s, const char *run, uint32_t epoch, enum w
 {
     WH_DB_GUARD(s);
     int from = 0;
-    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = state_of(s, run, &from, reterr);
     if (st == WH_OK)
         st = wh_db_run(s, NULL, reterr, "update run set state = ? where run = ?", "ns", (int)to,
@@ -339,7 +339,7 @@ int wh_state_run_beat(struct wh_state *s, const char *run, uint32_t epoch, struc
                       const char **ret_limits, int *ret_cancel, struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
-    WH_TRY(wh_db_begin(s, run, epoch, false, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = wh_db_run(s, NULL, reterr, "update run set beat_us = ? where run = ?", "is",
                        wh_wall_us(), run);
     sqlite3_stmt *q;
@@ -361,7 +361,7 @@ int wh_state_run_end(struct wh_state *s, const struct wh_run_record *r, uint32_t
                      struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
-    WH_TRY(wh_db_begin(s, r->run, epoch, true, reterr));
+    WH_TRY(wh_db_begin(s, r->run, epoch, reterr));
     int st = wh_db_run(s, NULL, reterr,
                        "update run set exit_code = ?2, finished = ?3, summary = ?4, report = ?5,"
                        " snapshot = ?6, ended_us = ?7, rows_read = ?8, rows_written = ?9,"
@@ -380,7 +380,7 @@ int wh_state_run_end(struct wh_state *s, const struct wh_run_record *r, uint32_t
     do {                                                                                           \
         WH_DB_GUARD(s);                                                                            \
         int64_t n_ = 0;                                                                            \
-        WH_TRY(wh_db_begin(s, NULL, 0, true, reterr));                                             \
+        WH_TRY(wh_db_begin(s, NULL, 0, reterr));                                                   \
         int st_ = wh_db_run(s, &n_, reterr, sql, format, __VA_ARGS__, run);                        \
         if (st_ == WH_OK && n_ == 0)                                                               \
             st_ = wh_fail(reterr, WH_E_NOT_FOUND, "E7007", "the state has no run %s", run);        \
@@ -402,7 +402,7 @@ int wh_state_run_snapshot(struct wh_state *s, const char *run, uint32_t epoch, c
                           struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
-    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     return wh_db_end(s,
                      wh_db_run(s, NULL, reterr, "update run set snapshot = ? where run = ?", "ss",
                                snapshot, run),
@@ -413,7 +413,7 @@ int wh_state_snapshot_put(struct wh_state *s, const char *run, uint32_t epoch,
                           const struct wh_snapshot_record *r, struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
-    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = wh_db_run(s, NULL, reterr,
                        "insert or replace into snapshot(run, endpoint, kind, instants, token, what,"
                        " provable, taken_us) values (?,?,?,?,?,?,?,?)",
@@ -496,7 +496,7 @@ int wh_state_gc(struct wh_state *s, int64_t older_than_us, bool dry_run, int64_t
         n++;
         if (dry_run)
             continue;
-        WH_TRY(wh_db_begin(s, NULL, 0, false, reterr));
+        WH_TRY(wh_db_begin(s, NULL, 0, reterr));
         st = wh_db_run(s, NULL, reterr, "delete from unit where run = ?", "s", run);
         if (st == WH_OK)
             st = wh_db_run(s, NULL, reterr, "delete from step where run = ?", "s", run);

@@ -6,9 +6,11 @@
  * blobs that are returned live in the arena that is passed in. Every change of a run's records
  * names the epoch it acts for and is refused with WH_FENCED when the run has a newer one.
  *
- * `durable` changes are on stable storage when the call returns (intents, commits, closings);
- * others survive the death of the process but may be lost with the machine's power, which the
- * destination's markers and receipts make good.
+ * A change survives the death of the process as soon as the call returns. The machine's power is
+ * another matter: what must be on stable storage before an act outside (a claim, a step, a source
+ * told, a closing) is put there by wh_state_sync just before that act, all changes so far at once.
+ * What power takes after that is a suffix of the changes; the destination's markers and receipts
+ * make it good. So a small table costs a handful of syncs, not one per change.
  */
 #ifndef WHERRY_STATE_STATE_H
 #define WHERRY_STATE_STATE_H
@@ -24,6 +26,8 @@ wh_status wh_state_open(const char *url, int64_t busy_ms, struct wh_state **ret,
                         struct wh_error *reterr);
 void wh_state_close(struct wh_state *);
 const char *wh_state_dir(const struct wh_state *); /* our folder for archives, holders, locks */
+/* All changes so far are on stable storage when this returns OK; costs nothing if they are. */
+wh_status wh_state_sync(struct wh_state *, struct wh_error *reterr);
 
 /* ---- runs --------------------------------------------------------------------------------------
  */
@@ -82,7 +86,7 @@ void wh_state_run_unclaim(struct wh_state *, const char *run, uint32_t epoch);
 /* Whether a living process owns it: 1 yes, 0 no, -1 another host and not stale. */
 int wh_state_run_alive(struct wh_state *, const struct wh_run_record *, int64_t stale_ms);
 wh_status wh_state_run_set(struct wh_state *, const char *run, uint32_t epoch, enum wh_run_state,
-                           struct wh_error *reterr); /* durable */
+                           struct wh_error *reterr);
 /* FENCED tells a stopped owner that it was taken over. Also reads `limits` back (arena may be
  * NULL). cancel: 0, 1 = cancel was asked, 2 = cancel --discard. */
 wh_status wh_state_run_beat(struct wh_state *, const char *run, uint32_t epoch, struct wh_arena *,
@@ -158,7 +162,7 @@ wh_status wh_state_flow_put(struct wh_state *, const char *run, uint32_t epoch,
                             const struct wh_flow_record *,
                             struct wh_error *reterr); /* insert or replace */
 wh_status wh_state_flow_set(struct wh_state *, const char *run, uint32_t epoch, int flow,
-                            enum wh_flow_state, bool durable, struct wh_error *reterr);
+                            enum wh_flow_state, struct wh_error *reterr);
 wh_status wh_state_flows(struct wh_state *, const char *run, struct wh_arena *,
                          struct wh_flow_record **ret, size_t *ret_n, struct wh_error *reterr);
 /* A flow starts again from nothing: generation + 1, its units and steps are forgotten. */
@@ -209,7 +213,7 @@ wh_status wh_state_units_draw(struct wh_state *, const char *run, uint32_t epoch
 wh_status wh_state_unit_lease(struct wh_state *, const char *run, uint32_t epoch,
                               const struct wh_unit_record *, struct wh_error *reterr);
 /* RECORDED: counts, hash, receipt; `rest` (may be NULL) is a new DRAWN unit made in the same
- * transaction from what a cut left. Durable. */
+ * transaction from what a cut left. */
 wh_status wh_state_unit_record(struct wh_state *, const char *run, uint32_t epoch,
                                const struct wh_unit_record *, const struct wh_unit_record *rest,
                                struct wh_error *reterr);
@@ -268,7 +272,7 @@ wh_status wh_state_steps(struct wh_state *, const char *run, int flow, uint32_t 
                          int phase, struct wh_arena *, struct wh_step_record **ret, size_t *ret_n,
                          bool *ret_journalled, struct wh_error *reterr);
 wh_status wh_state_step_set(struct wh_state *, const char *run, uint32_t epoch,
-                            const struct wh_step_record *, struct wh_error *reterr); /* durable */
+                            const struct wh_step_record *, struct wh_error *reterr);
 
 /* ---- housekeeping -------------------------------------------------------------------------------
  */

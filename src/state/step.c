@@ -13,7 +13,7 @@ int wh_state_steps_put(struct wh_state *s, const char *run, uint32_t epoch,
     WH_DB_GUARD(s);
     if (n == 0)
         return wh_fail(reterr, WH_E_BUG, "E9001", "a phase is journalled with its key record");
-    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = wh_db_run(s, NULL, reterr,
                        "insert or ignore into phase(run, flow, generation, phase) values (?,?,?,?)",
                        "snun", run, v[0].flow, v[0].generation, v[0].phase);
@@ -96,7 +96,7 @@ int wh_state_step_set(struct wh_state *s, const char *run, uint32_t epoch,
     WH_DB_GUARD(s);
     sqlite3_stmt *q;
     int from = 0;
-    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = wh_db_query(s, &q, reterr,
                          "select state from step where run = ? and flow = ? and generation = ?"
                          " and phase = ? and id = ?",

@@ -62,7 +62,7 @@ int wh_state_target_take(struct wh_state *s, const char *run, uint32_t epoch, co
     struct wh_run_record r;
     if (!a)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to take a target");
-    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = owner(s, identity, a, &r, reterr);
     if (st == WH_OK && strcmp(r.run, run) != 0)
         st = held_by(s, identity, &r, stale_ms, reterr);
@@ -76,7 +76,7 @@ int wh_state_target_take(struct wh_state *s, const char *run, uint32_t epoch, co
 int wh_state_targets_release(struct wh_state *s, const char *run, struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
-    WH_TRY(wh_db_begin(s, NULL, 0, true, reterr));
+    WH_TRY(wh_db_begin(s, NULL, 0, reterr));
     return wh_db_end(s, wh_db_run(s, NULL, reterr, "delete from target where run = ?", "s", run),
                      reterr);
 }

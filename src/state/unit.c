@@ -43,7 +43,7 @@ int wh_state_units_draw(struct wh_state *s, const char *run, uint32_t epoch, int
 {
     WH_DB_GUARD(s);
     int64_t next = n ? u[n - 1].unit + 1 : 0;
-    WH_TRY(wh_db_begin(s, run, epoch, false, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = WH_OK;
     for (size_t i = 0; i < n && st == WH_OK; i++)
         st = insert_unit(s, run, &u[i], reterr);
@@ -83,7 +83,7 @@ int wh_state_unit_lease(struct wh_state *s, const char *run, uint32_t epoch,
 {
     WH_DB_GUARD(s);
     int from = 0;
-    WH_TRY(wh_db_begin(s, run, epoch, false, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = state_now(s, run, u, &from, reterr);
     if (st == WH_OK && from == WH_UNIT_RECORDED)
         st = wh_fail(reterr, WH_E_BUG, "E9001",
@@ -107,7 +107,7 @@ int wh_state_unit_record(struct wh_state *s, const char *run, uint32_t epoch,
 {
     WH_DB_GUARD(s);
     int from = 0;
-    WH_TRY(wh_db_begin(s, run, epoch, true, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = state_now(s, run, u, &from, reterr);
     if (st == WH_OK && from == WH_UNIT_RECORDED)
         st = wh_fail(reterr, WH_E_BUG, "E9001", "unit %" PRId64 " of flow %d is recorded twice",
@@ -145,7 +145,7 @@ int wh_state_unit_fail(struct wh_state *s, const char *run, uint32_t epoch,
 {
     WH_DB_GUARD(s);
     int from = 0;
-    WH_TRY(wh_db_begin(s, run, epoch, false, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     int st = state_now(s, run, u, &from, reterr);
     if (st == WH_OK)
         st =
@@ -163,7 +163,7 @@ int wh_state_unit_splits(struct wh_state *s, const char *run, uint32_t epoch,
                          const struct wh_unit_record *u, struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
-    WH_TRY(wh_db_begin(s, run, epoch, false, reterr));
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
     return wh_db_end(s,
                      wh_db_run(s, NULL, reterr,
                                "update unit set splits = ?4, label = ?5"
