@@ -536,6 +536,7 @@ class Evil(Table):
         self.big = int(options.get('big', 1 << 20))
         self.nul = str(options.get('nul', 'false')).lower() == 'true'
         self.make_pool()
+        nan = str(options.get('nan', 'true')).lower() == 'true'
         self.row_number('id', 1)
         self.ints('select', 'bool', 'bool', lambda v: bool(v & 1))
         self.ints('i8', 'int8', 'i8', lambda v: signed(v, 8))
@@ -545,8 +546,8 @@ class Evil(Table):
         for bits in (8, 16, 32, 64):
             self.ints(f'u{bits}', f'uint{bits}', f'u{bits}',
                       lambda v, m=(1 << bits) - 1: v & m, False)
-        self.pick('f32', 'float32', [single(v) for v in F32], lambda h: self.random_float(h, 32))
-        self.pick('f64', 'float64', [double(v) for v in F64], lambda h: self.random_float(h, 64))
+        self.pick('f32', 'float32', [single(v) if nan or v == v else None for v in F32], lambda h: self.random_float(h, 32))
+        self.pick('f64', 'float64', [double(v) if nan or v == v else None for v in F64], lambda h: self.random_float(h, 64))
         for p, s in ((9, 2), (18, 4), (38, 0), (38, 10), (38, 38)):
             self.pick(f'dec{p}_{s}', f'decimal({p},{s})', [Dec(v) for v in DECS[p]],
                       lambda h, p=p: self.random_dec(h, p))
@@ -805,7 +806,7 @@ CASES = [
     ('lineitem', {}, 3000), ('lineitem', {'seed': 42}, 300), ('hits', {}, 400),
     ('hits', {'null_ratio': 0.3, 'seed': 7}, 200), ('posts', {}, 120),
     ('posts', {'seed': -5}, 60), ('wide', {}, 60), ('wide', {'columns': 1000, 'null_ratio': 0.5}, 9),
-    ('evil', {'big': 5000}, 500), ('evil', {'nested': 'true', 'nul': 'true', 'big': 300}, 300),
+    ('evil', {'big': 5000}, 500), ('evil', {'nested': 'true', 'nul': 'true', 'nan': 'false', 'big': 300}, 300),
     ('evil', {}, 20)]
 
 

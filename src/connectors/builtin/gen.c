@@ -33,6 +33,8 @@ static const struct wh_option from_rows[] = {
                 .help = "Shape evil: also lists, structs and maps"),
     WH_OPT_BOOL(struct gen_options, nul, .def = "false",
                 .help = "Shape evil: some texts hold a NUL character (U+0000)"),
+    WH_OPT_BOOL(struct gen_options, nan, .def = "true",
+                .help = "Shape evil: floats may be NaN; false: null instead, for systems without"),
     WH_OPT_SIZE(struct gen_options, big, 1, GEN_MAX_CELL, .def = "1MiB",
                 .help = "Shape evil: size of the largest text"),
     WH_OPT_I64(struct gen_options, unit_rows, 0, 1000000000000, .def = "0",
@@ -223,10 +225,11 @@ static wh_status setup(struct gen_scan *sc, struct wh_str shape, const struct ge
 static wh_status set_bounds(struct gen_scan *sc, struct wh_scan *io, struct wh_error *reterr)
 {
     const struct gen_options *o = &sc->opts;
-    int n = snprintf(sc->bounds, sizeof sc->bounds,
-                     "gen %s %s rows=%lld seed=%lld columns=%lld null=%u nested=%d nul=%d big=%lld",
-                     GEN_VERSION, sc->shape->name, (long long)sc->rows, (long long)o->seed,
-                     (long long)o->columns, sc->null_below, o->nested, o->nul, (long long)o->big);
+    int n = snprintf(
+        sc->bounds, sizeof sc->bounds,
+        "gen %s %s rows=%lld seed=%lld columns=%lld null=%u nested=%d nul=%d nan=%d big=%lld",
+        GEN_VERSION, sc->shape->name, (long long)sc->rows, (long long)o->seed,
+        (long long)o->columns, sc->null_below, o->nested, o->nul, o->nan, (long long)o->big);
 
     io->ret_bounds = (struct wh_bytes){sc->bounds, (size_t)n};
     if (!io->frozen || !io->bounds.n)
@@ -471,7 +474,7 @@ static wh_status catalog(void *ep, void *se, const struct wh_pattern *pattern, w
                          void *arg, struct wh_error *reterr)
 {
     static const struct gen_options plain = {
-        .rows = 1000000, .seed = 1, .columns = 200, .big = 1 << 20};
+        .rows = 1000000, .seed = 1, .columns = 200, .nan = true, .big = 1 << 20};
 
     for (int i = 0; i < SHAPES; i++)
         WH_TRY(list_shape(shapes[i], &plain, pattern, each, arg, reterr));

@@ -25,7 +25,7 @@ enum {
 struct gen_options {
     int64_t rows, seed, columns, unit_rows, big;
     double null_ratio;
-    bool nested, nul;
+    bool nested, nul, nan;
 };
 
 struct gen_scan;

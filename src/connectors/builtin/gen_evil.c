@@ -86,12 +86,13 @@ static GEN_FILL(fill_float)
     for (int i = 0; i < b->n; i++) {
         uint64_t h = gen_evil_hash(col, b, i);
         int64_t at = gen_evil_pick(col, b, i, h);
+        double v =
+            at >= 0 ? ((const double *)col->list)[at] : random_float(gen_again(h), is_double);
 
-        if (at == GEN_EVIL_NULL)
+        if (at == GEN_EVIL_NULL || (isnan(v) && !sc->opts.nan))
             WH_TRY(wh_col_null(out));
         else
-            WH_TRY(wh_col_f64(out, at >= 0 ? ((const double *)col->list)[at]
-                                           : random_float(gen_again(h), is_double)));
+            WH_TRY(wh_col_f64(out, v));
     }
     return WH_OK;
 }
