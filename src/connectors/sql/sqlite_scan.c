@@ -391,7 +391,8 @@ static wh_status scan_open(void *self, void *ep, void *session, struct wh_scan *
     WH_TRY(lite_select(sc, se, &(struct lite_range){0}, &probe, reterr)); /* `where` compiles */
     WH_TRY(lite_number(se, "pragma schema_version", 0, &sc->schema_version, reterr));
     WH_TRY(divide(sc, se, io, reterr));
-    sc->holds_up = !lite_is_wal(se->db);
+    /* Worth a word only where reading takes a while. */
+    sc->holds_up = sc->cuts.n > 0 && !lite_is_wal(se->db);
     answers(sc, io);
     if (wh_schema_copy(&sc->schema, ret) != WH_OK)
         return no_memory(reterr);
