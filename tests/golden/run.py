@@ -41,17 +41,21 @@ RULES = [
     (r'(?<![\w.])\d+(\.\d+)? (ms|s)(?=[ ,.)]|$)', 'N s'),
     (r'\bpid \d+', 'pid N'),
     (r'"(seconds|cpu_seconds|peak_rss|pid)":[\d.]+', r'"\1":N'),
-    (r'  +', '  '),           # widths of columns change with the numbers in them
-    (r'[ \t]+$', ''),
 ]
 
 
 def normalise(text, scratch, program):
     text = text.replace(scratch, '$SCRATCH').replace(ROOT, '$ROOT').replace(program, 'wherry')
     text = text.replace(socket.gethostname(), 'HOST')
-    for pattern, to in RULES:
-        text = re.sub(pattern, to, text, flags=re.M)
-    return text
+    out = []
+    for line in text.split('\n'):
+        new = line
+        for pattern, to in RULES:
+            new = re.sub(pattern, to, new)
+        if new != line:   # widths of columns change with what was replaced
+            new = re.sub(r'  +', '  ', new)
+        out.append(new.rstrip())
+    return '\n'.join(out)
 
 
 def parse(path):
