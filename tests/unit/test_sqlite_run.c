@@ -128,7 +128,7 @@ static void fences(void **state)
     side_open(&s, db, "lock_timeout=200ms", NULL, NULL);
     goal_begin(&s, &g, "t", &schema);
     /* Not claimed at all. */
-    assert_int_equal(pen_try(&s, &g, &p, 1), WH_E_REMOTE);
+    assert_int_equal(pen_try(&s, &g, &p, 1), WH_E_STATE);
     pen_end(&p);
     claim(&s, &g);
     g.fence.epoch = 2;

@@ -100,6 +100,7 @@ struct lite_ep {
     sqlite3 *pool[64];  /* connections inside the snapshot that nobody uses now */
     int n_pool, n_live; /* n_live: snapshot sessions in use */
     bool snapped;       /* READ sessions must be inside `print` */
+    unsigned instant;   /* which snapshot: sessions of an older one never come back */
     atomic_bool wrote;  /* a write session existed: the last one may checkpoint */
     struct lite_print print;
 };
@@ -114,6 +115,7 @@ struct lite_se {
     atomic_bool stopped;
     enum wh_use use;
     bool in_snapshot;
+    unsigned instant;
     int64_t wait_until; /* monotonic ns: no lock is waited for after it */
     char ident[64];
     struct lite_feed *feed; /* what our virtual table reads; made on first use */

@@ -103,12 +103,13 @@ static wh_status open_joined(struct lite_se *se, struct wh_error *reterr)
     return WH_OK;
 }
 
-static sqlite3 *pool_get(struct lite_ep *ep, bool *ret_snapped)
+static sqlite3 *pool_get(struct lite_ep *ep, bool *ret_snapped, unsigned *ret_instant)
 {
     sqlite3 *db = NULL;
 
     pthread_mutex_lock(&ep->lock);
     *ret_snapped = ep->snapped;
+    *ret_instant = ep->instant;
     if (ep->snapped) {
         ep->n_live++;
         if (ep->n_pool > 0)
@@ -118,14 +119,15 @@ static sqlite3 *pool_get(struct lite_ep *ep, bool *ret_snapped)
     return db;
 }
 
-static bool pool_put(struct lite_ep *ep, sqlite3 *db, bool usable)
+static bool pool_put(struct lite_ep *ep, sqlite3 *db, unsigned instant, bool usable)
 {
     bool kept = false;
 
     pthread_mutex_lock(&ep->lock);
     ep->n_live--;
     /* An error may have ended the transaction: such a connection sees today, not the snapshot. */
-    if (db && usable && !sqlite3_get_autocommit(db) && ep->snapped && ep->n_pool < POOL_MAX) {
+    if (db && usable && instant == ep->instant && !sqlite3_get_autocommit(db) && ep->snapped &&
+        ep->n_pool < POOL_MAX) {
         ep->pool[ep->n_pool++] = db;
         kept = true;
     }
@@ -148,7 +150,7 @@ static wh_status session_open(void *self, void *endpoint, enum wh_use use, struc
     snprintf(se->ident, sizeof se->ident, "pid %ld", (long)getpid());
     *ret_ident = wh_str(se->ident);
     if (use == WH_READ)
-        db = pool_get(ep, &snapped);
+        db = pool_get(ep, &snapped, &se->instant);
     se->in_snapshot = snapped;
     pooled = db != NULL;
     if (!db) {
@@ -188,7 +190,7 @@ static void session_close(void *self)
     pthread_mutex_lock(&se->lock);
     db = TAKE_PTR(se->db);
     pthread_mutex_unlock(&se->lock);
-    if (se->in_snapshot && pool_put(se->ep, db, !atomic_load(&se->stopped)))
+    if (se->in_snapshot && pool_put(se->ep, db, se->instant, !atomic_load(&se->stopped)))
         return;
     lite_close(db, atomic_load(&se->ep->wrote));
     lite_feed_free(TAKE_PTR(se->feed));
@@ -311,6 +313,7 @@ static wh_status snapshot(void *self, void *session, const struct wh_objects *pi
     st = take_instant(session, n, reterr);
     if (st == WH_OK) {
         ep->snapped = true;
+        ep->instant++;
         describe_snapshot(ep, n, ret);
     } else {
         empty_pool(ep);
@@ -344,6 +347,7 @@ static wh_status join(void *self, const struct wh_snapshot *s, struct wh_error *
     empty_pool(ep);
     ep->pool[ep->n_pool++] = db;
     ep->snapped = true;
+    ep->instant++;
     pthread_mutex_unlock(&ep->lock);
     return WH_OK;
 }

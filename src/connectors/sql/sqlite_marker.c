@@ -13,12 +13,28 @@ static void bind_key(sqlite3_stmt *s, const struct wh_fence *f, int64_t unit)
     sqlite3_bind_int64(s, 4, unit);
 }
 
+static bool have_tables(struct lite_se *se)
+{
+    struct wh_error ignored;
+    int64_t n = 0;
+
+    if (lite_number(se,
+                    "select count(*) from sqlite_schema where name in "
+                    "('wherry_run', 'wherry_unit', 'wherry_target')",
+                    0, &n, &ignored) != WH_OK)
+        return true; /* the statement that follows says why */
+    return n == 3;
+}
+
 wh_status lite_marker_open(struct lite_se *se, const struct wh_fence *f, int64_t unit,
                            int32_t attempt, struct wh_error *reterr)
 {
     sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
     int rc;
 
+    if (!have_tables(se))
+        return wh_fail(reterr, WH_E_STATE, "E7009",
+                       "%s has lost this run's tables (wherry_run ...)", se->ep->path);
     WH_TRY(lite_prepare(se,
                         "insert into wherry_unit(run, flow, generation, unit, attempt, epoch) "
                         "select run, ?2, ?3, ?4, ?5, epoch from wherry_run "
@@ -107,19 +123,6 @@ static struct wh_bytes blob_at(sqlite3_stmt *s, int at, struct wh_buf *keep)
         return (struct wh_bytes){0};
     wh_ignore(wh_buf_add(keep, sqlite3_column_blob(s, at), n));
     return (struct wh_bytes){keep->p + before, n};
-}
-
-static bool have_tables(struct lite_se *se)
-{
-    struct wh_error ignored;
-    int64_t n = 0;
-
-    if (lite_number(se,
-                    "select count(*) from sqlite_schema where name in "
-                    "('wherry_run', 'wherry_unit', 'wherry_target')",
-                    0, &n, &ignored) != WH_OK)
-        return true; /* the statement that follows says why */
-    return n == 3;
 }
 
 wh_status lite_lookup(void *self, void *session, const struct wh_unit *u, struct wh_fate *ret,

@@ -80,11 +80,16 @@ static wh_status not_behind_ourselves(struct lite_se *se, struct wh_error *reter
 static wh_status open_inside(struct lite_wr *wr, const struct wh_unit *u, struct wh_error *reterr)
 {
     struct lite_fl *fl = wr->fl;
+    int st;
 
     if (!fl->marker_off)
         WH_TRY(lite_marker_open(wr->se, &wr->fence, u->id, u->attempt, reterr));
     WH_TRY(lite_feed_open(wr->se, fl->n_dest, reterr));
-    return lite_prepare(wr->se, fl->insert, &wr->insert, reterr);
+    st = lite_prepare(wr->se, fl->insert, &wr->insert, reterr);
+    if (st == WH_E_REMOTE)
+        return wh_fail(reterr, st, "E5012", "\"%s\" is not what it was when the run began: %s",
+                       fl->staged ? fl->stage : fl->table, sqlite3_errmsg(wr->se->db));
+    return st;
 }
 
 wh_status lite_writer_open(void *self, void *target, void *session, const struct wh_ctx *ctx,
@@ -190,6 +195,7 @@ enum check {
     CHECK_NAN = 2,        /* becomes NULL */
     CHECK_DIGITS = 4,     /* more than 15 digits are rounded in a NUMERIC column */
     CHECK_NO_NUMBERS = 8, /* '007' becomes 7 in a NUMERIC column */
+    CHECK_JSON = 16,      /* a JSON number may, if it has no more than 15 digits */
 };
 
 static unsigned checks_of(const struct lite_dest *d, const struct wh_view *v)
@@ -203,7 +209,7 @@ static unsigned checks_of(const struct lite_dest *d, const struct wh_view *v)
     if (d->digits)
         c |= CHECK_DIGITS;
     if (d->no_numbers)
-        c |= CHECK_NO_NUMBERS;
+        c |= v->type.logical == WH_L_JSON ? CHECK_JSON : CHECK_NO_NUMBERS;
     return c;
 }
 
@@ -241,9 +247,10 @@ static wh_status check_cell(struct lite_wr *wr, int64_t row, int64_t i, int col,
     } else if (checks & CHECK_NAN) {
         if (isnan(wh_view_f64(v, i)))
             WH_TRY(judge(wr, row, col, "E6012", "column \"%s\": SQLite stores NaN as NULL", name));
-    } else if (checks & (CHECK_DIGITS | CHECK_NO_NUMBERS)) {
+    } else if (checks & (CHECK_DIGITS | CHECK_NO_NUMBERS | CHECK_JSON)) {
         b = wh_view_bytes(v, i);
-        if (checks & CHECK_DIGITS && too_many_digits(b.p, b.n))
+        if ((checks & CHECK_DIGITS || (checks & CHECK_JSON && looks_like_number(b.p, b.n))) &&
+            too_many_digits(b.p, b.n))
             WH_TRY(judge(wr, row, col, "E6013", "column \"%s\" is NUMERIC: SQLite would round %.*s",
                          name, b.n > 60 ? 60 : (int)b.n, (const char *)b.p));
         else if (checks & CHECK_NO_NUMBERS && looks_like_number(b.p, b.n))
