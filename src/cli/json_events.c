@@ -77,8 +77,6 @@ static void table(struct wh_buf *b, const struct wh_table_result *t)
     text(b, "hash", t->hash);
     text(b, "snapshot", t->snapshot);
     text(b, "ranges", t->ranges);
-    if (t->rows_staying)
-        number(b, "rows_staying", t->rows_staying);
     if (t->error.status) {
         wh_ignore(wh_buf_adds(b, ",\"error\":{\"v\":1"));
         error(b, &t->error);
@@ -97,6 +95,8 @@ wh_status wh_result_json(const struct wh_run_result *r, struct wh_buf *b)
         wh_buf_printf(b, ",\"seconds\":%.3f,\"cpu_seconds\":%.3f", r->seconds, r->cpu_seconds));
     number(b, "peak_rss", r->peak_rss);
     text(b, "snapshot", r->snapshot);
+    if (r->rows_staying)
+        number(b, "rows_staying", r->rows_staying);
     wh_ignore(wh_buf_adds(b, ",\"tables\":["));
     for (size_t i = 0; i < r->n_tables; i++) {
         if (i)

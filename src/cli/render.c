@@ -75,9 +75,6 @@ static void table_line(const struct wh_table_result *t, struct wh_grid *g, struc
         wh_ignore(wh_buf_printf(&b, ", ranges: %s", t->ranges));
     if (t->hash && strcmp(t->hash, "rows") != 0)
         wh_ignore(wh_buf_printf(&b, ", hash: %s", t->hash));
-    if (t->rows_staying)
-        wh_ignore(
-            wh_buf_printf(&b, ", %" PRId64 " rows of the given-up run stay", t->rows_staying));
     wh_grid_cell(g, b.p);
 }
 
@@ -102,6 +99,10 @@ wh_status wh_result_text(const struct wh_run_result *r, struct wh_buf *b)
     }
     if (r->snapshot && strncmp(r->snapshot, "mixed", 5) == 0)
         wh_ignore(wh_buf_printf(b, "snapshot: %s\n", r->snapshot));
+    if (r->rows_staying) {
+        wh_text_count(b, r->rows_staying);
+        wh_ignore(wh_buf_adds(b, " rows of the given-up run stay\n"));
+    }
     wh_ignore(wh_buf_printf(b, "run %s %s  exit %d  peak ", r->run, r->status, r->exit_code));
     wh_text_size(b, r->peak_rss);
     wh_ignore(wh_buf_adds(b, "  cpu "));

@@ -520,6 +520,25 @@ static int ask_fate(struct wh_runtime *run, struct wh_run_flow *fr, const struct
     }
 }
 
+int wh_unit_rows_there(struct wh_runtime *run, struct wh_run_flow *fr, const struct wh_run_unit *u,
+                       int64_t *ret, struct wh_error *reterr)
+{
+    struct wh_session *s = NULL;
+    struct wh_fate fate = {0};
+    int st;
+
+    *ret = 0;
+    if (!fr->flow->to->connector->sink->lookup || fr->flow->tgt.commit_class == WH_CLASS_A)
+        return WH_OK; /* nobody knows: at least once, as announced */
+    WH_TRY(wh_session_get(run, fr->flow->to, WH_CONTROL, &s, reterr));
+    st = ask_fate(run, fr, u, s, &fate, reterr);
+    if (st == WH_OK && fate.kind == WH_FATE_COMMITTED)
+        *ret = fate.marker.rows;
+    s->broken = s->broken || st == WH_LOST;
+    wh_session_put(run, s);
+    return st;
+}
+
 enum wh_result wh_unit_lookup(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_run_unit *u,
                               struct wh_error *reterr)
 {

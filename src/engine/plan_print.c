@@ -316,6 +316,20 @@ static int add_steps(const struct wh_flow *f, struct wh_buf *out)
     return WH_OK;
 }
 
+/* A snapshot that may be lost: what resume will do then (INTERFACE 5). */
+static const char *held_words(const struct wh_plan *plan, const struct wh_flow *f)
+{
+    bool staged = f->tgt.commit_class == WH_CLASS_P || f->tgt.atomic_given != WH_ATOMIC_UNIT;
+
+    if (!f->scan.physical && plan->job->run.consistent != 1)
+        return "one instant, held by a process of its own that outlives a kill; if that is lost, "
+               "resume reads the rest at a second instant";
+    return staged ? "one instant, held by a process of its own that outlives a kill; if that is "
+                    "lost, the table starts again"
+                  : "one instant, held by a process of its own that outlives a kill; if that is "
+                    "lost, resume stops and asks for --accept-mixed or --fresh";
+}
+
 /* What a kill means for the instant at which the source is read. */
 const char *wh_plan_snapshot_words(const struct wh_plan *plan, const struct wh_flow *f)
 {
@@ -325,8 +339,7 @@ const char *wh_plan_snapshot_words(const struct wh_plan *plan, const struct wh_f
     case WH_SNAP_POINT:
         return "one instant, entered again at resume";
     case WH_SNAP_HELD:
-        return "one instant, held by a process of its own that outlives a kill; if that is lost, "
-               "resume reads a second instant";
+        return held_words(plan, f);
     case WH_SNAP_SESSIONS:
         return f->scan.physical ? "one instant, lost by a kill; resume goes on only if the source "
                                   "proves that nothing changed, else a staged table starts again"

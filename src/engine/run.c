@@ -286,7 +286,7 @@ static int discard(struct wh_runtime *run, bool yes, int64_t *ret_staying, struc
     if (run->recorded_state > WH_RUN_CLOSED)
         return WH_OK;
     WH_TRY(wh_run_load(run, reterr));
-    *ret_staying = wh_run_rows_staying(run);
+    WH_TRY(wh_run_rows_staying(run, ret_staying, reterr));
     if (*ret_staying > 0 && !yes) {
         wh_ignore(wh_fail(reterr, WH_E_USAGE, "E1012",
                           "%lld rows of run %s are committed and cannot be taken back",

@@ -32,7 +32,6 @@ struct wh_table_result {
     const char *snapshot;  /* "one instant" "mixed (2 instants)" "none" */
     const char *ranges;    /* "8 (verified)" for chained scans, or NULL */
     struct wh_error error; /* status 0 if none */
-    int64_t rows_staying;  /* --fresh: rows that could not be taken back */
 };
 
 struct wh_run_result {
@@ -45,7 +44,8 @@ struct wh_run_result {
     double seconds, cpu_seconds;
     int64_t peak_rss;
     const char *snapshot;
-    const char *resume; /* the command to type, or NULL */
+    const char *resume;   /* the command to type, or NULL */
+    int64_t rows_staying; /* --fresh: rows of the given-up run that could not be taken back */
 };
 
 enum wh_event_type {
@@ -88,6 +88,7 @@ struct wh_run_start {
     bool resume;             /* the plan was made from frozen state */
     const char *identity;    /* for the new run's record (start.c makes it) */
     const char *only_failed; /* reserved */
+    int64_t rows_staying;    /* of the run that --fresh gave up; for the summary */
 };
 
 /* Runs the plan to its end, a limit, a signal or a failure; *ret is always filled (arena of the

@@ -268,23 +268,50 @@ void wh_run_take_back(struct wh_runtime *run, int exit_code)
 /* ---- giving a run up ---------------------------------------------------------------------------
  */
 
-static bool rows_stay(const struct wh_run_flow *fr)
+/* Whether a step of PUBLISH was begun: from then on rows may show. */
+static int publish_begun(struct wh_runtime *run, const struct wh_run_flow *fr, bool *ret,
+                         struct wh_error *reterr)
 {
-    bool hidden = (fr->flow->tgt.commit_class == WH_CLASS_P ||
-                   fr->flow->tgt.atomic_given != WH_ATOMIC_UNIT) &&
-                  fr->recorded_state < WH_FLOW_PUBLISHING;
+    struct wh_step_record *v = NULL;
+    bool journalled = false;
+    size_t n = 0;
 
-    return !hidden && fr->counts.rows_written > 0;
+    *ret = false;
+    WH_TRY(wh_state_steps(run->state, run->id, fr->flow->index, fr->fence.generation, WH_PUBLISH,
+                          run->arena, &v, &n, &journalled, reterr));
+    for (size_t i = 0; i < n; i++)
+        *ret = *ret || v[i].state != WH_STEP_NONE;
+    return WH_OK;
 }
 
-int64_t wh_run_rows_staying(struct wh_runtime *run)
+/* Recorded units, and those that were committed and not recorded: the destination tells. */
+static int flow_rows_staying(struct wh_runtime *run, struct wh_run_flow *fr, int64_t *sum,
+                             struct wh_error *reterr)
 {
-    int64_t n = 0;
+    bool staged =
+        fr->flow->tgt.commit_class == WH_CLASS_P || fr->flow->tgt.atomic_given != WH_ATOMIC_UNIT;
+    bool begun = !staged;
 
+    if (staged)
+        WH_TRY(publish_begun(run, fr, &begun, reterr));
+    if (!begun)
+        return WH_OK;
+    *sum += fr->counts.rows_written;
+    for (const struct wh_run_unit *u = fr->pending; u && !staged; u = u->next) {
+        int64_t n = 0;
+
+        WH_TRY(wh_unit_rows_there(run, fr, u, &n, reterr));
+        *sum += n;
+    }
+    return WH_OK;
+}
+
+int wh_run_rows_staying(struct wh_runtime *run, int64_t *ret, struct wh_error *reterr)
+{
+    *ret = 0;
     for (size_t i = 0; i < run->n_flows; i++)
-        if (rows_stay(&run->flows[i]))
-            n += run->flows[i].counts.rows_written;
-    return n;
+        WH_TRY(flow_rows_staying(run, &run->flows[i], ret, reterr));
+    return WH_OK;
 }
 
 int wh_run_drop_all(struct wh_runtime *run, struct wh_error *reterr)

@@ -214,7 +214,6 @@ struct wh_run_flow {
     bool hash_off;
     struct wh_error error;
     int exit_code;
-    int64_t rows_staying;
     int64_t started_ns, ended_ns;
 };
 
@@ -342,6 +341,9 @@ enum wh_result wh_attempt_prove(struct wh_attempt *, struct wh_error *reterr);
  * FAILED, FENCED. */
 enum wh_result wh_unit_lookup(struct wh_runtime *, struct wh_run_flow *, struct wh_run_unit *,
                               struct wh_error *reterr);
+/* Rows that the destination has of a unit that is not recorded; records nothing. */
+wh_status wh_unit_rows_there(struct wh_runtime *, struct wh_run_flow *, const struct wh_run_unit *,
+                             int64_t *ret, struct wh_error *reterr);
 wh_status wh_attempt_acknowledge(struct wh_runtime *, struct wh_run_flow *, struct wh_session *rs,
                                  const struct wh_splits *, size_t n, struct wh_bytes done,
                                  struct wh_error *reterr);
@@ -486,7 +488,8 @@ wh_status wh_run_end_record(struct wh_runtime *, struct wh_run_result *, struct 
 wh_status wh_run_release_snapshots(struct wh_runtime *);
 wh_status wh_run_close_there(struct wh_runtime *, struct wh_error *reterr);
 void wh_run_take_back(struct wh_runtime *, int exit_code);
-int64_t wh_run_rows_staying(struct wh_runtime *); /* of a run that is given up */
+/* Rows of a run that is given up which show at their destinations and cannot be taken back. */
+wh_status wh_run_rows_staying(struct wh_runtime *, int64_t *ret, struct wh_error *reterr);
 wh_status wh_run_drop_all(struct wh_runtime *, struct wh_error *reterr);
 /* summary.c */
 wh_status wh_summary(struct wh_runtime *, const struct wh_error *, struct wh_run_result *ret);

@@ -280,7 +280,8 @@ static int execute(struct wh_job *job, struct wh_services *services, struct wh_s
                                .again = start->again,
                                .yes = start->yes,
                                .resume = frozen != NULL,
-                               .identity = identity};
+                               .identity = identity,
+                               .rows_staying = ret->rows_staying};
     relay.own.self = &relay;
     relay.own.progress_ms = start->listener ? start->listener->progress_ms : 0;
     int st = wh_plan_make(job, services, frozen, &plan, reterr);
@@ -394,13 +395,18 @@ static wh_status list_unfinished(void *arg, const struct wh_run_record *r)
  * END = *ret is the outcome. */
 static int unfinished_before(struct wh_job *job, const char *run, struct wh_services *services,
                              struct wh_state *state, const struct wh_start *start,
-                             struct wh_outcome *ret, int64_t *ret_staying, struct wh_error *reterr)
+                             struct wh_outcome *ret, struct wh_error *reterr)
 {
     struct kept k WH_CLEANUP(kept_done) = {0};
     char shape[33];
     WH_TRY(keep(state, run, &k, reterr));
-    if (start->fresh)
-        return discard_kept(&k, services, state, start, ret_staying, reterr);
+    if (start->fresh) {
+        /* Nothing is given up for a run that would be refused. */
+        struct wh_plan *plan = NULL;
+        WH_TRY(wh_plan_make(job, services, NULL, &plan, reterr));
+        wh_plan_free(plan);
+        return discard_kept(&k, services, state, start, &ret->rows_staying, reterr);
+    }
     if (job->is_copy) {
         int st = wh_fail(reterr, WH_E_USAGE, "E7012", "an identical copy, %s, is unfinished", run);
         wh_error_hint(reterr, "wherry resume %s goes on with it; --fresh gives it up", run);
@@ -430,12 +436,11 @@ static int start_job(struct wh_job *job, struct wh_services *services, struct wh
 {
     char identity[80];
     struct found f = {{0}};
-    int64_t staying = 0;
     if (identity_of(job, start, identity) != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the identity of a run");
     WH_TRY(wh_state_runs(state, NULL, identity, false, find_one, &f, reterr));
     if (f.unfinished[0])
-        WH_TRY(unfinished_before(job, f.unfinished, services, state, start, ret, &staying, reterr));
+        WH_TRY(unfinished_before(job, f.unfinished, services, state, start, ret, reterr));
     else if (f.finished[0] && (job->scheduled || start->run_id) && !start->again && !job->is_copy)
         WH_TRY(done_before(f.finished, state, ret, reterr));
     ret->how = WH_STARTED_NEW;

@@ -86,13 +86,12 @@ static void table_result(struct wh_runtime *run, struct wh_run_flow *fr, struct 
                                   .table = flow->table,
                                   .status = flow_status(fr),
                                   .exit_code = flow_exit(run, fr),
-                                  .error = fr->error,
-                                  .rows_staying = fr->rows_staying};
+                                  .error = fr->error};
     wh_run_counts(run, fr, &t->counts);
     t->seconds = fr->started_ns ? (double)(end - fr->started_ns) / 1e9 : 0;
     t->delivery = done ? flow->delivery : NULL;
     t->hash = run->options->checksum == 0 && !flow->frame && !fr->hash_off ? "rows" : "off";
-    t->snapshot = flow->from->snapshot_taken || flow->from->snapshot_joined || fr->instants > 1
+    t->snapshot = flow->from->snapshot.kind != WH_SNAP_NONE || fr->instants > 1
                       ? instants(run, fr->instants)
                       : "none";
     if (done && flow->scan.chained && t->counts.units_done > 1)
@@ -190,6 +189,7 @@ int wh_summary(struct wh_runtime *run, const struct wh_error *err, struct wh_run
     ret->cpu_seconds = (double)wh_cpu_ns() / 1e9;
     ret->peak_rss = wh_mem_peak_rss();
     ret->snapshot = run_snapshot(run);
+    ret->rows_staying = run->start->rows_staying;
     if (!finished(exit_code) && exit_code != 2)
         ret->resume = wh_arena_printf(run->plan->arena, "wherry resume %s", run->id);
     return WH_OK;
@@ -215,6 +215,8 @@ int wh_summary_text(const struct wh_run_result *r, struct wh_buf *b)
     }
     if (r->snapshot && strncmp(r->snapshot, "mixed", 5) == 0)
         WH_TRY(wh_buf_printf(b, "snapshot: %s\n", r->snapshot));
+    if (r->rows_staying)
+        WH_TRY(wh_buf_printf(b, "%" PRId64 " rows of the given-up run stay\n", r->rows_staying));
     return wh_buf_printf(b, "run %s %s  exit %d  peak %" PRId64 " MB  cpu %.1f s\n", r->run,
                          r->status, r->exit_code, r->peak_rss / 1000000, r->cpu_seconds);
 }

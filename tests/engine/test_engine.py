@@ -13,20 +13,32 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import again  # noqa: E402
 import cases  # noqa: E402
+import faults  # noqa: E402
 import harness  # noqa: E402
 import kills  # noqa: E402
+import plans  # noqa: E402
+import stops  # noqa: E402
+
+# Jobs for every case, and jobs that stand alone; the longest first.
+EACH = [('kill first', lambda t, n: kills.every_point(t, n, cases.LARGE, True)),
+        ('zombies', stops.zombies),
+        ('injected', faults.injected),
+        ('kill later', lambda t, n: kills.every_point(t, n, cases.SMALL, False)),
+        ('signals', stops.signals),
+        ('dirty', faults.dirty),
+        ('plan', plans.touches_nothing),
+        ('control markers', kills.control_markers),
+        ('control snapshot', kills.control_snapshot)]
+ALONE = [faults.out_of_tries, faults.holder_dies, stops.cancelled, stops.own_limits, plans.held_words, plans.refused_plan,
+         again.same_identity, again.job_changed, again.copy_does_not_guess, again.targets, again.fresh,
+         again.target_changed, again.living_owner_stopped]
 
 
 def jobs():
-    out = []
-    for c in cases.CASES:
-        out.append(('kill first %s' % c.name, kills.every_point, (c.name, cases.LARGE, True)))
-        out.append(('kill later %s' % c.name, kills.every_point, (c.name, cases.SMALL, False)))
-    for c in cases.CASES:
-        out.append(('control markers %s' % c.name, kills.control_markers, (c.name,)))
-        out.append(('control snapshot %s' % c.name, kills.control_snapshot, (c.name,)))
-    return out
+    out = [('%s %s' % (name, c.name), job, (c.name,)) for name, job in EACH for c in cases.CASES]
+    return out + [(job.__name__, job, ()) for job in ALONE]
 
 
 def main():

@@ -41,7 +41,13 @@ static wh_status measure(struct hard_scan *sc, struct hard_session *se, struct w
                          struct wh_error *reterr)
 {
     HARD_STMT *stmt = NULL;
+    int64_t there = 0;
 
+    WH_TRY(hard_int(se->db, &there, NULL, reterr,
+                    "select count(*) from sqlite_schema where type = 'table' and name = %Q",
+                    sc->name));
+    if (!there)
+        return wh_fail(reterr, WH_E_NOT_FOUND, "E3001", "no table '%s'", sc->name);
     WH_TRY(hard_prepare(se->db, &stmt, reterr,
                         "select coalesce(min(id), 0), coalesce(max(id) + 1, 0), count(*) from"
                         " \"%w\"",
