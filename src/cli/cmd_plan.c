@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "core/errors.h"
 #include "cli/cli.h"
 
 static int write_file(struct wh_cli *c, const char *path, struct wh_buf *b)
@@ -47,8 +48,11 @@ int wh_cmd_plan(struct wh_cli *c)
     if (st == WH_OK)
         st = wh_plan_make(job, services, NULL, &plan, &e);
     int code = plan ? show(c, plan) : 0;
-    if (st != WH_OK)
+    if (st != WH_OK) {
         code = wh_cli_fail(c, &e);
+        if (code == 1)
+            code = wh_error_exit(e.code, false);
+    }
     wh_plan_free(plan);
     wh_job_free(job);
     return code;

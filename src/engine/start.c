@@ -305,6 +305,8 @@ static int execute(struct wh_job *job, struct wh_services *services, struct wh_s
             st = WH_OK;
     } else {
         ret->exit_code = wh_exit_code(reterr);
+        if (ret->exit_code == 1 && !frozen) /* a new run that touched nothing was refused */
+            ret->exit_code = wh_error_exit(reterr->code, false);
     }
     wh_plan_free(plan);
     return st;
