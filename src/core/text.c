@@ -127,10 +127,17 @@ bool wh_utf8_valid(const char *s, size_t n)
 
 int64_t wh_utf8_chars(const char *s, size_t n)
 {
-    int64_t chars = 0;
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    int64_t chars = (int64_t)n; /* less the bytes that continue one: 10xxxxxx */
+    uint64_t word;
+    size_t i = 0;
 
-    for (size_t i = 0; i < n; i++)
-        chars += !tail_byte((unsigned char)s[i]);
+    for (; n - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, s + i, sizeof word);
+        chars -= (int64_t)(((word >> 7 & ~(word >> 6)) & ones) * ones >> 56);
+    }
+    for (; i < n; i++)
+        chars -= tail_byte((unsigned char)s[i]);
     return chars;
 }
 

@@ -68,13 +68,30 @@ static inline int wh_count_digits(uint64_t v)
     return guess + (guess < 20 && v >= wh_pow10_u64[guess]) + (v == 0);
 }
 
+/* Exactly eight digits, v < 10^8: halves, quarters, digits side by side in one word. */
+static inline void wh_put8(char *out, uint64_t v)
+{
+    uint64_t halves = v / 10000 | (v % 10000) << 32;
+    uint64_t hundreds = (halves * 10486 >> 20) & UINT64_C(0x0000007F0000007F);
+    uint64_t pairs = hundreds + ((halves - 100 * hundreds) << 16);
+    uint64_t tens = (pairs * 103 >> 10) & UINT64_C(0x000F000F000F000F);
+    uint64_t text = (tens + ((pairs - 10 * tens) << 8)) | UINT64_C(0x3030303030303030);
+
+    memcpy(out, &text, 8);
+}
+
 /* Writes exactly n digits (leading zeros), v < 10^n. */
 static inline void wh_put_digits(char *out, uint64_t v, int n)
 {
-    while (n >= 2) {
+    for (; n >= 8; n -= 8) {
+        uint64_t rest = v / 100000000;
+
+        wh_put8(out + n - 8, v - rest * 100000000);
+        v = rest;
+    }
+    for (; n >= 2; n -= 2) {
         wh_put2(out + n - 2, (unsigned)(v % 100));
         v /= 100;
-        n -= 2;
     }
     if (n)
         *out = (char)('0' + v % 10);

@@ -153,6 +153,10 @@ static enum wh_cause dec_int(const struct wh_job *j, int64_t i, int64_t *ret)
 }
 CELLS(wh_k_dec_int, dec_int(j, i + k, &whole), SAVE_INT)
 
+static const double exact_pow10[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
 static enum wh_cause dec_float(const struct wh_job *j, int64_t i, double *ret)
 {
     struct wh_decimal_text t;
@@ -160,6 +164,12 @@ static enum wh_cause dec_float(const struct wh_job *j, int64_t i, double *ret)
     char text[160];
     size_t n;
 
+    /* 15 digits over an exact power of ten: one division rounds once, and reads back. */
+    if (j->from.precision <= 15 && j->from.scale >= 0 && j->from.scale <= 22 &&
+        j->from.kind == WH_K_DEC128 && j->to.kind == WH_K_F64) {
+        *ret = (double)(int64_t)wh_view_dec128(j->in, i) / exact_pow10[j->from.scale];
+        return WH_FINE;
+    }
     if (j->from.kind == WH_K_DEC128) {
         n = wh_print_dec128(wh_view_dec128(j->in, i), j->from.scale, text);
     } else {
@@ -172,6 +182,26 @@ static enum wh_cause dec_float(const struct wh_job *j, int64_t i, double *ret)
 }
 CELLS(wh_k_dec_float, dec_float(j, i + k, &real), SAVE_FLOAT)
 
+/* At most 15 digits at the scale that read back as the float: then they are its shortest. */
+static bool short_float_dec(const struct wh_job *j, double d, void *out, int k)
+{
+    if (j->from.kind != WH_K_F64 || j->to.kind != WH_K_DEC128 || j->to.scale < 0 ||
+        j->to.scale > 22 || j->to.precision < 15)
+        return false;
+    double scaled = d * exact_pow10[j->to.scale];
+
+    if (!(scaled < 1e15 && scaled > -1e15))
+        return false;
+    int64_t v = (int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5));
+    __int128 wide = v;
+
+    if ((double)v / exact_pow10[j->to.scale] != d || v >= 1000000000000000 ||
+        v <= -1000000000000000)
+        return false;
+    memcpy((char *)out + 16 * k, &wide, 16);
+    return true;
+}
+
 static enum wh_cause float_dec(const struct wh_job *j, int64_t i, void *out, int k)
 {
     double d = wh_view_f64(j->in, i);
@@ -179,6 +209,8 @@ static enum wh_cause float_dec(const struct wh_job *j, int64_t i, void *out, int
     struct wh_decimal_text t;
     char text[32];
 
+    if (short_float_dec(j, d, out, k))
+        return WH_FINE;
     if (cause != WH_FINE)
         return cause;
     if (!wh_float_digits(d, j->from.kind == WH_K_F32, text, &t))
@@ -235,8 +267,15 @@ static enum wh_cause dectext_dec(const struct wh_job *j, int64_t i, void *out, i
 {
     struct wh_bytes cell = wh_view_bytes(j->in, i);
     struct wh_decimal_text t;
-    enum wh_cause cause = wh_scan_dectext(&j->policy, cell.p, cell.n, false, &t);
+    enum wh_cause cause;
+    __int128 v;
 
+    if (j->to.kind == WH_K_DEC128 &&
+        wh_read_dec128(cell.p, cell.n, j->to.precision, j->to.scale, &v)) {
+        memcpy((char *)out + 16 * k, &v, 16);
+        return WH_FINE;
+    }
+    cause = wh_scan_dectext(&j->policy, cell.p, cell.n, false, &t); /* why not? */
     if (cause != WH_FINE)
         return cause;
     return wh_text_to_dec(&t, &j->to, j->policy.accept_lossy, out, k);

@@ -212,10 +212,44 @@ enum wh_unscaled wh_decimal_to256(const struct wh_decimal_text *t, int precision
     return WH_UNSCALED_OK;
 }
 
+/* Up to 18 digits and a point that the scale has room for. False: look closer. */
+static bool read_short(const char *s, size_t n, int precision, int scale, __int128 *ret)
+{
+    bool negative = n && *s == '-';
+    const char *end = s + n, *point = end, *point_at = NULL;
+    uint64_t v = 0;
+
+    s += negative;
+    if (n > 18 || s == end)
+        return false;
+    for (; s < end; s++) {
+        if (wh_is_digit(*s))
+            v = v * 10 + (uint64_t)(*s - '0');
+        else if (*s == '.' && !point_at)
+            point = (point_at = s) + 1;
+        else
+            return false;
+    }
+    int zeros = scale - (int)(end - point), digits = (int)n - negative - (int)(point_at != NULL);
+
+    if (digits == 0 || zeros < 0 || zeros > 18)
+        return false;
+    unsigned __int128 wide = (unsigned __int128)v * wh_pow10_u64[zeros], limit;
+
+    limit =
+        (unsigned __int128)wh_pow10_u64[precision / 2] * wh_pow10_u64[precision - precision / 2];
+    if (wide >= limit)
+        return false;
+    *ret = negative ? -(__int128)wide : (__int128)wide;
+    return true;
+}
+
 bool wh_read_dec128(const char *s, size_t n, int precision, int scale, __int128 *ret)
 {
     struct wh_decimal_text t;
 
+    if (read_short(s, n, precision, scale, ret))
+        return true;
     return wh_scan_decimal(s, n, &t) &&
            wh_decimal_to128(&t, precision, scale, ret) == WH_UNSCALED_OK;
 }

@@ -389,10 +389,17 @@ static uint64_t shortest(uint64_t c, int q, bool lopsided, int *ret_e)
     return s + (v > middle || (v == middle && (s & 1)));
 }
 
+static char *put_zeros(char *p, int n)
+{
+    while (n-- > 0)
+        *p++ = '0';
+    return p;
+}
+
 /* d * 10^e, d > 0, as people and Python write floats. */
 static size_t write_float(uint64_t d, int e, char *out)
 {
-    char digits[20], *p = out;
+    char *p = out;
     int n, point;
 
     while (d % 10 == 0) {
@@ -400,17 +407,17 @@ static size_t write_float(uint64_t d, int e, char *out)
         e++;
     }
     n = wh_count_digits(d);
-    wh_put_digits(digits, d, n);
     point = n + e; /* digits before the point */
     if (point > 16 || point < -3) {
-        *p++ = digits[0];
-        if (n > 1) {
-            *p++ = '.';
-            memcpy(p, digits + 1, (size_t)n - 1);
-            p += n - 1;
-        }
+        uint64_t unit = wh_pow10_u64[n - 1];
         int x = point - 1;
 
+        *p++ = (char)('0' + d / unit);
+        if (n > 1) {
+            *p++ = '.';
+            wh_put_digits(p, d % unit, n - 1);
+            p += n - 1;
+        }
         *p++ = 'e';
         *p++ = x < 0 ? '-' : '+';
         x = x < 0 ? -x : x;
@@ -419,21 +426,47 @@ static size_t write_float(uint64_t d, int e, char *out)
         return (size_t)(p + n - out);
     }
     if (point <= 0) {
-        memcpy(p, "0.000", 5);
-        p += 2 - point;
-        memcpy(p, digits, (size_t)n);
+        *p++ = '0';
+        *p++ = '.';
+        p = put_zeros(p, -point);
+        wh_put_digits(p, d, n);
         return (size_t)(p + n - out);
     }
     if (point >= n) {
-        memcpy(p, digits, (size_t)n);
-        memset(p + n, '0', (size_t)(point - n));
-        memcpy(p + point, ".0", 2);
+        wh_put_digits(p, d, n);
+        p = put_zeros(p + n, point - n);
+        memcpy(p, ".0", 2);
         return (size_t)point + 2;
     }
-    memcpy(p, digits, (size_t)point);
+    uint64_t unit = wh_pow10_u64[n - point], whole = d / unit;
+
+    wh_put_digits(p, whole, point);
     p[point] = '.';
-    memcpy(p + point + 1, digits + point, (size_t)(n - point));
+    wh_put_digits(p + point + 1, d - whole * unit, n - point);
     return (size_t)n + 1;
+}
+
+/* Prices and the like: at most 15 digits, of them 2 or 4 behind the point. No two decimals of 15
+ * digits are the same double, so one that reads back is the shortest. False: look closer. */
+static bool short_decimal(double v, uint64_t *ret_d, int *ret_e)
+{
+    static const struct {
+        double factor, limit;
+        int e;
+    } tries[] = {{1e2, 1e13, -2}, {1e4, 1e11, -4}};
+
+    for (int i = 0; i < 2; i++) {
+        if (!(v < tries[i].limit)) /* NaN, too */
+            return false;
+        uint64_t d = (uint64_t)(v * tries[i].factor + 0.5);
+
+        if (d && (double)d / tries[i].factor == v) {
+            *ret_d = d;
+            *ret_e = tries[i].e;
+            return true;
+        }
+    }
+    return false;
 }
 
 static size_t print_bits(uint64_t m, int e, const struct format *f, char *out)
@@ -459,13 +492,16 @@ static size_t print_bits(uint64_t m, int e, const struct format *f, char *out)
 
 size_t wh_print_f64(double v, char out[32])
 {
-    uint64_t bits;
+    uint64_t bits, d;
     size_t minus;
+    int e;
 
     memcpy(&bits, &v, 8);
     minus = bits >> 63 && v == v;
     if (minus)
         *out = '-';
+    if (short_decimal(minus ? -v : v, &d, &e))
+        return minus + write_float(d, e, out + minus);
     return minus + print_bits(bits & ((UINT64_C(1) << 52) - 1), (int)(bits >> 52 & 0x7FF),
                               &binary64, out + minus);
 }

@@ -138,11 +138,33 @@ static bool to_unit(__int128 s, int64_t ns, int unit, int64_t *ret)
     return ns % tick == 0 && v == *ret;
 }
 
+/* dddd-dd-dd, the usual date, all bytes checked at once. False: look closer. */
+static inline bool plain_date(const char *s, int64_t *ret_days)
+{
+    static const uint8_t places[8] = {0, 1, 2, 3, 5, 6, 8, 9};
+    unsigned d[8], high = 0;
+
+    for (int i = 0; i < 8; i++) {
+        d[i] = (unsigned)((uint8_t)s[places[i]] - '0');
+        high |= d[i] > 9;
+    }
+    unsigned m = d[4] * 10 + d[5], day = d[6] * 10 + d[7];
+
+    if (high | (s[4] != '-') | (s[7] != '-') | (m - 1 > 11) | (day - 1 > 27)) /* 29 to 31: later */
+        return false;
+    *ret_days = wh_civil_to_days(d[0] * 1000 + d[1] * 100 + d[2] * 10 + d[3], m, day);
+    return true;
+}
+
 bool wh_read_date(const char *s, size_t n, int32_t *ret_days)
 {
     struct text t = {s, s + n};
     int64_t days;
 
+    if (n == 10 && plain_date(s, &days)) {
+        *ret_days = (int32_t)days;
+        return true;
+    }
     if (!date(&t, &days) || t.p != t.end || days != (int32_t)days)
         return false;
     *ret_days = (int32_t)days;
@@ -165,7 +187,11 @@ bool wh_read_timestamp(const char *s, size_t n, int unit, int64_t *ret, bool *re
     struct text t = {s, s + n};
     int64_t days, seconds, ns, east = 0;
 
-    if (!date(&t, &days) || t.p == t.end || (*t.p != ' ' && *t.p != 'T' && *t.p != 't'))
+    if (n > 10 && plain_date(s, &days))
+        t.p += 10;
+    else if (!date(&t, &days))
+        return false;
+    if (t.p == t.end || (*t.p != ' ' && *t.p != 'T' && *t.p != 't'))
         return false;
     t.p++;
     if (!time_of_day(&t, &seconds, &ns))

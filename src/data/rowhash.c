@@ -47,35 +47,57 @@ static inline uint64_t load_le(const uint8_t *p)
     return w;
 }
 
-static inline void absorb_pair(struct state *s, uint64_t x, uint64_t y)
+static inline void pair(struct state *s, uint64_t tag, uint64_t x, uint64_t y)
 {
-    s->h0 = mum(s->h0 ^ x, WH_ROWHASH_P0 ^ y);
-    s->h1 = mum(s->h1 ^ y, WH_ROWHASH_P1 ^ x);
+    s->h0 = mum(s->h0 ^ x, WH_ROWHASH_P0 ^ tag ^ y);
+    s->h1 = mum(s->h1 ^ y, WH_ROWHASH_P1 ^ tag ^ x);
+}
+
+/* Up to 8 bytes, zeros behind them, without a call to copy them. */
+static inline uint64_t load_short(const uint8_t *p, size_t n)
+{
+    uint32_t low, high;
+
+    if (n == 8)
+        return load_le(p);
+    if (n >= 4) { /* two halves that overlap */
+        memcpy(&low, p, 4);
+        memcpy(&high, p + n - 4, 4);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        low = __builtin_bswap32(low);
+        high = __builtin_bswap32(high);
+#endif
+        return low | (uint64_t)high << (8 * (n - 4));
+    }
+    if (n == 0)
+        return 0;
+    return p[0] | (uint64_t)p[n >> 1] << (8 * (n >> 1)) | (uint64_t)p[n - 1] << (8 * (n - 1));
 }
 
 static inline void absorb_bytes(struct state *s, struct wh_bytes cell)
 {
     const uint8_t *p = cell.p;
     size_t n = cell.n;
-    uint8_t tail[16] = {0};
 
-    absorb(s, WH_ROWHASH_BYTES, n);
-    for (; n >= 16; p += 16, n -= 16)
-        absorb_pair(s, load_le(p), load_le(p + 8));
-    if (n) {
-        memcpy(tail, p, n);
-        absorb_pair(s, load_le(tail), load_le(tail + 8));
-    }
+    s->h0 += n * WH_ROWHASH_P0;
+    s->h1 += n * WH_ROWHASH_P1;
+    for (; n > 16; p += 16, n -= 16)
+        pair(s, WH_ROWHASH_BYTES, load_le(p), load_le(p + 8));
+    if (n > 8)
+        pair(s, WH_ROWHASH_BYTES, load_le(p), load_short(p + 8, n - 8));
+    else
+        pair(s, WH_ROWHASH_BYTES, load_short(p, n), 0);
 }
 
 /* ------------------------------------------------------------------- decimals */
 
-static void absorb_head(struct state *s, int64_t exponent, bool negative, uint64_t chunks)
+static inline void absorb_head(struct state *s, uint64_t first, int64_t exponent, bool negative,
+                               uint64_t chunks)
 {
-    absorb(s, WH_ROWHASH_DEC, (uint32_t)exponent | (uint64_t)negative << 32 | chunks << 33);
+    pair(s, WH_ROWHASH_DEC, first, (uint32_t)exponent | (uint64_t)negative << 32 | chunks << 33);
 }
 
-static void absorb_small(struct state *s, uint64_t m, bool negative, int64_t exponent)
+static inline void absorb_small(struct state *s, uint64_t m, bool negative, int64_t exponent)
 {
     if (m == 0) {
         exponent = 0;
@@ -85,10 +107,12 @@ static void absorb_small(struct state *s, uint64_t m, bool negative, int64_t exp
         m /= 10;
         exponent++;
     }
-    absorb_head(s, exponent, negative, m < E18 ? 1 : 2);
-    absorb(s, WH_ROWHASH_DEC, m % E18);
-    if (m >= E18)
-        absorb(s, WH_ROWHASH_DEC, m / E18);
+    if (m < E18) {
+        absorb_head(s, m, exponent, negative, 1);
+        return;
+    }
+    absorb_head(s, m % E18, exponent, negative, 2);
+    absorb(s, WH_ROWHASH_DEC, m / E18);
 }
 
 static void absorb_256(struct state *s, struct wh_i256 x, int64_t exponent)
@@ -112,8 +136,8 @@ static void absorb_256(struct state *s, struct wh_i256 x, int64_t exponent)
     do
         chunks[k++] = wh_256_div(x.w, E18);
     while (x.w[0] | x.w[1] | x.w[2] | x.w[3]);
-    absorb_head(s, exponent, x.negative, (uint64_t)k);
-    for (int i = 0; i < k; i++)
+    absorb_head(s, chunks[0], exponent, x.negative, (uint64_t)k);
+    for (int i = 1; i < k; i++)
         absorb(s, WH_ROWHASH_DEC, chunks[i]);
 }
 
@@ -131,19 +155,21 @@ static void absorb_dectext(struct state *s, struct wh_bytes cell)
         if (!wh_read_f64(cell.p, cell.n, &word)) /* no decimal at all: by its bytes */
             absorb_bytes(s, cell);
         else
-            absorb(s, WH_ROWHASH_DEC, word != word ? 1 : word > 0 ? 2 : 3);
+            pair(s, WH_ROWHASH_DEC, 0, word != word ? 1 : word > 0 ? 2 : 3);
         return;
     }
     size_t total = t.a_n + t.b_n, end = total;
 
-    absorb_head(s, t.exponent, t.negative && total, total ? (total + 17) / 18 : 1);
     do {
         size_t from = end > 18 ? end - 18 : 0;
         uint64_t chunk = 0;
 
         for (size_t i = from; i < end; i++)
             chunk = chunk * 10 + (uint64_t)(digit_at(&t, i) - '0');
-        absorb(s, WH_ROWHASH_DEC, chunk);
+        if (end == total)
+            absorb_head(s, chunk, t.exponent, t.negative && total, total ? (total + 17) / 18 : 1);
+        else
+            absorb(s, WH_ROWHASH_DEC, chunk);
         end = from;
     } while (end);
 }
@@ -163,28 +189,34 @@ static inline uint64_t float_bits(double d)
     return bits;
 }
 
-/* for each row k of the block: s = its state, i = its place in the view, null or not */
+/* For each row k of the block: s = its state, i = its place in the buffers (offset added), null or
+ * not. The view is copied: a store to a state might otherwise change it, as far as the compiler
+ * knows, and every field would be read again for every row. */
 #define EACH_ROW(body)                                                                             \
-    for (int k = 0; k < m; k++) {                                                                  \
-        struct state *s = &states[k];                                                              \
-        int64_t i = index[k];                                                                      \
+    do {                                                                                           \
+        const struct wh_view copy = *v;                                                            \
                                                                                                    \
-        if (wh_view_null(v, i))                                                                    \
-            absorb(s, WH_ROWHASH_NULL, 0);                                                         \
-        else {                                                                                     \
-            body;                                                                                  \
+        for (int k = 0; k < m; k++) {                                                              \
+            struct state *s = &states[k];                                                          \
+            int64_t i = index[k] + copy.offset;                                                    \
+                                                                                                   \
+            if (copy.validity && !(copy.validity[i >> 3] >> (i & 7) & 1))                          \
+                absorb(s, WH_ROWHASH_NULL, 0);                                                     \
+            else                                                                                   \
+                body;                                                                              \
         }                                                                                          \
-    }
+    } while (0)
+#define VALUE(ctype) (((const ctype *)copy.data)[i])
 /* One word per cell, chosen without a branch: nulls are not predictable. */
 #define EACH_WORD(tag, ctype)                                                                      \
     do {                                                                                           \
-        const ctype *data = (const ctype *)v->data + v->offset;                                    \
+        const struct wh_view copy = *v;                                                            \
                                                                                                    \
         for (int k = 0; k < m; k++) {                                                              \
-            int64_t i = index[k];                                                                  \
-            bool null = wh_view_null(v, i);                                                        \
+            int64_t i = index[k] + copy.offset;                                                    \
+            bool null = copy.validity && !(copy.validity[i >> 3] >> (i & 7) & 1);                  \
                                                                                                    \
-            absorb(&states[k], null ? WH_ROWHASH_NULL : (tag), null ? 0 : (uint64_t)data[i]);      \
+            absorb(&states[k], null ? WH_ROWHASH_NULL : (tag), null ? 0 : (uint64_t)VALUE(ctype)); \
         }                                                                                          \
     } while (0)
 
@@ -196,53 +228,41 @@ struct tree {
 
 static void absorb_cell(struct state *, const struct tree *, int64_t i);
 
-static void hash_ticks(struct state *states, const struct wh_view *v, const int32_t *index, int m,
-                       uint64_t tag)
+static inline void absorb_ticks(struct state *s, int64_t v, int64_t factor, uint64_t tag)
 {
-    int64_t factor = to_ns[v->type.unit];
+    __int128 ns = (__int128)v * factor;
 
-    EACH_ROW({
-        __int128 ns = (__int128)((const int64_t *)v->data)[i + v->offset] * factor;
-
-        absorb(s, tag, (uint64_t)ns);
-        absorb(s, tag, (uint64_t)(ns >> 64));
-    })
+    pair(s, tag, (uint64_t)ns, (uint64_t)(ns >> 64));
 }
 
-static void hash_interval(struct state *states, const struct wh_view *v, const int32_t *index,
-                          int m)
+static inline void absorb_interval(struct state *s, const uint8_t *p)
 {
     int32_t months, days;
     int64_t ns;
 
-    EACH_ROW({
-        wh_view_interval(v, i, &months, &days, &ns);
-        absorb(s, WH_ROWHASH_INTERVAL, (uint64_t)(int64_t)months);
-        absorb(s, WH_ROWHASH_INTERVAL, (uint64_t)(int64_t)days);
-        absorb(s, WH_ROWHASH_INTERVAL, (uint64_t)ns);
-    })
+    memcpy(&months, p, 4);
+    memcpy(&days, p + 4, 4);
+    memcpy(&ns, p + 8, 8);
+    pair(s, WH_ROWHASH_INTERVAL, (uint64_t)(int64_t)months, (uint64_t)(int64_t)days);
+    absorb(s, WH_ROWHASH_INTERVAL, (uint64_t)ns);
 }
 
-static void hash_decimal128(struct state *states, const struct wh_view *v, const int32_t *index,
-                            int m)
+static inline void absorb_decimal128(struct state *s, const uint8_t *p, int64_t exponent)
 {
-    EACH_ROW({
-        __int128 x = wh_view_dec128(v, i);
-        unsigned __int128 size = x < 0 ? 0 - (unsigned __int128)x : (unsigned __int128)x;
+    __int128 x;
 
-        if (size >> 64 == 0)
-            absorb_small(s, (uint64_t)size, x < 0, -v->type.scale);
-        else
-            absorb_256(s, wh_i256_from(x), -v->type.scale);
-    })
+    memcpy(&x, p, 16);
+    unsigned __int128 size = x < 0 ? 0 - (unsigned __int128)x : (unsigned __int128)x;
+
+    if (size >> 64 == 0)
+        absorb_small(s, (uint64_t)size, x < 0, exponent);
+    else
+        absorb_256(s, wh_i256_from(x), exponent);
 }
 
-static void hash_numbers(struct state *states, const struct wh_view *v, const int32_t *index, int m)
+static void hash_ints(struct state *states, const struct wh_view *v, const int32_t *index, int m)
 {
     switch (v->type.kind) {
-    case WH_K_BOOL:
-        EACH_ROW(absorb(s, WH_ROWHASH_BOOL, (uint64_t)wh_view_i64(v, i)))
-        break;
     case WH_K_I8:
         EACH_WORD(WH_ROWHASH_INT, int8_t);
         break;
@@ -264,33 +284,69 @@ static void hash_numbers(struct state *states, const struct wh_view *v, const in
     case WH_K_U32:
         EACH_WORD(WH_ROWHASH_INT, uint32_t);
         break;
-    case WH_K_U64:
-        EACH_WORD(data[i] >> 63 ? WH_ROWHASH_BIG : WH_ROWHASH_INT, uint64_t);
+    default:
+        EACH_WORD(VALUE(uint64_t) >> 63 ? WH_ROWHASH_BIG : WH_ROWHASH_INT, uint64_t);
+    }
+}
+
+static void hash_numbers(struct state *states, const struct wh_view *v, const int32_t *index, int m)
+{
+    int64_t exponent = -v->type.scale;
+
+    switch (v->type.kind) {
+    case WH_K_BOOL:
+        EACH_ROW(absorb(s, WH_ROWHASH_BOOL, ((const uint8_t *)copy.data)[i >> 3] >> (i & 7) & 1));
+        break;
+    case WH_K_F32:
+        EACH_ROW(absorb(s, WH_ROWHASH_FLOAT, float_bits((double)VALUE(float))));
+        break;
+    case WH_K_F64:
+        EACH_ROW(absorb(s, WH_ROWHASH_FLOAT, float_bits(VALUE(double))));
+        break;
+    case WH_K_DEC128:
+        EACH_ROW(absorb_decimal128(s, (const uint8_t *)copy.data + i * 16, exponent));
+        break;
+    case WH_K_DEC256:
+        EACH_ROW(absorb_256(s, wh_i256_load(&copy, i - copy.offset), exponent));
         break;
     default:
-        EACH_ROW(absorb(s, WH_ROWHASH_FLOAT, float_bits(wh_view_f64(v, i))))
+        hash_ints(states, v, index, m);
     }
 }
 
 static void hash_times(struct state *states, const struct wh_view *v, const int32_t *index, int m)
 {
+    int64_t factor = to_ns[v->type.unit];
+    uint64_t tag = v->type.zoned ? WH_ROWHASH_ZONED : WH_ROWHASH_NAIVE;
+
     switch (v->type.kind) {
     case WH_K_DATE32:
         EACH_WORD(WH_ROWHASH_DATE, int32_t);
         break;
     case WH_K_TIME64:
-        EACH_ROW(absorb(s, WH_ROWHASH_TIME,
-                        ((const uint64_t *)v->data)[i + v->offset] * (uint64_t)to_ns[v->type.unit]))
+        EACH_ROW(absorb(s, WH_ROWHASH_TIME, VALUE(uint64_t) * (uint64_t)factor));
         break;
     case WH_K_TIMESTAMP:
-        hash_ticks(states, v, index, m, v->type.zoned ? WH_ROWHASH_ZONED : WH_ROWHASH_NAIVE);
+        EACH_ROW(absorb_ticks(s, VALUE(int64_t), factor, tag));
         break;
     case WH_K_DURATION:
-        hash_ticks(states, v, index, m, WH_ROWHASH_DURATION);
+        EACH_ROW(absorb_ticks(s, VALUE(int64_t), factor, WH_ROWHASH_DURATION));
         break;
     default:
-        hash_interval(states, v, index, m);
+        EACH_ROW(absorb_interval(s, (const uint8_t *)copy.data + i * 16));
     }
+}
+
+static void hash_texts(struct state *states, const struct wh_view *v, const int32_t *index, int m)
+{
+    if (v->type.kind == WH_K_DECTEXT)
+        EACH_ROW(absorb_dectext(s, wh_view_bytes(&copy, i - copy.offset)));
+    else if (v->type.kind == WH_K_UTF8 || v->type.kind == WH_K_BINARY)
+        EACH_ROW(
+            absorb_bytes(s, (struct wh_bytes){(const uint8_t *)copy.data + copy.offsets[i],
+                                              (size_t)(copy.offsets[i + 1] - copy.offsets[i])}));
+    else
+        EACH_ROW(absorb_bytes(s, wh_view_bytes(&copy, i - copy.offset)));
 }
 
 /* One column of up to ROWS rows. */
@@ -303,29 +359,21 @@ static void hash_column(struct state *states, const struct tree *t, const int32_
         for (int k = 0; k < m; k++)
             absorb(&states[k], WH_ROWHASH_NULL, 0);
         break;
-    case WH_K_BOOL ... WH_K_F64:
-        hash_numbers(states, v, index, m);
-        break;
-    case WH_K_DEC128:
-        hash_decimal128(states, v, index, m);
-        break;
-    case WH_K_DEC256:
-        EACH_ROW(absorb_256(s, wh_i256_load(v, i), -v->type.scale))
-        break;
     case WH_K_DECTEXT:
-        EACH_ROW(absorb_dectext(s, wh_view_bytes(v, i)))
-        break;
     case WH_K_UTF8:
     case WH_K_BINARY:
     case WH_K_FIXED:
     case WH_K_DICT:
-        EACH_ROW(absorb_bytes(s, wh_view_bytes(v, i)))
+        hash_texts(states, v, index, m);
+        break;
+    case WH_K_BOOL ... WH_K_DEC256:
+        hash_numbers(states, v, index, m);
         break;
     case WH_K_DATE32 ... WH_K_INTERVAL:
         hash_times(states, v, index, m);
         break;
     default:
-        EACH_ROW(absorb_cell(s, t, i))
+        EACH_ROW(absorb_cell(s, t, i - copy.offset));
     }
 }
 

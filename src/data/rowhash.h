@@ -10,7 +10,8 @@
  *   All arithmetic is on unsigned 64-bit words. mum(a, b) = high ^ low word of the 128-bit a * b.
  *   A row has two words h0 = H0, h1 = H1. Its columns are taken in order; each cell absorbs words
  *   under a tag t (T[t] below):
- *       absorb(t, w):  h0 = mum(h0 ^ w, P0 ^ T[t]);  h1 = mum(h1 ^ w, P1 ^ T[t])
+ *       absorb(t, w):   h0 = mum(h0 ^ w, P0 ^ T[t]);      h1 = mum(h1 ^ w, P1 ^ T[t])
+ *       pair(t, x, y):  h0 = mum(h0 ^ x, P0 ^ T[t] ^ y);  h1 = mum(h1 ^ y, P1 ^ T[t] ^ x)
  *   The row's hash: h0 = mix(h0), h1 = mix(h1 ^ h0); low word h0, high word h1, where
  *       mix(x): x ^= x >> 33; x *= 0xff51afd7ed558ccd; x ^= x >> 33; x *= 0xc4ceb9fe1a85ec53;
  *               x ^= x >> 33.
@@ -21,18 +22,15 @@
  *   floats              absorb(FLOAT, bits of the double); -0 as 0, every NaN as 0x7ff8 << 48
  *   decimals            value = (-1)^s * m * 10^e, m without trailing zeros (0: s = e = m = 0);
  *                       c[0..k) = m in base 10^18, least first, k >= 1;
- *                       absorb(DEC, (e mod 2^32) | s << 32 | k << 33), then absorb(DEC, c[i]) each;
- *                       NaN: absorb(DEC, 1), infinity: absorb(DEC, 2), -infinity: absorb(DEC, 3);
- *                       decimal text that is no decimal: as text
- *   text, bytes, fixed  absorb(BYTES, n); then 16 bytes at a time, zeros behind the end, as words
- *                       x, y (little endian): h0 = mum(h0 ^ x, P0 ^ y); h1 = mum(h1 ^ y, P1 ^ x)
- *   date                absorb(DATE, days)
- *   time                absorb(TIME, nanoseconds)
- *   instant, wall time  v = nanoseconds as 128-bit two's complement: absorb(ZONED or NAIVE, low),
- *                       absorb(the same tag, high)
- *   duration            v = nanoseconds, likewise, DURATION
- *   interval            absorb(INTERVAL, months), (.., days), (.., ns), each sign-extended
- *   list, map           absorb(LIST, items), then each item (map: key, then value)
+ *                       pair(DEC, c[0], (e mod 2^32) | s << 32 | k << 33), then absorb(DEC, c[i])
+ *                       each; NaN: pair(DEC, 0, 1), infinity: pair(DEC, 0, 2), -infinity:
+ *                       pair(DEC, 0, 3); decimal text that is no decimal: as text
+ *   text, bytes, fixed  h0 += n * P0, h1 += n * P1 (n: bytes); then 16 bytes at a time, zeros
+ * behind the end, at least once, as words x, y (little endian): pair(BYTES, x, y) date absorb(DATE,
+ * days) time                absorb(TIME, nanoseconds) instant, wall time  nanoseconds as 128-bit
+ * two's complement: pair(ZONED or NAIVE, low, high) duration            nanoseconds, likewise,
+ * DURATION interval            pair(INTERVAL, months, days), absorb(INTERVAL, ns), each
+ * sign-extended list, map           absorb(LIST, items), then each item (map: key, then value)
  *   struct              absorb(STRUCT, members), then each member
  */
 #ifndef WHERRY_DATA_ROWHASH_H

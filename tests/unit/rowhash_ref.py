@@ -51,16 +51,20 @@ class Row:
         self.h0 = mum(self.h0 ^ w, P0 ^ TAGS[tag])
         self.h1 = mum(self.h1 ^ w, P1 ^ TAGS[tag])
 
+    def pair(self, tag, x, y):
+        x, y = x & M, y & M
+        self.h0, self.h1 = mum(self.h0 ^ x, P0 ^ TAGS[tag] ^ y), mum(self.h1 ^ y, P1 ^ TAGS[tag] ^ x)
+
     def bytes(self, raw):
-        self.word("BYTES", len(raw))
-        for i in range(0, len(raw), 16):
-            x, y = struct.unpack("<QQ", raw[i:i + 16].ljust(16, b"\0"))
-            self.h0, self.h1 = mum(self.h0 ^ x, P0 ^ y), mum(self.h1 ^ y, P1 ^ x)
+        self.h0 = self.h0 + len(raw) * P0 & M
+        self.h1 = self.h1 + len(raw) * P1 & M
+        for i in range(0, max(len(raw), 1), 16):
+            self.pair("BYTES", *struct.unpack("<QQ", raw[i:i + 16].ljust(16, b"\0")))
 
     def decimal(self, d):
         special = {"NaN": 1, "Infinity": 2, "-Infinity": 3}.get(str(d))
         if special:
-            return self.word("DEC", special)
+            return self.pair("DEC", 0, special)
         sign, digits, e = d.as_tuple()
         m = int("".join(map(str, digits)))
         while m and m % 10 == 0:
@@ -73,13 +77,12 @@ class Row:
             m //= 10 ** 18
             if not m:
                 break
-        self.word("DEC", e & 0xFFFFFFFF | sign << 32 | len(chunks) << 33)
-        for c in chunks:
+        self.pair("DEC", chunks[0], e & 0xFFFFFFFF | sign << 32 | len(chunks) << 33)
+        for c in chunks[1:]:
             self.word("DEC", c)
 
     def wide(self, tag, v):
-        self.word(tag, v)
-        self.word(tag, v >> 64)
+        self.pair(tag, v, v >> 64)
 
     def cell(self, t, v):
         """v: None, bool, int, float, Decimal, str, bytes; dates and times as counts; (m, d, ns)"""
@@ -105,8 +108,8 @@ class Row:
         elif base == "duration":
             self.wide("DURATION", v * unit)
         elif base == "interval":
-            for x in v:
-                self.word("INTERVAL", x)
+            self.pair("INTERVAL", v[0], v[1])
+            self.word("INTERVAL", v[2])
         elif base in ("list", "map", "struct"):
             self.word("STRUCT" if base == "struct" else "LIST",
                       len(v) if base != "map" else len(v) // 2)
