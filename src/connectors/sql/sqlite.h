@@ -10,6 +10,7 @@
  *   sqlite_catalog.c  tables, columns, keys, estimates
  *   sqlite_sample.c   what cells really hold
  *   sqlite_scan.c     negotiation and splits             sqlite_cut.c   rowid ranges by probing
+ *   sqlite_range.c    a split as bytes, its SELECT
  *   sqlite_read.c     rows to batches                    sqlite_cell.c  one cell, in and out
  *   sqlite_claim.c    run row, epoch, targets            sqlite_ddl.c   create table
  *   sqlite_target.c   shape and mode of a destination    sqlite_steps.c create, stage, swap, drop

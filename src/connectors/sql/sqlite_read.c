@@ -22,7 +22,8 @@ struct lite_rd {
     int64_t ordinal; /* rows stepped over so far */
     int64_t last;    /* rowid of the last of them */
     bool ended, broken;
-    uint8_t token[2][LITE_TOKEN];
+    struct wh_buf split; /* the token that `range` points into */
+    struct wh_buf token[2];
 };
 _Static_assert(sizeof(struct lite_rd) <= LITE_READER_SIZE, "what the engine allocates");
 
@@ -77,7 +78,10 @@ wh_status lite_reader_open(void *self, void *scan, void *session, const struct w
     rd->se = session;
     rd->ctx = ctx;
     rd->se->ctx = ctx;
-    if (!lite_range_get(split->token, &rd->range))
+    rd->split = rd->token[0] = rd->token[1] = WH_BUF(LITE_TOKEN_MAX);
+    if (wh_buf_add(&rd->split, split->token.p, split->token.n) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a split");
+    if (!lite_range_get((struct wh_bytes){rd->split.p, rd->split.n}, &rd->range))
         return wh_fail(reterr, WH_E_STATE, "E7016", "the stored split is not a rowid range");
     if (!rd->se->db || atomic_load(&rd->se->stopped) ||
         (rd->se->in_snapshot && sqlite3_get_autocommit(rd->se->db)))
@@ -135,15 +139,15 @@ static wh_status reject(struct lite_rd *rd, int column, int why, struct wh_error
     struct wh_buf raw WH_CLEANUP(wh_buf_free) = WH_BUF(RAW_MAX);
     const struct wh_type *t = &rd->columns[column]->type;
     const struct lite_col *col = &rd->sc->t.cols[rd->sc->sel[column]];
-    int at = column + rd->sc->rowid_first, st;
+    int at = column + rd->sc->n_first, st;
     const char *code = "E6010";
     char position[96], text[320], why_not[256];
 
     if (rd->sc->rowid_first)
         snprintf(position, sizeof position, "%s, rowid %lld", rd->sc->t.name, (long long)rd->last);
     else
-        snprintf(position, sizeof position, "%s, row %lld of %.40s", rd->sc->t.name,
-                 (long long)rd->ordinal, "the split");
+        snprintf(position, sizeof position, "%s, row %lld of its split", rd->sc->t.name,
+                 (long long)rd->ordinal);
     if (why == WH_E_LIMIT) {
         snprintf(text, sizeof text, "column \"%s\": %d bytes are more than a cell may have",
                  col->name, sqlite3_column_bytes(rd->stmt, at));
@@ -155,7 +159,7 @@ static wh_status reject(struct lite_rd *rd, int column, int why, struct wh_error
         lite_cell_why(sqlite3_column_value(rd->stmt, at), t, why_not, sizeof why_not);
         snprintf(text, sizeof text, "column \"%s\" %s: %s", col->name, col->decl, why_not);
     }
-    st = lite_row_json(rd->stmt, rd->sc->rowid_first, &raw);
+    st = lite_row_json(rd->stmt, rd->sc->n_first, &raw);
     if (st == WH_E_NOMEM)
         return wh_fail(reterr, st, "E8002", "no memory for a rejected row");
     st =
@@ -168,7 +172,7 @@ static wh_status reject(struct lite_rd *rd, int column, int why, struct wh_error
 /* Appends the current row, or rejects it. `rows` complete rows are in the builder. */
 static wh_status put_row(struct lite_rd *rd, int64_t *rows, int64_t *bytes, struct wh_error *reterr)
 {
-    int n = rd->sc->n_sel, first = rd->sc->rowid_first;
+    int n = rd->sc->n_sel, first = rd->sc->n_first;
     bool forgive = rd->sc->o && rd->sc->o->mismatch == LITE_MISMATCH_NULL;
 
     for (int i = 0; i < n; i++) {
@@ -236,34 +240,61 @@ wh_status lite_reader_next(void *self, struct wh_batch *ret, struct wh_error *re
     return WH_OK;
 }
 
-/* The rest begins behind the last row that was stepped over, be it delivered or rejected. */
+/* The rest begins behind the last row that was stepped over, be it delivered or rejected. The
+ * statement still stands on it. */
+static wh_status rest_of(struct lite_rd *rd, struct lite_range *r, struct wh_buf *key)
+{
+    if (rd->ordinal == 0)
+        return WH_OK;
+    if (r->limit)
+        r->limit -= rd->ordinal;
+    if (rd->sc->rowid_first) {
+        r->has_lo = true;
+        r->lo = rd->last;
+        return WH_OK;
+    }
+    WH_TRY(lite_range_key(rd->sc, rd->stmt, key));
+    r->behind = (struct wh_bytes){key->p, key->n};
+    return WH_OK;
+}
+
+static wh_status lend(struct lite_rd *rd, int i, const struct lite_range *r, struct wh_split *ret)
+{
+    wh_buf_clear(&rd->token[i]);
+    WH_TRY(lite_range_put(r, &rd->token[i]));
+    *ret = (struct wh_split){
+        .token = {rd->token[i].p, rd->token[i].n}, .est_rows = -1, .est_bytes = -1};
+    lite_range_label(rd->sc, r, ret->label, sizeof ret->label);
+    return WH_OK;
+}
+
 wh_status lite_reader_cut(void *self, struct wh_split *rest, struct wh_split *done,
                           struct wh_error *reterr)
 {
     struct lite_rd *rd = self;
+    struct wh_buf key WH_CLEANUP(wh_buf_free) = WH_BUF(LITE_TOKEN_MAX);
     struct lite_range r = rd->range, d = rd->range;
+    int st;
 
     if (rd->ended || (r.limit && rd->ordinal >= r.limit))
         return WH_END;
-    if (!rd->sc->rowid_first)
+    if (!rd->sc->n_first || rd->broken)
         return wh_fail(reterr, WH_E_UNSUPPORTED, "E1014",
-                       "%s has no rowid to go on from: its unit is read whole", rd->sc->t.name);
-    if (rd->ordinal) {
-        r.has_lo = d.has_hi = true;
-        r.lo = d.hi = rd->last;
-        if (r.limit)
-            r.limit -= rd->ordinal;
+                       "%s has no order to go on from: its unit is read whole", rd->sc->t.name);
+    st = rest_of(rd, &r, &key);
+    if (st == WH_OK)
+        st = lend(rd, 0, &r, rest);
+    if (st == WH_OK && done && rd->sc->rowid_first) {
+        d.has_hi = rd->ordinal > 0;
+        d.hi = rd->last;
+        st = lend(rd, 1, &d, done);
+        done->est_rows = rd->ordinal;
     }
-    lite_range_put(&r, rd->token[0]);
-    *rest = (struct wh_split){.token = {rd->token[0], LITE_TOKEN}, .est_rows = -1, .est_bytes = -1};
-    lite_range_label(rd->sc, &r, rest->label, sizeof rest->label);
-    if (done) {
-        lite_range_put(&d, rd->token[1]);
-        *done = (struct wh_split){
-            .token = {rd->token[1], LITE_TOKEN}, .est_rows = rd->ordinal, .est_bytes = -1};
-        lite_range_label(rd->sc, &d, done->label, sizeof done->label);
-    }
-    return WH_OK;
+    if (st == WH_E_LIMIT)
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E1014",
+                       "the key of this row is too long to go on "
+                       "from");
+    return st == WH_OK ? WH_OK : wh_fail(reterr, st, "E8002", "no memory for a split");
 }
 
 void lite_reader_close(void *self)
@@ -271,6 +302,9 @@ void lite_reader_close(void *self)
     struct lite_rd *rd = self;
 
     lite_finalizep(&rd->stmt);
+    wh_buf_free(&rd->split);
+    wh_buf_free(&rd->token[0]);
+    wh_buf_free(&rd->token[1]);
     wh_builder_free(TAKE_PTR(rd->builder));
     wh_free(TAKE_PTR(rd->columns));
     if (rd->se)

@@ -8,116 +8,6 @@ enum {
     MOST_COLUMNS = 2000 /* of a result in SQLite */
 };
 
-/* ---- split tokens ------------------------------------------------------------------------------
- */
-
-static void put64(uint8_t *p, int64_t v)
-{
-    for (int i = 0; i < 8; i++)
-        p[i] = (uint8_t)((uint64_t)v >> (8 * i));
-}
-
-static int64_t get64(const uint8_t *p)
-{
-    uint64_t v = 0;
-
-    for (int i = 0; i < 8; i++)
-        v |= (uint64_t)p[i] << (8 * i);
-    return (int64_t)v;
-}
-
-void lite_range_put(const struct lite_range *r, uint8_t out[LITE_TOKEN])
-{
-    out[0] = 1; /* version */
-    out[1] = (uint8_t)(r->has_lo | r->has_hi << 1);
-    put64(out + 2, r->lo);
-    put64(out + 10, r->hi);
-    put64(out + 18, r->limit);
-}
-
-bool lite_range_get(struct wh_bytes b, struct lite_range *ret)
-{
-    const uint8_t *p = b.p;
-
-    if (b.n != LITE_TOKEN || p[0] != 1)
-        return false;
-    *ret = (struct lite_range){.has_lo = p[1] & 1,
-                               .has_hi = p[1] & 2,
-                               .lo = get64(p + 2),
-                               .hi = get64(p + 10),
-                               .limit = get64(p + 18)};
-    return true;
-}
-
-void lite_range_label(const struct lite_sc *sc, const struct lite_range *r, char *out, size_t size)
-{
-    const char *id = sc->t.rowid ? sc->t.rowid : "row";
-
-    if (r->has_lo && r->has_hi)
-        snprintf(out, size, "%.40s %lld..%lld", id, (long long)r->lo + 1, (long long)r->hi);
-    else if (r->has_lo)
-        snprintf(out, size, "%.40s > %lld", id, (long long)r->lo);
-    else if (r->has_hi)
-        snprintf(out, size, "%.40s <= %lld", id, (long long)r->hi);
-    else
-        snprintf(out, size, "all rows");
-}
-
-/* ---- the SELECT --------------------------------------------------------------------------------
- */
-
-static wh_status select_text(const struct lite_sc *sc, const struct lite_range *r,
-                             struct wh_buf *sql)
-{
-    struct wh_str rowid = wh_str(sc->t.rowid);
-    const char *glue = " where ";
-
-    WH_TRY(wh_buf_adds(sql, "select "));
-    if (sc->rowid_first)
-        WH_TRY(sql_add(sql, "%i, ", &rowid));
-    for (int i = 0; i < sc->n_sel; i++) {
-        struct wh_str name = wh_str(sc->t.cols[sc->sel[i]].name);
-
-        WH_TRY(sql_add(sql, i ? ", %i" : "%i", &name));
-    }
-    WH_TRY(sql_add(sql, " from %s", sc->from));
-    if (sc->where) { /* a newline ends a comment that the user's text may end with */
-        WH_TRY(sql_add(sql, "%s(%s\n)", glue, sc->where));
-        glue = " and ";
-    }
-    if (r->has_lo) {
-        WH_TRY(sql_add(sql, "%s%i > ?1", glue, &rowid));
-        glue = " and ";
-    }
-    if (r->has_hi)
-        WH_TRY(sql_add(sql, "%s%i <= ?2", glue, &rowid));
-    if (sc->rowid_first)
-        WH_TRY(sql_add(sql, " order by %i", &rowid));
-    if (r->limit)
-        WH_TRY(sql_add(sql, " limit %d", r->limit));
-    return WH_OK;
-}
-
-wh_status lite_select(const struct lite_sc *sc, struct lite_se *se, const struct lite_range *r,
-                      sqlite3_stmt **ret, struct wh_error *reterr)
-{
-    struct wh_buf sql WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
-    int st = select_text(sc, r, &sql);
-
-    if (st != WH_OK)
-        return wh_fail(reterr, st, "E8002", "no memory for a statement");
-    WH_TRY(lite_prepare(se, sql.p, ret, reterr));
-    if (!sqlite3_stmt_readonly(*ret)) {
-        lite_finalizep(ret);
-        return wh_fail(reterr, WH_E_USAGE, "E4009", "a source's SQL must only read");
-    }
-    if (r->has_lo)
-        sqlite3_bind_int64(*ret, 1, r->lo);
-    if (r->has_hi)
-        sqlite3_bind_int64(*ret, 2, r->hi);
-    return WH_OK;
-}
-
 /* ---- what is read ------------------------------------------------------------------------------
  */
 
@@ -317,7 +207,7 @@ static void answers(struct lite_sc *sc, struct wh_scan *io)
     io->limit_done = io->limit > 0;
     io->physical = sc->ranges && sc->t.alias < 0;
     io->splittable = sc->ranges && sc->cuts.n > 0;
-    io->resumable = sc->rowid_first;
+    io->resumable = sc->n_first > 0;
     io->max_readers = sc->ranges ? 0 : 1;
     io->sampled_rows = any_guessed(sc) ? sc->sampled : 0;
     for (size_t i = 0; i < io->n_preds; i++)
@@ -326,8 +216,8 @@ static void answers(struct lite_sc *sc, struct wh_scan *io)
         snprintf(io->method, sizeof io->method, "%.30s ranges of about %lld rows", sc->t.rowid,
                  (long long)sc->cuts.rows_each);
     else
-        snprintf(io->method, sizeof io->method,
-                 sc->rowid_first ? "one stream by %.40s" : "one stream", sc->t.rowid);
+        snprintf(io->method, sizeof io->method, sc->n_first ? "one stream by %.40s" : "one stream",
+                 sc->n_first ? sc->first[0] : "");
     snprintf(io->note, sizeof io->note, "%s%s%s", sc->note.n ? sc->note.p : "",
              sc->note.n && sc->holds_up ? "; " : "",
              sc->holds_up ? "commits of other programs wait while this is read (rollback journal)"
@@ -375,6 +265,7 @@ static wh_status scan_open(void *self, void *ep, void *session, struct wh_scan *
     sc->ctx = io->ctx;
     sc->o = io->opts;
     sc->note = WH_BUF(1024);
+    sc->token = WH_BUF(LITE_TOKEN_MAX);
     sc->limit = io->limit;
     if (!se->db)
         return wh_fail(reterr, WH_E_NOT_FOUND, "E2012", "there is no database %s", se->ep->path);
@@ -386,6 +277,7 @@ static wh_status scan_open(void *self, void *ep, void *session, struct wh_scan *
         return no_memory(reterr);
     WH_TRY(project(sc, io, reterr));
     sc->rowid_first = sc->t.rowid && !io->query && sc->n_sel < MOST_COLUMNS;
+    WH_TRY(lite_order(sc, se, reterr));
     WH_TRY(settle_types(sc, se, io, reterr));
     WH_TRY(make_schema(sc, reterr));
     WH_TRY(lite_select(sc, se, &(struct lite_range){0}, &probe, reterr)); /* `where` compiles */
@@ -426,8 +318,9 @@ static wh_status split_next(void *self, void *session, const struct wh_bytes *cu
         r.has_hi = true;
         r.hi = sc->cuts.v[i];
     }
-    lite_range_put(&r, sc->token);
-    *ret = (struct wh_split){.token = {sc->token, LITE_TOKEN}, .est_rows = -1, .est_bytes = -1};
+    if (lite_range_put(&r, &sc->token) != WH_OK)
+        return no_memory(reterr);
+    *ret = (struct wh_split){.token = {sc->token.p, sc->token.n}, .est_rows = -1, .est_bytes = -1};
     if (sc->cuts.n)
         ret->est_rows = sc->cuts.rows_each;
     else if (sc->t.est_rows >= 0)
@@ -449,6 +342,7 @@ static void scan_close(void *self)
     lite_table_free(&sc->t);
     wh_free(TAKE_PTR(sc->cuts.v));
     wh_buf_free(&sc->note);
+    wh_buf_free(&sc->token);
 }
 
 const struct wh_source_ops lite_source = {

@@ -33,28 +33,35 @@ struct lite_sc {
     bool ranges;         /* rowid ranges; else one stream */
     bool holds_up;       /* rollback journal: our readers hold up the commits of others */
     bool rowid_first;    /* statements select the rowid before the columns */
+    const char **first;  /* columns selected before them, which order the rows */
+    int n_first;
     struct ArrowSchema schema;
     struct lite_cuts cuts;
     int64_t schema_version; /* of the database when the scan was opened */
     int64_t sampled, row_bytes;
     struct wh_buf note;
-    struct wh_buf cursor; /* what split_next lent out; planner's thread only */
-    uint8_t token[64];
+    struct wh_buf token; /* what split_next lends */
 };
 
-/* A split as bytes: rows with lo < rowid <= hi; each end may be open; at most `limit` of them. */
+/* sqlite_range.c: a split as bytes. Rows with lo < rowid <= hi, each end may be open; in tables
+ * without rowid the rows behind a key; at most `limit` of them. */
 struct lite_range {
     bool has_lo, has_hi;
-    int64_t lo, hi, limit; /* limit 0 = none */
+    int64_t lo, hi, limit;  /* limit 0 = none */
+    struct wh_bytes behind; /* encoded key values; borrowed from the token */
 };
 enum {
-    LITE_TOKEN = 26
+    LITE_TOKEN_MAX = 64 << 10
 };
-void lite_range_put(const struct lite_range *, uint8_t out[LITE_TOKEN]);
+/* What rows are ordered by, selected before the columns: rowid, primary key, or nothing. */
+wh_status lite_order(struct lite_sc *, struct lite_se *, struct wh_error *reterr);
+wh_status lite_range_put(const struct lite_range *, struct wh_buf *); /* WH_E_LIMIT: too long */
 bool lite_range_get(struct wh_bytes, struct lite_range *ret);
 void lite_range_label(const struct lite_sc *, const struct lite_range *, char *out, size_t size);
+/* The first columns of the current row as a key. */
+wh_status lite_range_key(const struct lite_sc *, sqlite3_stmt *, struct wh_buf *);
 
-/* The SELECT of a split, prepared and bound. */
+/* The SELECT of a split, prepared and bound; the range outlives it. */
 wh_status lite_select(const struct lite_sc *, struct lite_se *, const struct lite_range *,
                       sqlite3_stmt **ret, struct wh_error *reterr);
 
