@@ -175,6 +175,17 @@ static void release_borrowed(struct ArrowArray *a)
     unref_block(node->block);
 }
 
+/* Memory behind a finished column: capacities, since those are what a budget has to carry. */
+static int64_t held_bytes(const struct node *node)
+{
+    const struct ArrowArray *a = &node->array;
+    int64_t bytes = 0;
+
+    for (int i = 0; i < 3; i++)
+        bytes += (int64_t)node->sizes[i];
+    return bytes + (int64_t)a->n_children * (int64_t)sizeof(struct ArrowArray *);
+}
+
 static struct block *new_block(struct wh_builder *b)
 {
     size_t n = (size_t)b->n_arrays;
@@ -234,8 +245,9 @@ static struct ArrowArray *move_column(struct wh_column *c, struct block *block)
         for (int64_t i = 0; i < c->n_children; i++)
             a->children[i] = move_column(&c->children[i], block);
     }
-    c->hint_rows = c->rows_cap;
-    c->hint_bytes = c->data_cap;
+    /* The next batch starts with what this one used, but one huge cell is not expected again. */
+    c->hint_rows = c->rows_cap < WH_BATCH_ROWS ? c->rows_cap : WH_BATCH_ROWS;
+    c->hint_bytes = c->data_n < WH_BATCH_BYTES ? c->data_n : WH_BATCH_BYTES;
     c->validity = c->data = NULL;
     c->offsets = NULL;
     c->n = c->n_null = 0;
@@ -315,7 +327,7 @@ static wh_status finish(struct wh_builder *b, struct wh_batch *take, const int32
 
     if (batch.n_rows < 0)
         return WH_E_BUG;
-    batch.bytes = wh_builder_bytes(b) + (take ? take->bytes : 0);
+    batch.bytes = take ? take->bytes : 0;
     for (int64_t i = 0; i < b->n_columns; i++)
         if (!from || from[i] < 0)
             WH_TRY(settle(&b->columns[i]));
@@ -336,6 +348,8 @@ static wh_status finish(struct wh_builder *b, struct wh_batch *take, const int32
         batch.first = take->first;
         *take = (struct wh_batch){0};
     }
+    for (struct node *node = block->nodes; node < block->next_node; node++)
+        batch.bytes += held_bytes(node);
     batch.rows = *top;
     *ret = batch;
     return WH_OK;

@@ -30,7 +30,7 @@ struct wh_column {
     size_t max_cell;              /* bytes of one UTF8/BINARY cell */
     int32_t width;                /* bytes of a fixed-size value; 0 = bits or variable */
     int32_t max_index;            /* DICT: greatest index so far, -1 = none */
-    size_t hint_rows, hint_bytes; /* what the last batch needed */
+    size_t hint_rows, hint_bytes; /* what the last batch used */
     struct wh_pool *pool;         /* where buffers come from; the builder's */
 };
 
@@ -40,13 +40,14 @@ WH_EXPORT wh_status wh_builder_new(const struct ArrowSchema *, struct wh_builder
                                    struct wh_error *reterr);
 WH_EXPORT void wh_builder_free(struct wh_builder *);
 WH_EXPORT struct wh_column *wh_builder_column(struct wh_builder *, int64_t i);
-WH_EXPORT int64_t wh_builder_rows(const struct wh_builder *); /* complete rows (column 0) */
-WH_EXPORT int64_t wh_builder_bytes(const struct wh_builder *);
-WH_EXPORT bool wh_builder_full(const struct wh_builder *); /* WH_BATCH_BYTES or WH_BATCH_ROWS */
+WH_EXPORT int64_t wh_builder_rows(const struct wh_builder *);  /* complete rows (column 0) */
+WH_EXPORT int64_t wh_builder_bytes(const struct wh_builder *); /* of the values so far */
+WH_EXPORT bool wh_builder_full(const struct wh_builder *);     /* WH_BATCH_BYTES or WH_BATCH_ROWS */
 WH_EXPORT void wh_builder_truncate(struct wh_builder *, int64_t rows); /* drops a half-built row */
 WH_EXPORT void wh_builder_max_cell(struct wh_builder *, size_t bytes); /* default WH_CELL_MAX */
 /* Moves what was built into *ret and starts anew. Checks that all columns have the same length
- * (WH_E_BUG). Fills rows, n_rows and bytes; source_bytes and first are the caller's. */
+ * (WH_E_BUG). Fills rows, n_rows and bytes (memory held, spare room included); source_bytes and
+ * first are the caller's. */
 WH_EXPORT wh_status wh_builder_finish(struct wh_builder *, struct wh_batch *ret);
 /* The same, with columns passed through: column i of the result is child from[i] of `take` where
  * from[i] >= 0 (the builder's own column i must then be empty; one child may serve several

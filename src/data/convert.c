@@ -236,7 +236,6 @@ static const struct {
     [WH_BAD_LENGTH] = {"E6004", "is too long for %s"},
     [WH_BAD_NO_ZONE] = {"E6021", "has no time zone, %s needs one"},
     [WH_BAD_ZONE] = {"E6021", "has a time zone that %s would lose"},
-    [WH_BAD_UTF8] = {"E6005", "is not valid UTF-8 (%s)"},
 };
 
 wh_status wh_job_reject(struct wh_job *j, int64_t row, enum wh_cause cause)

@@ -42,7 +42,6 @@ enum wh_cause {
     WH_BAD_LENGTH,  /* E6004 */
     WH_BAD_NO_ZONE, /* E6021 */
     WH_BAD_ZONE,    /* E6021 */
-    WH_BAD_UTF8,    /* E6005 */
     WH_MAKE_NULL,   /* a policy says so; not a reject */
 };
 

@@ -35,6 +35,7 @@ WH_EXPORT bool wh_type_join(const struct wh_type *, const struct wh_type *, stru
  * float. `x_null` makes NULL of x wherever it is met; without it x is refused where the type cannot
  * hold it (NaN in an integer, 0000-00-00 or infinity in a date), or where `x_refuse` says that the
  * destination cannot although its type could. `keep` is for those who print plans.
+ * invalid_text_replace is for those who decode text (wh_utf8_repair): a utf8 column is valid.
  * accept_lossy: this column was named in accept_lossy: fractions and digits may be rounded (half to
  * even for numbers, down for times), zones and times of day may be dropped; values out of range are
  * refused all the same. */
