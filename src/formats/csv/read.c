@@ -34,7 +34,8 @@ struct wh_csv_reader {
     size_t cap, fill; /* bytes in buf; CSV_PADDING more are readable */
     size_t pos;       /* first record not delivered yet */
     bool last, indexed, ended;
-    bool added; /* the line end at fill - 1 is ours, not the file's */
+    bool added;   /* the line end at fill - 1 is ours, not the file's */
+    bool dropped; /* a 0x1a behind fill was taken away */
     bool skipping;
     struct csv_skip skip;
     int64_t base; /* stream offset of buf[0] */
@@ -274,8 +275,8 @@ static wh_status unterminated(struct wh_csv_reader *r, struct wh_error *reterr)
 /* At the end of the stream: a closing 0x1A of old systems goes, a missing line end is added. */
 static void close_stream(struct wh_csv_reader *r)
 {
-    if (r->fill > r->pos && r->buf[r->fill - 1] == 0x1a)
-        r->fill--;
+    r->dropped = r->fill > r->pos && r->buf[r->fill - 1] == 0x1a;
+    r->fill -= r->dropped;
     memset(r->buf + r->fill, 0, CSV_PADDING);
     if (r->fill > r->pos && !csv_is_end(r->buf[r->fill - 1])) {
         r->buf[r->fill++] = '\n'; /* cap + 1 bytes are ours */
@@ -312,7 +313,8 @@ static wh_status index_window(struct wh_csv_reader *r, struct wh_error *reterr)
 /* A record that is larger than max_row is rejected with its beginning. */
 static wh_status too_long(struct wh_csv_reader *r, size_t from, size_t n)
 {
-    size_t shown = n < 4096 ? n : 4096;
+    size_t most = r->cfg.dialect.max_row < 4096 ? r->cfg.dialect.max_row : 4096;
+    size_t shown = n < most ? n : most;
     return reject(r, from, shown, -1, "E6010", "the row is larger than max_row_bytes");
 }
 
@@ -581,7 +583,8 @@ wh_status wh_csv_next(struct wh_csv_reader *r, struct wh_batch *ret, bool *ret_h
 
 int64_t wh_csv_offset(const struct wh_csv_reader *r)
 {
-    return r->base + (int64_t)r->pos - (r->added && r->pos == r->fill);
+    int64_t at = r->base + (int64_t)r->pos;
+    return r->pos == r->fill ? at - r->added + r->dropped : at;
 }
 
 int64_t wh_csv_line(const struct wh_csv_reader *r)

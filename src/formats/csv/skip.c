@@ -37,8 +37,10 @@ static int plain(struct csv_skip *k, uint8_t c)
 {
     if (c == '\r')
         return AFTER_CR;
-    if (k->d->escape >= 0 && k->d->escape != k->d->quote && c == (uint8_t)k->d->escape)
+    if (k->d->escape >= 0 && k->d->escape != k->d->quote && c == (uint8_t)k->d->escape) {
+        k->tail = 0;
         return PLAIN_ESCAPED;
+    }
     if (!delimiter_ends_here(k, c))
         return PLAIN;
     k->tail = 0;
