@@ -310,6 +310,8 @@ static enum wh_result commit_marker(struct wh_attempt *at, const struct wh_marke
     int st;
 
     wh_kill_point("commit-before");
+    if (!wh_run_still_ours(at->run))
+        return WH_RESULT_FENCED;
     at->doing = "commits";
     st = at->sink->writer_commit(at->wr, m, &receipt, reterr);
     wh_kill_point("commit-after");

@@ -157,7 +157,7 @@ void wh_attempt_drop_pieces(struct wh_attempt *at)
 {
     pieces_free(at->open_head);
     pieces_free(at->again_head);
-    at->open_head = at->again_head = NULL;
+    at->open_head = at->again_head = at->again_last = NULL;
     at->open_tail = &at->open_head;
     at->again_tail = &at->again_head;
     at->unacked_bytes = at->again_rows = 0;
@@ -201,20 +201,28 @@ static int refuse_row(struct wh_attempt *at, const struct wh_piece *p, int64_t k
                             reterr);
 }
 
+/* Rows of one batch come again together. */
 static int again_row(struct wh_attempt *at, const struct wh_piece *p, int64_t k,
                      struct wh_error *reterr)
 {
-    struct wh_piece *a = piece_new(p->item, 0, 1);
+    struct wh_piece *a = at->again_last;
+    int32_t *more;
 
-    if (a && !(a->own = wh_alloc(sizeof *a->own))) {
-        piece_free(a);
-        a = NULL;
+    if (!a || a->item != p->item) {
+        a = piece_new(p->item, 0, 0);
+        if (!a)
+            return wh_fail(reterr, WH_E_NOMEM, "E8002", "rows to send again");
+        *at->again_tail = at->again_last = a;
+        at->again_tail = &a->next;
     }
-    if (!a)
-        return wh_fail(reterr, WH_E_NOMEM, "E8002", "rows to send again");
-    a->own[0] = piece_row(p, k);
-    *at->again_tail = a;
-    at->again_tail = &a->next;
+    if ((a->n & (a->n - 1)) == 0) { /* grows in powers of two */
+        more = wh_realloc(a->own, (size_t)(a->n ? a->n * 2 : 1) * sizeof *more);
+        if (!more)
+            return wh_fail(reterr, WH_E_NOMEM, "E8002", "rows to send again");
+        a->own = more;
+    }
+    a->own[a->n++] = piece_row(p, k);
+    a->bytes = a->item->n ? a->item->bytes * a->n / a->item->n : 0;
     at->again_rows++;
     return WH_OK;
 }
@@ -465,7 +473,7 @@ static int send_again(struct wh_attempt *at, struct wh_error *reterr)
     size_t bad = 0;
     int st = WH_OK;
 
-    at->again_head = NULL;
+    at->again_head = at->again_last = NULL;
     at->again_tail = &at->again_head;
     at->again_rows = at->retry_after_ms = 0;
     if (!ms)

@@ -80,7 +80,7 @@ static int init(struct wh_runtime *run, struct wh_error *reterr)
     run->notes_tail = &run->notes;
     run->started_ns = wh_now_ns();
     run->beat_ms = test_setting("WH_TEST_BEAT_MS", BEAT_MS);
-    run->pack_least = test_setting("WH_TEST_PACK_BYTES", WH_PACK_LEAST_BYTES);
+    run->pack_bytes = test_setting("WH_TEST_PACK_BYTES", 0);
     run->stale_ms = test_setting("WH_TEST_STALE_MS", STALE_MS);
     wh_limits_init(&run->limits, o, lanes, o->memory);
     run->arena = wh_arena_new(RUN_ARENA);

@@ -46,8 +46,10 @@ static int64_t pack_target(const struct wh_run_flow *fr)
     int64_t unit = scan->unit_bytes > 0 ? scan->unit_bytes : WH_UNIT_BYTES;
     int64_t share = scan->est_bytes > 0 ? scan->est_bytes / (2 * (fr->cap > 0 ? fr->cap : 1)) : 0;
 
-    if (share < fr->run->pack_least)
-        share = fr->run->pack_least;
+    if (fr->run->pack_bytes > 0)
+        return fr->run->pack_bytes;
+    if (share < WH_PACK_LEAST_BYTES)
+        share = WH_PACK_LEAST_BYTES;
     return share < unit ? share : unit;
 }
 

@@ -170,6 +170,24 @@ static void look_at_lanes(struct wh_runtime *run, int64_t now)
         wh_services_stop(run->services);
 }
 
+/* A process that was stopped for long may have been taken over; where the destination fences by
+ * itself this costs nothing, and elsewhere it closes the window. */
+bool wh_run_still_ours(struct wh_runtime *run)
+{
+    struct wh_error err = {0};
+
+    if (run->fenced)
+        return false;
+    if (wh_now_ns() - run->beaten_ns < 2 * run->beat_ms * MS)
+        return true;
+    if (wh_state_run_beat(run->state, run->id, run->epoch, NULL, NULL, NULL, &err) != WH_FENCED) {
+        run->beaten_ns = wh_now_ns();
+        return true;
+    }
+    wh_run_fenced(run, &err);
+    return false;
+}
+
 /* ---- the round ---------------------------------------------------------------------------------
  */
 
@@ -218,6 +236,7 @@ static void beat(struct wh_runtime *run)
         wh_log(WH_LOG_WARN, "engine", "no sign of life in the state: %s", err.message);
         return;
     }
+    run->beaten_ns = wh_now_ns();
     see_limits(run, limits);
     if (cancel) {
         run->discard_asked = cancel == 2;
@@ -283,6 +302,7 @@ int wh_keeper_start(struct wh_runtime *run, struct wh_error *reterr)
         return wh_fail_errno(reterr, err, "E8005", "the keeper cannot be started");
     }
     run->has_keeper = true;
+    run->beaten_ns = wh_now_ns();
     return WH_OK;
 }
 

@@ -252,6 +252,8 @@ static int run_step(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_se
     wh_kill_step(r->phase, 0);
     WH_TRY(set_state(run, r, WH_STEP_INTENDED, (struct wh_bytes){0}, NULL, reterr));
     wh_kill_step(r->phase, 1);
+    if (!wh_run_still_ours(run))
+        return wh_fail(reterr, WH_FENCED, "E7010", "another process owns run %s", run->id);
     st = apply_until(&a, &receipt, reterr);
     wh_kill_step(r->phase, 2);
     if (st != WH_OK)

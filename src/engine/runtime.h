@@ -302,7 +302,7 @@ struct wh_attempt {
     bool wr_open;
     int64_t next_send, unacked_bytes, rows_sent, rows_refused, retry_after_ms;
     struct wh_piece *open_head, **open_tail; /* sends without an answer */
-    struct wh_piece *again_head, **again_tail;
+    struct wh_piece *again_head, **again_tail, *again_last;
     int64_t again_rows;
     int again_rounds;
     struct wh_view *write_views;
@@ -402,7 +402,7 @@ struct wh_runtime {
     struct wh_arena *arena; /* management thread */
     uint32_t epoch;
     int64_t stale_ms, beat_ms;
-    int64_t pack_least; /* smaller splits share a unit */
+    int64_t pack_bytes; /* tests: how much goes into one unit; 0 = as is best */
     enum wh_run_state recorded_state;
     bool replanned; /* resumed before anything was claimed: its tables are recorded anew */
     bool touched;   /* something outside of the state may have changed */
@@ -433,6 +433,7 @@ struct wh_runtime {
     bool keeper_ending;
     int64_t started_ns, stopped_ns;
     int64_t next_tick_ns, next_progress_ns;
+    _Atomic int64_t beaten_ns; /* the last sign of life that the state took */
 };
 
 /* run_open.c */
@@ -471,6 +472,8 @@ wh_status wh_keeper_start(struct wh_runtime *, struct wh_error *reterr);
 void wh_keeper_stop(struct wh_runtime *);
 void wh_run_wake(struct wh_runtime *);
 void wh_run_fenced(struct wh_runtime *, const struct wh_error *);
+/* Before an effect: false when another process has taken the run over meanwhile. */
+bool wh_run_still_ours(struct wh_runtime *);
 static inline bool wh_run_stopping(const struct wh_runtime *run)
 {
     return run->stop_level || run->fenced || run->over_time || run->halted;

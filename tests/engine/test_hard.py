@@ -22,8 +22,10 @@ sys.path.insert(0, os.path.join(HERE, '..', 'fakes', 'hard'))
 import harness  # noqa: E402
 import hardctl  # noqa: E402
 
-ROWS = harness.depth('WH_TEST_HARD_ROWS', 12000)
-KILLS = harness.depth('WH_TEST_KILLS', 0)  # 0 = every point once
+FAST = os.environ.get('WH_TEST_FAST')  # under sanitizers
+ROWS = harness.depth('WH_TEST_HARD_ROWS', 3000 if FAST else 12000)
+KILLS = 4 if FAST else harness.depth('WH_TEST_KILLS', 0)  # 0 = every point once
+ZOMBIES = ['lease-after', 'writer-opened', 'commit-before', 'commit-after', 'publish-step-intended', 'closing-recorded']
 MODULES = os.path.join(os.path.dirname(harness.program()), 'tests', 'fakes', 'hard')
 
 # name: source options, destination, whether its snapshot outlives a kill (else: one instant or `mixed`)
@@ -67,10 +69,11 @@ class Pair:
         os.mkdir(self.place.path('home'))
         hardctl.gc(self.server)
 
-    def judge(self, table, said='', refused=None):
+    def judge(self, table, said='', refused=None, allow=()):
         """Problems of a destination; at two instants (said so) only its sum may differ."""
         mixed = 'mixed (' in said
-        r = hardctl.judge(self.server, table, None if mixed else ROWS, None if mixed or refused else self.total, refused)
+        r = hardctl.judge(self.server, table, ROWS, None if mixed or refused else self.total, refused,
+                          ('dead_sessions',) + allow)
         return r['problems']
 
 
@@ -166,7 +169,8 @@ def zombie_trial(p, name):
         if code != 0:
             code, more = finish(p.place, command)
             said += more
-    problems = p.judge(table, said) if code == 0 else ['exit %s' % code]
+    # A zombie that wakes after the end may still stage a part: nobody sees it, gc removes it.
+    problems = p.judge(table, said, allow=('stages',)) if code == 0 else ['exit %s' % code]
     p.t.check(not problems, '%s: zombie at %s' % (p.name, name),
               '%s\n%s\nzombie: exit %s %s' % (problems, said, z.returncode, err.decode('utf-8', 'replace')))
 
@@ -261,8 +265,7 @@ def main():
         started = time.time()
         before = t.failed
         phases |= kill_every_point(p, points, rng)
-        for point in ('lease-after', 'writer-opened', 'commit-before', 'commit-after', 'publish-step-intended',
-                      'closing-recorded'):
+        for point in rng.sample(ZOMBIES, 2) if KILLS else ZOMBIES:
             zombie_trial(p, point)
         faults(p)
         stopping(p)
