@@ -169,7 +169,7 @@ static bool read_digits(const char **p, size_t most, int64_t *ret)
     size_t n = 0;
 
     *ret = 0;
-    while (n < most && isdigit((unsigned char)**p)) {
+    while (n < most && n < 18 && isdigit((unsigned char)**p)) {
         *ret = *ret * 10 + (*(*p)++ - '0');
         n++;
     }
@@ -250,6 +250,8 @@ static bool parse_item(const struct item *item, bool adjacent, const char **p, s
     }
     /* Digits that touch the next number have the pattern's width (yyyyMMdd). */
     if (!strchr("yuMLdDHhmsS", item->letter) || !read_digits(p, adjacent ? item->count : 18, &v))
+        return false;
+    if (v > (item->letter == 'y' || item->letter == 'u' ? 9999 : 999))
         return false;
     if (item->letter == 'y' && item->count == 2)
         v += v < 70 ? 2000 : 1900;

@@ -26,7 +26,7 @@ static bool read_query(struct wh_job_reading *r, struct wh_stream *s)
                        "'query' and a query file exclude each other");
         return false;
     }
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a pipe would be waited for */
     char *text = fd < 0 ? NULL : wh_arena_alloc(r->arena, QUERY_MAX + 1);
 
     while (text && n < QUERY_MAX) {

@@ -48,6 +48,18 @@ static bool refuse(struct expansion *e, const char *code, const char *hint, cons
     return false;
 }
 
+/* Adds text. Where a '$' and a '{' meet that did not stand together, they must not become a macro
+ * when the result is read again. */
+static bool emit(struct expansion *e, const char *p, size_t n)
+{
+    struct wh_buf *out = e->out;
+
+    if ((e->flags & WH_MACRO_ESCAPE) && n && *p == '{' && out->n && out->p[out->n - 1] == '$' &&
+        wh_buf_addc(out, '$') != WH_OK)
+        return false;
+    return wh_buf_add(out, p, n) == WH_OK;
+}
+
 /* ---- parameters -------------------------------------------------------------------------------
  */
 
@@ -459,12 +471,11 @@ static bool add_value(struct expansion *e, const struct value *v)
 
     if (!v->escaped && (e->flags & WH_MACRO_ESCAPE))
         for (const char *open = strstr(p, "${"); open; open = strstr(p, "${")) {
-            if (wh_buf_add(e->out, p, (size_t)(open - p)) != WH_OK ||
-                wh_buf_adds(e->out, "$${") != WH_OK)
+            if (!emit(e, p, (size_t)(open - p)) || wh_buf_adds(e->out, "$${") != WH_OK)
                 return false;
             p = open + 2;
         }
-    return wh_buf_adds(e->out, p) == WH_OK;
+    return emit(e, p, strlen(p));
 }
 
 static bool add_macro(struct expansion *e, struct wh_str inner)
@@ -521,10 +532,10 @@ static bool expand_text(struct expansion *e, struct wh_str text)
         const char *open = memmem(p, (size_t)(end - p), "${", 2);
 
         if (!open)
-            return wh_buf_add(e->out, p, (size_t)(end - p)) == WH_OK;
+            return emit(e, p, (size_t)(end - p));
         bool escaped = open > p && open[-1] == '$';
 
-        if (wh_buf_add(e->out, p, (size_t)(open - p) - escaped) != WH_OK)
+        if (!emit(e, p, (size_t)(open - p) - escaped))
             return false;
         if (escaped) {
             if (wh_buf_adds(e->out, e->flags & WH_MACRO_ESCAPE ? "$${" : "${") != WH_OK)

@@ -35,6 +35,8 @@ bool wh_part_parse(struct wh_arena *, struct wh_str text, const char *where, str
                    struct wh_problems *);
 bool wh_part_is_pattern(const struct wh_part *);
 
+/* May a POSIX pattern be compiled and matched without exponential memory or time? */
+bool wh_regex_bounded(const char *pattern);
 /* Compiled part: regular expressions are compiled once. */
 struct wh_matcher;
 wh_status wh_matcher_new(const struct wh_part *, struct wh_matcher **ret, struct wh_error *reterr);

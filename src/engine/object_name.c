@@ -10,7 +10,8 @@
 
 enum {
     PARTS_MAX = 4,
-    REGEX_MAX = 4096
+    REGEX_MAX = 4096,
+    COST_MAX = 10000
 };
 
 bool wh_part_is_pattern(const struct wh_part *part)
@@ -218,6 +219,64 @@ static bool posix_regex(const char *text, char out[REGEX_MAX])
     return true;
 }
 
+/* What regcomp would make of a pattern, roughly in states: it copies what is repeated, so that
+ * "a+++++" or nested bounds cost exponential memory. -1: more than anybody means, or a
+ * back-reference, whose matching has no bound either. */
+static long regex_cost(const char *p)
+{
+    long sum[32] = {0}, item = 0;
+    int depth = 0;
+
+    for (; *p; p++) {
+        long times = 0;
+
+        if (*p == '\\' && p[1]) {
+            if (isdigit((unsigned char)*++p))
+                return -1;
+        } else if (*p == '[') {
+            p += 1 + (p[1] == '^');
+            p += *p == ']';
+            p += strcspn(p, "]");
+            if (!*p)
+                return 0; /* regcomp says what is wrong */
+        } else if (*p == '(') {
+            if (++depth == 32)
+                return -1;
+            sum[depth - 1] += item;
+            sum[depth] = item = 0;
+            continue;
+        } else if (*p == ')' && depth) {
+            item += sum[depth--] + 1;
+            continue;
+        } else if (strchr("*?+", *p)) {
+            times = *p == '+' ? 2 : 1;
+        } else if (*p == '{') {
+            const char *comma = p + 1 + strspn(p + 1, "0123456789");
+
+            times = strtol(*comma == ',' && isdigit((unsigned char)comma[1]) ? comma + 1 : p + 1,
+                           NULL, 10) +
+                    1;
+        }
+        if (times > 300 || item > COST_MAX || sum[depth] > COST_MAX)
+            return -1;
+        if (times) {
+            item = item * times + 1;
+            p += *p == '{' ? strcspn(p, "}") - (p[strcspn(p, "}")] == 0) : 0;
+        } else {
+            sum[depth] += item;
+            item = 1;
+        }
+    }
+    for (; depth >= 0; depth--)
+        item += sum[depth];
+    return item > COST_MAX ? -1 : item;
+}
+
+bool wh_regex_bounded(const char *pattern)
+{
+    return regex_cost(pattern) >= 0;
+}
+
 static int compile(struct wh_matcher *m, struct wh_error *reterr)
 {
     char text[REGEX_MAX], why[160];
@@ -225,6 +284,10 @@ static int compile(struct wh_matcher *m, struct wh_error *reterr)
     if (!posix_regex(m->part->text, text))
         return wh_fail(reterr, WH_E_USAGE, "E1025", "regular expression of more than %d bytes",
                        REGEX_MAX);
+    if (!wh_regex_bounded(text))
+        return wh_fail(reterr, WH_E_USAGE, "E1025",
+                       "regular expression /%s/ is too complex, or refers back (\\1)",
+                       m->part->text);
     int st = regcomp(&m->regex, text, REG_EXTENDED | (m->part->ignore_case ? REG_ICASE : 0));
 
     if (st != 0) {

@@ -139,6 +139,9 @@ static int regex(struct wh_str in, struct wh_str a, struct wh_str b, struct wh_b
     text[in.n] = 0;
     memcpy(pattern, a.s, a.n);
     pattern[a.n] = 0;
+    if (!wh_regex_bounded(pattern))
+        return wh_fail(reterr, WH_E_USAGE, "E1025", "regular expression '%s' is too complex",
+                       pattern);
     int st = regcomp(&re, pattern, REG_EXTENDED);
 
     if (st != 0) {

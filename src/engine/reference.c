@@ -192,8 +192,8 @@ const char *wh_reference_resolve(struct wh_arena *arena, const char *text, bool 
     if (!strstr(text, "${"))
         return text;
     for (const char *open = strstr(p, "${"); open; open = strstr(p, "${")) {
-        const char *close = strchr(open, '}');
         bool escaped = open > p && open[-1] == '$', known = false;
+        const char *close = escaped ? open + 1 : strchr(open, '}'); /* $${ is ${, nothing more */
 
         if (!close)
             break;

@@ -188,6 +188,15 @@ static void refusals(void **state)
         {"out.db#\"a", "E1025 the quote in '\"a' is not closed | "},
         {"out.db#/a(/", "E1025 regular expression /a(/: Unmatched ( or \\( | write regular "
                         "expressions between slashes and in single quotes"},
+        {"out.db#/a+++++++++++++++++++/",
+         "E1025 regular expression /a+++++++++++++++++++/ is too complex, or refers back (\\1) | "
+         "write regular expressions between slashes and in single quotes"},
+        {"out.db#/((((a{90}){90}){90}){90})/",
+         "E1025 regular expression /((((a{90}){90}){90}){90})/ is too complex, or refers back "
+         "(\\1) | write regular expressions between slashes and in single quotes"},
+        {"out.db#/(a)\\1/",
+         "E1025 regular expression /(a)\\1/ is too complex, or refers back (\\1) | write regular "
+         "expressions between slashes and in single quotes"},
         {"out.db#\"a\"b", "E1020 a dot is missing after a quoted part in '\"a\"b' | put names that "
                           "hold special characters into double quotes"},
         {"mysql://h/db#t", "E1004 connector 'mysql' is not part of this build | available: file, "
