@@ -150,7 +150,8 @@ static inline __attribute__((always_inline)) bool read_f64(const uint8_t *s, siz
 }
 
 /* yyyy-MM-dd with an existing day; everything else is number.h's. */
-static inline __attribute__((always_inline)) bool read_date(const uint8_t *s, size_t n, int32_t *ret)
+static inline __attribute__((always_inline)) bool read_date(const uint8_t *s, size_t n,
+                                                            int32_t *ret)
 {
     static const uint8_t month_days[] = {0,  31, 28, 31, 30, 31, 30, 31,
                                          31, 30, 31, 30, 31, 0,  0,  0};
@@ -421,8 +422,10 @@ static inline __attribute__((always_inline)) wh_status values(struct csv_block *
     return WH_OK;
 }
 
-static bool hot_i64(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s, size_t n,
-                    uint8_t *scratch, int *st)
+static inline __attribute__((always_inline)) bool hot_i64(struct wh_column *c,
+                                                          const struct wh_csv_dialect *d,
+                                                          const uint8_t *s, size_t n,
+                                                          uint8_t *scratch, int *st)
 {
     int64_t v;
     if (!read_i64(s, n, &v))
@@ -431,14 +434,44 @@ static bool hot_i64(struct wh_column *c, const struct wh_csv_dialect *d, const u
     return true;
 }
 
-static bool hot_f64(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s, size_t n,
-                    uint8_t *scratch, int *st)
+static inline __attribute__((always_inline)) bool hot_date(struct wh_column *c,
+                                                           const struct wh_csv_dialect *d,
+                                                           const uint8_t *s, size_t n,
+                                                           uint8_t *scratch, int *st)
+{
+    int32_t days;
+    if (!read_date(s, n, &days))
+        return false;
+    *st = wh_put_i32(c, days);
+    return true;
+}
+
+static inline __attribute__((always_inline)) bool hot_f64(struct wh_column *c,
+                                                          const struct wh_csv_dialect *d,
+                                                          const uint8_t *s, size_t n,
+                                                          uint8_t *scratch, int *st)
 {
     double v;
     if (!read_f64(s, n, &v))
         return false;
     *st = wh_put_f64(c, v);
     return true;
+}
+
+/* A short text goes as one block of SHORT bytes, whatever its length: both ends have room. */
+static inline wh_status put_text(struct wh_column *out, const uint8_t *s, size_t n)
+{
+    enum {
+        SHORT = 32
+    };
+    if (__builtin_expect(n > SHORT || out->data_cap - out->data_n < SHORT ||
+                             (size_t)out->n == out->rows_cap || n > out->max_cell,
+                         0))
+        return wh_put_bytes(out, s, n);
+    memcpy(out->data + out->data_n, s, SHORT);
+    out->data_n += n;
+    out->offsets[++out->n] = (int32_t)out->data_n;
+    return WH_OK;
 }
 
 static wh_status text(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
@@ -457,7 +490,7 @@ static wh_status text(struct csv_block *b, int64_t field, struct wh_column *out,
         if (!b->valid_utf8 && !wh_utf8_valid((const char *)c.s, c.n))
             WH_TRY(fault(b, r, column, "E6005", "is not valid UTF-8", out, faults));
         else
-            WH_TRY(wh_put_bytes(out, c.s, c.n));
+            WH_TRY(put_text(out, c.s, c.n));
     }
     return WH_OK;
 }
@@ -492,7 +525,7 @@ wh_status csv_cells(struct csv_block *b, int64_t field, struct wh_column *out, i
             return values(b, field, out, column, faults, hot_f64, "E6006");
         break;
     case WH_K_DATE32:
-        return values(b, field, out, column, faults, put_date, "E6006");
+        return values(b, field, out, column, faults, hot_date, "E6006");
     case WH_K_TIMESTAMP:
         return values(b, field, out, column, faults, put_timestamp, "E6006");
     default:
