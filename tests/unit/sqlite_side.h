@@ -6,6 +6,7 @@
 
 #include "test.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +33,22 @@ static inline const char *in_scratch(const char *name)
     at = (at + 1) % 8;
     snprintf(path[at], sizeof path[at], "%s/%s", scratch, name);
     return path[at];
+}
+
+/* After the last test: what is left in the folder goes. */
+static inline int scratch_end(int result)
+{
+    struct dirent *e;
+    DIR *d = scratch[0] ? opendir(scratch) : NULL;
+
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.')
+            unlinkat(dirfd(d), e->d_name, 0);
+    if (d)
+        closedir(d);
+    if (scratch[0])
+        rmdir(scratch);
+    return result;
 }
 
 /* Runs SQL in the sqlite3 shell; what it prints, without the last newline. */

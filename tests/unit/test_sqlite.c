@@ -668,5 +668,5 @@ int main(void)
         cmocka_unit_test(interrupt_is_the_end),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return scratch_end(cmocka_run_group_tests(tests, NULL, NULL));
 }

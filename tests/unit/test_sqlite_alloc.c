@@ -227,5 +227,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(reading), cmocka_unit_test(writing)};
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return scratch_end(cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -573,5 +573,5 @@ int main(void)
         cmocka_unit_test(same_file),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return scratch_end(cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -51,8 +51,6 @@ static void kv_batch(const struct ArrowSchema *schema, const int64_t *k, const c
     wh_builder_free(b);
 }
 
-static const struct field kv[] = {{"k", {.kind = WH_K_I64, .nullable = true}, NULL, "1"},
-                                  {"v", {.kind = WH_K_UTF8, .nullable = true}}};
 static const struct field kv_plain[] = {{"k", {.kind = WH_K_I64, .nullable = true}},
                                         {"v", {.kind = WH_K_UTF8, .nullable = true}}};
 
@@ -696,6 +694,5 @@ int main(void)
         cmocka_unit_test(new_tables),
     };
 
-    (void)kv;
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return scratch_end(cmocka_run_group_tests(tests, NULL, NULL));
 }
