@@ -264,6 +264,26 @@ static int declare_types(struct wh_flow *f, struct wh_error *reterr)
     return WH_OK;
 }
 
+/* A text that was read as a number is not the text any more ("1.50"): a source of text must take
+ * declared types itself. */
+static int check_declared(const struct wh_flow *f, const struct wh_plan_column *c,
+                          struct wh_error *reterr)
+{
+    const struct ArrowSchema *from = f->source_schema.children[c->source];
+    struct wh_type read, declared;
+    struct wh_str guessed;
+
+    if (!f->from->connector->storage || !wh_meta_get(from, WH_META_GUESSED, &guessed))
+        return WH_OK;
+    WH_TRY(wh_type_of(from, &read, reterr));
+    if (!wh_type_parse(c->declared, &declared) || read.kind == WH_K_UTF8 ||
+        read.kind == declared.kind)
+        return WH_OK;
+    return wh_fail(reterr, WH_E_UNSUPPORTED, "E1014",
+                   "%s reads '%s' by its own guess and cannot take the declared type %s",
+                   f->from->connector->name, from->name, c->declared);
+}
+
 static int keep_meta(const struct ArrowSchema *from, const char *key, struct ArrowSchema *to)
 {
     struct wh_str value;
@@ -281,6 +301,8 @@ static int declared_field(const struct wh_flow *f, const struct wh_plan_column *
 {
     const struct ArrowSchema *from = c->source >= 0 ? f->source_schema.children[c->source] : NULL;
 
+    if (from && c->declared)
+        WH_TRY(check_declared(f, c, reterr));
     WH_TRY(wh_field_parse(c->declared ? c->declared : "text", c->name, ret, reterr));
     if (!from) {
         if (c->value)

@@ -207,8 +207,9 @@ static int column_texts(const struct wh_flow *f, const struct wh_plan_column *c,
         return wh_buf_adds(decision, "constant");
     if (c->fit != WH_FIT_EXACT)
         WH_TRY(wh_buf_adds(decision, wh_fit_name(c->fit)));
-    if (c->why)
-        WH_TRY(wh_buf_printf(decision, "%s%s", decision->n ? ": " : "", c->why));
+    if (c->why) /* the head of the columns says from how many rows */
+        WH_TRY(wh_buf_printf(decision, "%s%s", decision->n ? ": " : "",
+                             strncmp(c->why, "guessed", 7) == 0 ? "guessed" : c->why));
     return WH_OK;
 }
 

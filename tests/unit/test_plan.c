@@ -102,7 +102,7 @@ static void whole_text(void **state)
         "  mode       upsert by id (the source's primary key), made new\n"
         "  columns    3, 1 guessed from 10,000 rows\n"
         "    id      int64        -> int64 not null\n"
-        "    buyer   name utf8    -> utf8            guessed from 10,000 rows\n"
+        "    buyer   name utf8    -> utf8            guessed\n"
         "    day     '2024-02-29' -> date not null   constant\n"
         "  read       key ranges, about 15 units of together 1,000,000 rows, 1.0 GB\n"
         "  lanes      3; write lanes: 3\n"

@@ -587,6 +587,48 @@ static wh_status discover(struct files_scan *sc, struct wh_scan *io, struct Arro
     return st;
 }
 
+/* ---- declared types ---------------------------------------------------------------------------
+ */
+
+/* The type a column is read in when the job declares one: what the reader knows by itself, else
+ * text, which the engine converts. Limits of length are the engine's to check. */
+static struct wh_type read_as(const struct wh_type *declared)
+{
+    static const bool direct[WH_K_COUNT] = {
+        [WH_K_BOOL] = true,     [WH_K_I8] = true,      [WH_K_I16] = true,    [WH_K_I32] = true,
+        [WH_K_I64] = true,      [WH_K_U8] = true,      [WH_K_U16] = true,    [WH_K_U32] = true,
+        [WH_K_U64] = true,      [WH_K_F32] = true,     [WH_K_F64] = true,    [WH_K_DEC128] = true,
+        [WH_K_DEC256] = true,   [WH_K_DECTEXT] = true, [WH_K_DATE32] = true, [WH_K_TIME64] = true,
+        [WH_K_TIMESTAMP] = true};
+    struct wh_type t = direct[declared->kind] ? *declared : WH_TYPE(WH_K_UTF8);
+
+    t.logical = WH_L_NONE;
+    t.nullable = true;
+    return t;
+}
+
+/* A declared type takes the place of the guess: "1.50" declared as text stays "1.50". Names that
+ * fit no column are the engine's to refuse. */
+static wh_status declare_types(const struct wh_scan *io, struct ArrowSchema *all,
+                               struct wh_error *reterr)
+{
+    for (size_t i = 0; io->types && i < io->types->n; i++) {
+        const struct wh_pair *pair = &io->types->v[i];
+        struct wh_type t;
+        int64_t at = wh_schema_find(all, wh_str(pair->key), false);
+        if (at < 0)
+            at = wh_schema_find(all, wh_str(pair->key), true);
+        if (at < 0 || !wh_type_parse(pair->value, &t))
+            continue;
+        struct ArrowSchema field = {0}, *child = all->children[at];
+        t = read_as(&t);
+        WH_TRY(wh_field_init(&field, child->name, &t, NULL));
+        child->release(child);
+        *child = field;
+    }
+    return WH_OK;
+}
+
 /* ---- open -------------------------------------------------------------------------------------
  */
 
@@ -618,6 +660,7 @@ static wh_status open_files(struct files_scan *sc, struct wh_scan *io, struct Ar
         return check_all_unchanged(sc, reterr);
     WH_TRY(check_kinds(sc, io->opts, reterr));
     WH_TRY(discover(sc, io, ret_all, reterr));
+    WH_TRY(declare_types(io, ret_all, reterr));
     return freeze(sc) == WH_OK ? WH_OK : no_memory(reterr);
 }
 
