@@ -111,7 +111,7 @@ static void whole_text(void **state)
         "  delivery   exactly once per unit (class T, atomic: unit)\n"
         "  a kill     committed units stay and are not read again; 'wherry resume' does the rest\n"
         "  snapshot   one instant, held by a process of its own that outlives a kill; if that is "
-        "lost, resume reads a second instant\n"
+        "lost, resume reads the rest at a second instant\n"
         "  dirty      up to 5 rows are archived\n";
 
     plan_streams(&p, "  - from: { conn: src, schema: s, table: orders, guessed: name }\n"
