@@ -84,7 +84,7 @@ def folders_without_a_line():
 
 def connectors_without_a_row(program):
     p = subprocess.run([program, 'connectors'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=30)
-    names = re.findall(r'^([a-z]\w*)\b', p.stdout.decode(), re.M)
+    names = [n for n in re.findall(r'^([a-z]\w*)  ', p.stdout.decode(), re.M) if n != 'name']
     if not names:
         yield '`wherry connectors` lists nothing'
     for name in names:
