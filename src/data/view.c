@@ -82,36 +82,54 @@ static wh_status view_dictionary(const struct ArrowArray *a, struct wh_view *v, 
     return WH_OK;
 }
 
-static wh_status view_buffers(const struct ArrowArray *a, struct wh_view *v, bool check,
-                              struct wh_error *reterr)
+/* Validity and null count; a bitmap without a zero is forgotten, so that loops need not look. */
+static wh_status view_validity(const struct ArrowArray *a, struct wh_view *v, bool check,
+                               struct wh_error *reterr)
 {
-    enum wh_kind kind = v->type.kind;
-    int last = buffer_counts[kind] - 1;
-    bool with_offsets = last == 2 || kind == WH_K_LIST || kind == WH_K_MAP;
-
-    if (last < 0)
-        return WH_OK;
     v->validity = a->null_count == 0 ? NULL : a->buffers[0];
-    v->n_null =
-        check || a->null_count < 0 ? wh_count_nulls(v->validity, v->offset, v->n) : a->null_count;
+    v->n_null = a->null_count;
+    if (check || a->null_count < 0)
+        v->n_null = wh_count_nulls(v->validity, v->offset, v->n);
     if (a->null_count >= 0 && a->null_count != v->n_null)
         return bad(reterr, v, "its null count is not that of its bitmap");
     if (v->n_null == 0)
         v->validity = NULL;
+    return WH_OK;
+}
+
+static wh_status view_values(const struct ArrowArray *a, struct wh_view *v, bool with_offsets,
+                             struct wh_error *reterr)
+{
+    int last = buffer_counts[v->type.kind] - 1;
+    bool needed = v->n > 0 && last > 0;
+
+    if (with_offsets)
+        needed = v->n > 0 && v->offsets[v->offset + v->n] > 0;
+    v->data = last > 0 ? a->buffers[last] : NULL;
+    if (needed && !v->data)
+        return bad(reterr, v, "its value buffer is missing");
+    if (!v->data)
+        v->data = ""; /* all cells are empty: pointers stay usable */
+    return WH_OK;
+}
+
+static wh_status view_buffers(const struct ArrowArray *a, struct wh_view *v, bool check,
+                              struct wh_error *reterr)
+{
+    enum wh_kind kind = v->type.kind;
+    int buffers = buffer_counts[kind];
+    bool nested = kind == WH_K_LIST || kind == WH_K_MAP, with_offsets = buffers == 3 || nested;
+
+    if (buffers == 0)
+        return WH_OK;
+    WH_TRY(view_validity(a, v, check, reterr));
     if (with_offsets) {
         v->offsets = a->buffers[1];
         if (check && v->n > 0 && (!v->offsets || !offsets_rise(v->offsets, v->offset, v->n)))
             return bad(reterr, v, "its offsets fall");
     }
-    if (!with_offsets || last == 2) {
-        v->data = last > 0 ? a->buffers[last] : NULL;
-        bool needed = v->n > 0 && last > 0 && (last < 2 || v->offsets[v->offset + v->n] > 0);
-
-        if (needed && !v->data)
-            return bad(reterr, v, "its value buffer is missing");
-        if (!v->data)
-            v->data = ""; /* all cells are empty: pointers stay usable */
-    }
+    if (!nested)
+        WH_TRY(view_values(a, v, with_offsets, reterr));
     return kind == WH_K_DICT ? view_dictionary(a, v, check, reterr) : WH_OK;
 }
 
