@@ -163,8 +163,8 @@ struct rig_scan {
     struct wh_rowsum sum;
 };
 
-static inline void rig_scan_open(struct rig_scan *s, struct rig *r, const char *path,
-                                 const char *const *kv, int64_t unit_bytes)
+static inline void rig_scan_prepare(struct rig_scan *s, struct rig *r, const char *path,
+                                    const char *const *kv, int64_t unit_bytes)
 {
     memset(s, 0, sizeof *s);
     s->r = r;
@@ -175,11 +175,23 @@ static inline void rig_scan_open(struct rig_scan *s, struct rig *r, const char *
                              .ctx = &r->fake.ctx,
                              .parallel = 2,
                              .unit_bytes = unit_bytes};
+}
+
+static inline void rig_scan_run(struct rig_scan *s)
+{
+    struct rig *r = s->r;
     s->status = FILE_CONNECTOR->validate(NULL, s->io.opts, NULL, &s->err);
     s->sc = wh_calloc(1, FILE_CONNECTOR->source->sc_size);
     if (s->status == WH_OK)
         s->status =
             FILE_CONNECTOR->source->scan_open(s->sc, r->ep, r->se, &s->io, &s->schema, &s->err);
+}
+
+static inline void rig_scan_open(struct rig_scan *s, struct rig *r, const char *path,
+                                 const char *const *kv, int64_t unit_bytes)
+{
+    rig_scan_prepare(s, r, path, kv, unit_bytes);
+    rig_scan_run(s);
 }
 
 static inline void rig_scan_close(struct rig_scan *s)

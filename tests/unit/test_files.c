@@ -290,6 +290,78 @@ static void test_cut_packed(void **state)
     rig_close(&r);
 }
 
+/* Fails if another process does not find the place where a packed file was cut. */
+static void test_cut_elsewhere(void **state)
+{
+    struct rig r;
+    struct rig_scan s;
+    struct wh_buf text = WH_BUF(1 << 26), token = WH_BUF(1 << 16), end = WH_BUF(1 << 16);
+    char command[300];
+    const struct wh_source_ops *ops = FILE_CONNECTOR->source;
+    rig_open(&r);
+    make_rows(&text, 60000, 3, false);
+    rig_put(&r, "p.csv", text.p, text.n);
+    snprintf(command, sizeof command, "cd %s && gzip p.csv", r.folder);
+    FILE *f = popen(command, "r");
+    assert_int_equal(pclose(f), 0);
+    rig_scan_open(&s, &r, rig_path(&r, "p.csv.gz"), NULL, 0);
+    must(s.status, s.err);
+    struct wh_split split, rest;
+    struct wh_bytes cursor;
+    struct ArrowSchema actual = {0};
+    struct wh_batch b = {0};
+    void *rd = wh_calloc(1, ops->rd_size);
+    must(ops->split_next(s.sc, r.se, NULL, &split, &cursor, &s.err), s.err);
+    must(ops->reader_open(rd, s.sc, r.se, &r.fake.ctx, &split, &actual, &s.err), s.err);
+    must(ops->reader_next(rd, &b, &s.err), s.err);
+    int64_t first = b.n_rows;
+    wh_batch_release(&b);
+    must(ops->reader_cut(rd, &rest, NULL, &s.err), s.err);
+    assert_ok(wh_buf_add(&token, rest.token.p, rest.token.n));
+    ops->reader_close(rd);
+    wh_free(rd);
+    rig_scan_reopen(&s);
+    must(s.status, s.err);
+    rest.token = (struct wh_bytes){token.p, token.n};
+    must(rig_read_split(&s, &rest, &end, 0), s.err);
+    assert_int_equal(s.rows, 60000 - first);
+    snprintf(command, sizeof command, "%d|", (int)first);
+    assert_memory_equal(s.text.p, command, strlen(command));
+    rig_scan_close(&s);
+    wh_buf_free(&text);
+    wh_buf_free(&token);
+    wh_buf_free(&end);
+    rig_close(&r);
+}
+
+/* Fails if a declared type is not taken, or null words beside it are not found. */
+static void test_declared(void **state)
+{
+    struct rig r;
+    struct rig_scan s;
+    struct wh_pair pairs[] = {{"a", "decimal(10,2)"}, {"b", "utf8"}, {"c", "timestamp(us)"}};
+    struct wh_map types = {pairs, 3};
+    rig_open(&r);
+    rig_puts(&r, "t.csv", "a,b,c,d\n1.50,1,2024-01-01 10:00:00,1\nNA,2,NA,2\n");
+    rig_scan_open(&s, &r, rig_path(&r, "t.csv"), NULL, 0);
+    rig_scan_close(&s);
+    rig_scan_prepare(&s, &r, rig_path(&r, "t.csv"), NULL, 0);
+    s.io.types = &types;
+    rig_scan_run(&s);
+    must(s.status, s.err);
+    expect_types(&s, "a decimal(10,2), b utf8, c timestamp(us), d int64");
+    must(rig_read(&s, 0), s.err);
+    assert_string_equal(s.text.p, "1.50|1|2024-01-01 10:00:00|1\nNULL|2|NULL|2\n");
+    rig_scan_close(&s);
+    pairs[1].key = "bb";
+    rig_scan_prepare(&s, &r, rig_path(&r, "t.csv"), NULL, 0);
+    s.io.types = &types;
+    rig_scan_run(&s);
+    assert_string_equal(s.err.code, "E3002");
+    rig_scan_close(&s);
+    rig_close(&r);
+}
+
 /* Fails if cut or damaged packed data ends as if it were complete. */
 static void test_damaged_packed(void **state)
 {
@@ -521,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_refusals),       cmocka_unit_test(test_encodings),
         cmocka_unit_test(test_dirty),          cmocka_unit_test(test_changed),
         cmocka_unit_test(test_ranges),         cmocka_unit_test(test_cut_packed),
+        cmocka_unit_test(test_cut_elsewhere),  cmocka_unit_test(test_declared),
         cmocka_unit_test(test_damaged_packed), cmocka_unit_test(test_write_file),
         cmocka_unit_test(test_write_folder),   cmocka_unit_test(test_lookup),
         cmocka_unit_test(test_not_ours),

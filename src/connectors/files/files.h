@@ -147,6 +147,10 @@ void files_input_close(struct files_input *);
 /* Fills up to n bytes; *ret_last when nothing comes behind them. */
 wh_status files_input_read(struct files_input *, void *buf, size_t n, size_t *ret_n, bool *ret_last,
                            struct wh_error *reterr);
+/* Another attempt goes on with it. */
+void files_input_adopt(struct files_input *, const struct wh_ctx *);
+/* No helper works for it any more. */
+void files_input_rest(struct files_input *);
 /* True if the text is a whole GB18030 text: for the hint of an encoding error. */
 bool files_fits_encoding(const char *encoding, const void *p, size_t n);
 /* UTF-16 by its byte order mark, or NULL. */
@@ -159,6 +163,24 @@ const char *files_encoding_of_mark(const void *p, size_t n);
 struct files_correction {
     uint32_t file;
     int64_t start, right;
+};
+
+/* A reader of text that cannot be jumped in, kept where it was cut: the rest of its file is read on
+ * from there, and only another process has to begin at the file's start again. */
+struct files_parked {
+    uint32_t file;
+    int64_t at; /* text offset; 0 = empty place */
+    struct files_input *input;
+    struct wh_csv_reader *csv;
+    struct files_storage *storage;
+    uint8_t *head;
+    size_t head_n, head_at;
+    bool head_last;
+    int64_t data_at;
+};
+
+enum {
+    FILES_PARKED = 4
 };
 
 struct files_scan {
@@ -180,9 +202,11 @@ struct files_scan {
     int64_t unit_bytes, limit, row_bytes; /* row_bytes: mean size in the sample */
     bool ranges;
     struct wh_buf bounds, token, cursor;
-    atomic_flag lock; /* of corrections */
+    atomic_flag lock; /* of what follows */
     struct files_correction *corrections;
     size_t n_corrections;
+    struct files_parked parked[FILES_PARKED];
+    int next_parked;
 };
 
 /* What a split's token says. */
@@ -217,7 +241,8 @@ struct files_reader {
     struct files_scan *sc;
     const struct wh_ctx *ctx;
     const struct files_session *se;
-    struct files_storage storage; /* its own: a storage serves one thread */
+    struct files_storage *storage; /* its own: a storage serves one thread */
+    bool sequential, cut;          /* cut: just now, and nothing was read since */
     struct files_token token;
     struct files_input *input;
     struct wh_csv_reader *csv;
@@ -231,6 +256,10 @@ struct files_reader {
     int64_t right; /* where it should have begun, if wrong */
     struct wh_buf out, end;
 };
+
+void files_park(struct files_scan *, struct files_parked *take);
+bool files_unpark(struct files_scan *, uint32_t file, int64_t at, struct files_parked *ret);
+void files_parked_free(struct files_parked *);
 
 wh_status files_reader_open(void *rd, void *sc, void *se, const struct wh_ctx *attempt,
                             const struct wh_split *, struct ArrowSchema *ret_actual,

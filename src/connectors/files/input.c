@@ -196,6 +196,17 @@ static void wait_for(struct files_input *f)
     f->task = NULL;
 }
 
+void files_input_rest(struct files_input *f)
+{
+    if (f)
+        wait_for(f);
+}
+
+void files_input_adopt(struct files_input *f, const struct wh_ctx *ctx)
+{
+    f->cfg.ctx = ctx;
+}
+
 static wh_status next_block(struct files_input *f, struct wh_error *reterr)
 {
     if (!f->ahead)

@@ -31,7 +31,7 @@ static const char *file_name(const struct files_reader *rd)
 }
 
 /* Text comes through codec, charset or pipe: places in it cannot be jumped to. */
-static bool sequential(const struct files_reader *rd, enum wh_codec codec)
+static bool is_sequential(const struct files_reader *rd, enum wh_codec codec)
 {
     return rd->sc->list.is_stdin || rd->sc->encoding || codec != WH_CODEC_NONE;
 }
@@ -40,7 +40,7 @@ static wh_status open_input(struct files_reader *rd, enum wh_codec codec, int64_
                             struct files_input **ret, struct wh_error *reterr)
 {
     const struct files_scan *sc = rd->sc;
-    struct files_input_config cfg = {.storage = &rd->storage,
+    struct files_input_config cfg = {.storage = rd->storage,
                                      .name = sc->list.is_stdin ? NULL : file_name(rd),
                                      .codec = codec,
                                      .encoding = sc->encoding,
@@ -299,6 +299,50 @@ static wh_status open_csv(struct files_reader *rd, int64_t line, struct wh_error
     return wh_csv_reader_new(&cfg, &rd->csv, reterr);
 }
 
+/* A reader of ours that was cut exactly here is still there. */
+static bool go_on(struct files_reader *rd)
+{
+    struct files_parked p;
+    if (!rd->sequential || !rd->token.start ||
+        !files_unpark(rd->sc, rd->token.file, rd->token.start, &p))
+        return false;
+    rd->storage = p.storage;
+    rd->input = p.input;
+    rd->csv = p.csv;
+    rd->head = p.head;
+    rd->head_n = p.head_n;
+    rd->head_at = p.head_at;
+    rd->head_last = p.head_last;
+    rd->data_at = p.data_at;
+    rd->begin = rd->token.start;
+    rd->proven = true;
+    files_input_adopt(rd->input, rd->ctx);
+    wh_csv_adopt(rd->csv, rd, rd->token.max_rows);
+    return true;
+}
+
+/* Leaves everything where it is for the reader of the rest. */
+static void park(struct files_reader *rd)
+{
+    struct files_parked p = {.file = rd->token.file,
+                             .at = wh_csv_offset(rd->csv),
+                             .input = rd->input,
+                             .csv = rd->csv,
+                             .storage = rd->storage,
+                             .head = rd->head,
+                             .head_n = rd->head_n,
+                             .head_at = rd->head_at,
+                             .head_last = rd->head_last,
+                             .data_at = rd->data_at};
+    files_input_rest(rd->input);
+    files_input_adopt(rd->input, NULL);
+    files_park(rd->sc, &p);
+    rd->input = NULL;
+    rd->csv = NULL;
+    rd->storage = NULL;
+    rd->head = NULL;
+}
+
 wh_status files_reader_open(void *self, void *scan, void *se, const struct wh_ctx *attempt,
                             const struct wh_split *split, struct ArrowSchema *ret_actual,
                             struct wh_error *reterr)
@@ -316,14 +360,21 @@ wh_status files_reader_open(void *self, void *scan, void *se, const struct wh_ct
     if (!rd->fields)
         return no_memory(reterr);
     memcpy(rd->fields, sc->fields, (size_t)sc->schema.n_children * sizeof *rd->fields);
-    if (!sc->list.is_stdin)
-        WH_TRY(files_storage_open(&rd->storage, sc->storage.ops, sc->list.root, reterr));
-    WH_TRY(files_unchanged(sc, &rd->storage, rd->token.file, reterr));
     WH_TRY(files_codec_of(sc, rd->token.file, &codec, reterr));
-    int st = sequential(rd, codec) ? open_sequential(rd, codec, &line, reterr)
-                                   : open_plain(rd, &line, reterr);
-    if (st == WH_OK)
-        st = open_csv(rd, line, reterr);
+    rd->sequential = is_sequential(rd, codec);
+    int st = WH_OK;
+    if (!go_on(rd)) {
+        rd->storage = wh_calloc(1, sizeof *rd->storage);
+        if (!rd->storage)
+            return no_memory(reterr);
+        if (!sc->list.is_stdin)
+            WH_TRY(files_storage_open(rd->storage, sc->storage.ops, sc->list.root, reterr));
+        WH_TRY(files_unchanged(sc, rd->storage, rd->token.file, reterr));
+        st = rd->sequential ? open_sequential(rd, codec, &line, reterr)
+                            : open_plain(rd, &line, reterr);
+        if (st == WH_OK)
+            st = open_csv(rd, line, reterr);
+    }
     if (st < 0 && reterr && !reterr->where[0])
         wh_error_where(reterr, "%s", file_name(rd));
     return st;
@@ -383,13 +434,14 @@ wh_status files_reader_next(void *self, struct wh_batch *ret, struct wh_error *r
 {
     struct files_reader *rd = self;
     struct wh_error err = {0};
+    rd->cut = false;
     if (rd->done)
         return WH_END;
     int st = pump(rd, ret, &err);
     if (st == WH_OK)
         return WH_OK;
     if (st == WH_END)
-        st = files_unchanged(rd->sc, &rd->storage, rd->token.file, &err);
+        st = files_unchanged(rd->sc, rd->storage, rd->token.file, &err);
     if (st == WH_OK) {
         rd->done = true;
         return WH_END;
@@ -439,6 +491,7 @@ wh_status files_reader_cut(void *self, struct wh_split *ret_rest, struct wh_spli
         struct files_token done = {.file = t.file, .start = rd->begin, .end = t.start};
         files_label(rd->sc, &done, ret_done);
     }
+    rd->cut = true;
     return split_of(rd, &t, ret_rest, reterr);
 }
 
@@ -479,9 +532,14 @@ wh_status files_reader_chain(void *self, const struct wh_bytes *prev_end,
 void files_reader_close(void *self)
 {
     struct files_reader *rd = self;
+    if (rd->cut && rd->sequential && rd->csv)
+        park(rd);
     wh_csv_reader_free(rd->csv);
     files_input_close(rd->input);
-    files_storage_close(&rd->storage);
+    if (rd->storage)
+        files_storage_close(rd->storage);
+    wh_free(rd->storage);
+    rd->storage = NULL;
     wh_free(rd->head);
     wh_free(rd->fields);
     wh_buf_free(&rd->out);

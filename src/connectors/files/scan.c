@@ -432,10 +432,13 @@ static wh_status project(struct files_scan *sc, const struct wh_scan *io,
         int64_t at = wh_schema_find(all, wh_str(io->columns[i]), false);
         struct wh_type t;
         static const char *const meta[] = {WH_META_GUESSED, "1", NULL};
+        struct wh_str guessed;
         if (at < 0)
             return no_column(sc, io->columns[i], reterr);
         WH_TRY(wh_type_of(all->children[at], &t, reterr));
-        WH_TRY(wh_schema_set(&sc->schema, i, io->columns[i], &t, meta));
+        WH_TRY(
+            wh_schema_set(&sc->schema, i, io->columns[i], &t,
+                          wh_meta_get(all->children[at], WH_META_GUESSED, &guessed) ? meta : NULL));
     }
     return WH_OK;
 }
@@ -491,6 +494,32 @@ static void note(struct wh_scan *io, const char *text)
         snprintf(io->note + n, sizeof io->note - n, "%s%s", n ? "; " : "", text);
 }
 
+/* Declared types take the place of guessed ones, where a CSV file can be read as them; the others
+ * are converted by the engine. */
+static wh_status declare(const struct files_scan *sc, const struct wh_map *types,
+                         struct wh_csv_guess *g, struct ArrowSchema *schema,
+                         struct wh_error *reterr)
+{
+    for (size_t i = 0; types && i < types->n; i++) {
+        struct wh_type t = {0};
+        int32_t at = field_named(sc, types->v[i].key);
+        if (at < 0)
+            return no_column(sc, types->v[i].key, reterr);
+        if (!wh_type_parse(types->v[i].value, &t))
+            return wh_fail(reterr, WH_E_USAGE, "E1002", "types: '%s' is no type (column '%s')",
+                           types->v[i].value, types->v[i].key);
+        t.nullable = true;
+        if (g && t.kind != WH_K_UTF8)
+            wh_csv_guess_declare(g, at);
+        if (!schema || !wh_csv_can_read(&t))
+            continue;
+        if (schema->children[at]->release)
+            schema->children[at]->release(schema->children[at]);
+        WH_TRY(wh_schema_set(schema, at, types->v[i].key, &t, NULL));
+    }
+    return WH_OK;
+}
+
 static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct wh_csv_shape *shape,
                        const struct sample *s, size_t file, bool nulls_given,
                        struct ArrowSchema *ret, struct wh_error *reterr)
@@ -498,6 +527,8 @@ static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct w
     struct wh_csv_guess *g = NULL;
     char said[200] = "";
     int st = wh_csv_guess_new(sc->n_names, &g);
+    if (st == WH_OK)
+        st = declare(sc, io->types, g, NULL, reterr);
     size_t data_n = s->n - shape->data_at;
     if (st == WH_OK)
         st = wh_csv_guess_add(g, shape, s->p + shape->data_at, data_n, s->whole,
@@ -509,6 +540,8 @@ static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct w
             st = guess_more(sc, i, g, reterr);
     if (st == WH_OK)
         st = wh_csv_guess_schema(g, sc->names, nulls_given, &sc->dialect, ret, said, sizeof said);
+    if (st == WH_OK)
+        st = declare(sc, io->types, NULL, ret, reterr);
     if (st == WH_OK) {
         io->sampled_rows = wh_csv_guess_rows(g);
         io->est_rows = all ? rows : -1;
@@ -710,7 +743,7 @@ static void answer_how(struct files_scan *sc, struct wh_scan *io)
     if (sc->list.is_stdin)
         note(io, "standard input can be read only once: not resumable");
     else if (packed || sc->encoding)
-        note(io, "a cut file is read again from its start up to the place");
+        note(io, "after a kill a packed file is read again from its start");
     if (sc->list.others) {
         char text[80];
         snprintf(text, sizeof text, "%lld files of other kinds left out",
@@ -775,6 +808,8 @@ static void scan_close(void *self)
     wh_free(sc->names);
     wh_free(sc->fields);
     wh_free(sc->corrections);
+    for (int i = 0; i < FILES_PARKED; i++)
+        files_parked_free(&sc->parked[i]);
     wh_schema_release(&sc->schema);
     wh_buf_free(&sc->bounds);
     wh_buf_free(&sc->token);
@@ -879,6 +914,48 @@ wh_status files_correct(struct files_scan *sc, uint32_t file, int64_t start, int
     }
     atomic_flag_clear(&sc->lock);
     return v ? WH_OK : WH_E_NOMEM;
+}
+
+/* ---- parked readers ---------------------------------------------------------------------------
+ */
+
+void files_parked_free(struct files_parked *p)
+{
+    wh_csv_reader_free(p->csv);
+    files_input_close(p->input);
+    if (p->storage)
+        files_storage_close(p->storage);
+    wh_free(p->storage);
+    wh_free(p->head);
+    *p = (struct files_parked){0};
+}
+
+void files_park(struct files_scan *sc, struct files_parked *take)
+{
+    struct files_parked old;
+    lock(sc);
+    struct files_parked *place = &sc->parked[sc->next_parked++ % FILES_PARKED];
+    old = *place;
+    *place = *take;
+    atomic_flag_clear(&sc->lock);
+    files_parked_free(&old);
+    *take = (struct files_parked){0};
+}
+
+bool files_unpark(struct files_scan *sc, uint32_t file, int64_t at, struct files_parked *ret)
+{
+    bool found = false;
+    lock(sc);
+    for (int i = 0; i < FILES_PARKED && !found; i++) {
+        struct files_parked *p = &sc->parked[i];
+        found = p->at && p->at == at && p->file == file;
+        if (found) {
+            *ret = *p;
+            *p = (struct files_parked){0};
+        }
+    }
+    atomic_flag_clear(&sc->lock);
+    return found;
 }
 
 const struct wh_source_ops files_source_ops = {

@@ -363,6 +363,27 @@ static bool put_binary(struct wh_column *c, const struct wh_csv_dialect *d, cons
     return true;
 }
 
+static bool put_interval(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s,
+                         size_t n, uint8_t *scratch, int *st)
+{
+    int32_t months, days;
+    int64_t ns;
+    if (!wh_read_interval((const char *)s, n, &months, &days, &ns))
+        return false;
+    *st = wh_col_interval(c, months, days, ns);
+    return true;
+}
+
+static bool put_duration(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s,
+                         size_t n, uint8_t *scratch, int *st)
+{
+    int64_t v;
+    if (!wh_read_duration((const char *)s, n, (int)c->type.unit, &v))
+        return false;
+    *st = wh_col_i64(c, v);
+    return true;
+}
+
 static const struct {
     put_fn put;
     const char *code; /* of a text that does not fit */
@@ -386,9 +407,11 @@ static const struct {
     [WH_K_DATE32] = {put_date, "E6006"},
     [WH_K_TIME64] = {put_time, "E6006"},
     [WH_K_TIMESTAMP] = {put_timestamp, "E6006"},
+    [WH_K_DURATION] = {put_duration, "E6006"},
+    [WH_K_INTERVAL] = {put_interval, "E6006"},
 };
 
-bool csv_cells_can(const struct wh_type *t)
+bool wh_csv_can_read(const struct wh_type *t)
 {
     return t->kind == WH_K_UTF8 || t->kind == WH_K_NULL || PUTS[t->kind].put;
 }

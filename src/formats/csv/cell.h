@@ -35,8 +35,6 @@ struct csv_fault {
  * b->bad and described in faults[row] (only the first per row). */
 wh_status csv_cells(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
                     struct csv_fault *faults);
-/* Types that csv_cells can fill. */
-bool csv_cells_can(const struct wh_type *);
 
 static inline bool csv_is_null_text(const struct wh_csv_dialect *d, uint32_t lengths,
                                     const uint8_t *s, size_t n)

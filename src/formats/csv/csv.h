@@ -90,6 +90,8 @@ WH_EXPORT wh_status wh_csv_look(const struct wh_csv_ask *, const void *sample, s
 struct wh_csv_guess;
 WH_EXPORT wh_status wh_csv_guess_new(int64_t n_columns, struct wh_csv_guess **ret);
 WH_EXPORT void wh_csv_guess_free(struct wh_csv_guess *);
+/* The column's type is declared and not text: null words in it count whatever else it holds. */
+WH_EXPORT void wh_csv_guess_declare(struct wh_csv_guess *, int64_t column);
 /* Reads complete records of [data, data + n) (plus the last one if `whole`), at most max_rows. */
 WH_EXPORT wh_status wh_csv_guess_add(struct wh_csv_guess *, const struct wh_csv_shape *,
                                      const void *data, size_t n, bool whole, int64_t max_rows);
@@ -129,10 +131,13 @@ struct wh_csv_config {
 };
 
 struct wh_csv_reader;
+WH_EXPORT bool wh_csv_can_read(const struct wh_type *);
 /* WH_E_TYPE for column types that no text of a CSV file can give. */
 WH_EXPORT wh_status wh_csv_reader_new(const struct wh_csv_config *, struct wh_csv_reader **ret,
                                       struct wh_error *reterr);
 WH_EXPORT void wh_csv_reader_free(struct wh_csv_reader *);
+/* Goes on for somebody else, as if it had just been opened where it is. */
+WH_EXPORT void wh_csv_adopt(struct wh_csv_reader *, void *arg, int64_t max_rows);
 /* Room to read into (at least 64 kB or what max_row allows), then say how much came. */
 WH_EXPORT wh_status wh_csv_space(struct wh_csv_reader *, void **ret_p, size_t *ret_n,
                                  struct wh_error *reterr);

@@ -30,6 +30,7 @@ struct guess {
     int64_t tokens[N_TOKENS];
     int min_digits, max_digits; /* of integers */
     bool nanos;
+    bool declared; /* not text, whatever is found */
 };
 
 struct wh_csv_guess {
@@ -59,6 +60,11 @@ void wh_csv_guess_free(struct wh_csv_guess *g)
     if (g)
         wh_free(g->v);
     wh_free(g);
+}
+
+void wh_csv_guess_declare(struct wh_csv_guess *g, int64_t column)
+{
+    g->v[column].declared = true;
 }
 
 int64_t wh_csv_guess_rows(const struct wh_csv_guess *g)
@@ -248,7 +254,7 @@ wh_status wh_csv_guess_add(struct wh_csv_guess *g, const struct wh_csv_shape *sh
         rows++;
         for (int64_t c = 0; c < g->n_columns; c++) {
             bool quoted;
-            if (!g->v[c].may)
+            if (!g->v[c].may && !g->v[c].declared)
                 continue;
             struct wh_str cell = csv_sample_cell(&s, r, c, &quoted);
             look_at(&g->v[c], &shape->dialect, cell, quoted);
@@ -291,7 +297,7 @@ static void take_tokens(const struct wh_csv_guess *g, struct wh_csv_dialect *d, 
     for (int i = 0; i < N_TOKENS; i++) {
         bool found = false;
         for (int64_t c = 0; c < g->n_columns; c++)
-            found |= g->v[c].tokens[i] && type_of(&g->v[c]).kind != WH_K_UTF8;
+            found |= g->v[c].tokens[i] && (g->v[c].declared || type_of(&g->v[c]).kind != WH_K_UTF8);
         if (found && wh_csv_add_null(d, wh_str(TOKENS[i]))) {
             char said[40];
             snprintf(said, sizeof said, "%s = NULL", TOKENS[i]);

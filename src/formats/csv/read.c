@@ -75,7 +75,7 @@ static wh_status check_types(const struct ArrowSchema *schema, struct wh_error *
     for (int64_t i = 0; i < schema->n_children; i++) {
         struct wh_type t;
         WH_TRY(wh_type_of(schema->children[i], &t, reterr));
-        if (!csv_cells_can(&t))
+        if (!wh_csv_can_read(&t))
             return wh_fail(reterr, WH_E_TYPE, "E3003",
                            "column '%s': a CSV file cannot be read as this type",
                            schema->children[i]->name);
@@ -148,6 +148,13 @@ void wh_csv_reader_free(struct wh_csv_reader *r)
     wh_free(r->buf);
     wh_free(r->scratch);
     wh_free(r);
+}
+
+void wh_csv_adopt(struct wh_csv_reader *r, void *arg, int64_t max_rows)
+{
+    r->cfg.arg = arg;
+    r->cfg.max_rows = max_rows;
+    r->delivered = 0;
 }
 
 /* ---- the window ------------------------------------------------------------------------------ */
