@@ -48,6 +48,9 @@ def main():
     harness.run_jobs(t, chosen)
     if not words:
         t.histogram(harness.PHASES)
+        t.check(t.notes['sessions: mixed'] > 0, 'a snapshot in sessions was lost at no kill')
+        missing = [p for p, _ in harness.kill_points() if not t.notes['reached ' + p]]
+        print('kill points that no case reaches: %s' % (', '.join(missing) or 'none'))
     return t.finish()
 
 

@@ -24,11 +24,21 @@ def program():
     return os.path.abspath(os.environ.get('WHERRY_PROGRAM', os.path.join(ROOT, 'build', 'wherry')))
 
 
+def scratch(name):
+    """A new folder. In memory where there is room: what is killed here is processes, not machines, and
+    a disk that other work keeps busy would only make the tests slow. WH_TEST_TMP chooses another."""
+    base = os.environ.get('WH_TEST_TMP')
+    if base is None and os.path.isdir('/dev/shm'):
+        room = os.statvfs('/dev/shm')
+        base = '/dev/shm' if room.f_bavail * room.f_frsize > 1 << 30 else None
+    return tempfile.mkdtemp(prefix='wherry-%s-' % name, dir=base)
+
+
 class Place:
     """A scratch folder with its own HOME and state. Everything a run leaves is below it."""
 
     def __init__(self, name):
-        self.dir = tempfile.mkdtemp(prefix='wherry-%s-' % name)
+        self.dir = scratch(name)
         self.env = {'PATH': os.environ.get('PATH', '/usr/bin:/bin'), 'HOME': self.path('home'), 'LC_ALL': 'C.UTF-8',
                     'TZ': 'UTC', 'WH_TEST_BEAT_MS': '100', 'WH_TEST_STALE_MS': str(STALE_MS)}
         for key in ('WHERRY_MODULES', 'ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS', 'LSAN_OPTIONS',
@@ -75,7 +85,8 @@ class Place:
             over = [r for (r,) in db.execute('select run from run where finished = 1')]
             db.close()
             # The lock file of an owner that died after it had recorded the end, with nothing to resume.
-            found = [n for n in found if not any(n == 'locks/%s.e1' % r for r in over) or not ended]
+            if ended:
+                found = [n for n in found if not any(n.startswith('locks/%s.e' % r) for r in over)]
             found += ['%d targets held' % held] * bool(held) + ['%d unfinished runs' % open_runs] * bool(open_runs)
         return found
 
@@ -124,7 +135,8 @@ def unbalanced(event):
 
 def kill_points():
     """[(name, phase)] as the program knows them."""
-    out = subprocess.run([program(), 'kill-points'], stdout=subprocess.PIPE, check=True).stdout.decode()
+    out = subprocess.run([program(), 'kill-points'], stdout=subprocess.PIPE, check=True,
+                         env={'PATH': os.environ.get('PATH', '')}).stdout.decode()
     return [tuple(line.split()) for line in out.splitlines() if line]
 
 
@@ -210,7 +222,7 @@ def job_child(job, args, seed, out_path, result_path):
     os._exit(0)
 
 
-def run_jobs(tally, jobs, workers=2):
+def run_jobs(tally, jobs, workers=3):
     """jobs: [(name, function(tally, *args), args)]; each in a process of its own, `workers` at once,
     longest first if they come so. What they print comes out whole, in the order in which they end."""
     waiting, running = list(jobs), {}
@@ -280,6 +292,14 @@ def depth(name, default):
 def rng_for(title):
     seed = seed_of()
     return random.Random(seed), seed
+
+
+def gone(p, seconds):
+    """Waits until a process has ended; its output stays to be read by `finish`. True if it has."""
+    end = time.time() + seconds
+    while p.poll() is None and time.time() < end:
+        time.sleep(0.01)
+    return p.poll() is not None
 
 
 def seed_of():
