@@ -24,7 +24,7 @@ import hardctl  # noqa: E402
 
 FAST = os.environ.get('WH_TEST_FAST')  # under sanitizers
 ROWS = harness.depth('WH_TEST_HARD_ROWS', 3000 if FAST else 12000)
-KILLS = 4 if FAST else harness.depth('WH_TEST_KILLS', 0)  # 0 = every point once
+KILLS = 6 if FAST else harness.depth('WH_TEST_KILLS', 0)  # 0 = every point once
 ZOMBIES = ['lease-after', 'writer-opened', 'commit-before', 'commit-after', 'publish-step-intended', 'closing-recorded']
 MODULES = os.path.join(os.path.dirname(harness.program()), 'tests', 'fakes', 'hard')
 

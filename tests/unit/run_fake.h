@@ -54,7 +54,8 @@ struct fake {
     int64_t sleep_row_ns;
     /* What happened. */
     pthread_mutex_t mutex;
-    uint8_t *have; /* per id: how often committed */
+    uint8_t *have;  /* per id: how often committed */
+    uint8_t *asked; /* per id: whether it was put off */
     struct fake_marker *markers;
     size_t n_markers;
     _Atomic int faults, sends, flushes, writers, readers, sessions, evicts, claims, closes, acks;
@@ -67,10 +68,12 @@ static struct fake fake;
 static void fake_reset(int64_t rows, int splits)
 {
     free(fake.have);
+    free(fake.asked);
     free(fake.markers);
     fake =
         (struct fake){.rows = rows, .splits = splits, .batch_rows = 100, .grain = WH_GRAIN_BATCH};
     fake.have = calloc((size_t)rows + 1, 1);
+    fake.asked = calloc((size_t)rows + 1, 1);
     fake.markers = calloc(4096, sizeof *fake.markers);
     pthread_mutex_init(&fake.mutex, NULL);
 }
@@ -451,7 +454,7 @@ static wh_status fk_judge(struct fk_writer *w, struct wh_acks *ret, struct wh_er
     for (size_t s = 0; s < w->n_open; s++)
         for (int64_t k = 0; k < w->open[s].n; k++) {
             struct fk_sent *o = &w->open[s];
-            bool again = fake.again && o->ids[k] % 7 == 3 && o->n > 1;
+            bool again = fake.again && o->ids[k] % 7 == 3 && !fake.asked[o->ids[k]]++;
 
             if (!fk_is_bad(o->ids[k]) && !again)
                 continue;
