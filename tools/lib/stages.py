@@ -210,29 +210,45 @@ def golden(s):
     s.meson('gcc', ['golden'])
 
 
-def suite_of_scripts(s, folder, variant, env, timeout=3600, arguments=()):
-    """tests/FOLDER/test_*.py on one build; the transitions that they log are compared with the model."""
-    path = s.build(variant)
-    log = os.path.join(s.env['HOME'], 'transitions.txt')
-    env = {**env, 'WHERRY_PROGRAM': os.path.join(path, 'wherry'), 'WH_TEST_TRANSITIONS': log}
-    for script in sorted(glob.glob(os.path.join(ROOT, 'tests', folder, 'test_*.py'))):
-        s.script(['/usr/bin/python3', os.path.relpath(script, ROOT), *arguments], env=env, timeout=timeout)
+def check_edges(s, log):
+    """Every transition that real runs logged is an edge of the model."""
     if os.path.exists(log):
         s.script(['/usr/bin/python3', 'tests/model/check_edges.py', log])
+
+
+def scripts(s, folder, env, timeout=3600):
+    """tests/FOLDER/test_*.py on the gcc build."""
+    path = s.build('gcc')
+    for script in sorted(glob.glob(os.path.join(ROOT, 'tests', folder, 'test_*.py'))):
+        s.script(['/usr/bin/python3', os.path.relpath(script, ROOT)], timeout=timeout,
+                 env={**env, 'WHERRY_PROGRAM': os.path.join(path, 'wherry')})
 
 
 @stage('engine')
 def engine(s):
     """the engine suite on the hard cases, connectors of the slice, faults, edges of the model"""
-    s.meson('gcc', ['engine', 'conformance', 'fault'], timeout_factor=3, env=DEPTH['check'])
-    suite_of_scripts(s, 'engine', 'gcc', DEPTH['check'])
+    log = os.path.join(s.env['HOME'], 'transitions.txt')
+    s.meson('gcc', ['engine', 'conformance', 'fault'], timeout_factor=4,
+            env={**DEPTH['check'], 'WH_TEST_TRANSITIONS': log})
+    check_edges(s, log)
+
+
+@stage('engine-more', tiers=('all', 'soak'))
+def engine_more(s):
+    """the engine suite with every later hit of every kill point, and pairs of hard cases"""
+    log = os.path.join(s.env['HOME'], 'transitions.txt')
+    scripts(s, 'engine', {**DEPTH[s.tier], 'WH_TEST_LATER_STEP': '1', 'WH_TEST_TRANSITIONS': log})
+    check_edges(s, log)
 
 
 @stage('kill', rest=True)
 def kill(s):
     """kill -9 at every named point with controls, zombies, resume without help (--all: 20 per destination)"""
-    s.meson('gcc', ['kill'], timeout_factor=4 if s.tier == 'check' else 20, env=DEPTH[s.tier])
-    suite_of_scripts(s, 'kill', 'gcc', DEPTH[s.tier], timeout=3 * 3600)
+    log = os.path.join(s.env['HOME'], 'transitions.txt')
+    env = {**DEPTH[s.tier], 'WH_TEST_TRANSITIONS': log}
+    s.meson('gcc', ['kill'], timeout_factor=4 if s.tier == 'check' else 20, env=env)
+    scripts(s, 'kill', env, timeout=3 * 3600)
+    check_edges(s, log)
 
 
 @stage('fuzz-replay')
@@ -248,7 +264,6 @@ def asan(s):
            'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:allocator_may_return_null=1',
            'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1'}
     s.meson('asan', ['unit', 'fuzz', 'fuzz-replay', 'engine', 'conformance'], timeout_factor=6, env=env)
-    suite_of_scripts(s, 'engine', 'asan', env)
 
 
 @stage('tsan')
@@ -256,7 +271,6 @@ def tsan(s):
     """unit and a fast engine suite under ThreadSanitizer"""
     env = {**DEPTH['check'], 'WH_TEST_FAST': '1', 'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1'}
     s.meson('tsan', ['unit', 'engine'], timeout_factor=8, env=env)
-    suite_of_scripts(s, 'engine', 'tsan', env)
 
 
 @stage('model', rest=True)
