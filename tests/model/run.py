@@ -10,6 +10,7 @@ checks. `fails`: spin must find an error; a control that holds would mean that t
 test the part it switches off. Red when the protocol, or the model's power to find its absence, is
 broken."""
 import argparse
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -81,30 +82,34 @@ def check(work, model, kind, defines):
     return int(errors.group(1)), float(states.group(1)) if states else 0, out
 
 
+def run_case(case):
+    """(good, text) of one case, in a folder of its own."""
+    base, name, kind, defines = case
+    with tempfile.TemporaryDirectory(prefix='wherry-model-') as work:
+        start = time.monotonic()
+        model = os.path.join(HERE, base + '.pml')
+        errors, states, out = check(work, model, kind, defines)
+        good = errors is not None and (errors > 0) == (kind == 'fails')
+        said = re.findall(r'^pan:1: (.*?)(?: \(at depth.*)?$', out, re.M)
+        text = '%-4s %-6s %-38s %-8s %12.0f states %6.1f s  %s' % (
+            'ok' if good else 'BAD', base, name, kind, states, time.monotonic() - start, said[0] if said else '')
+        if not good:
+            text += '\n' + out[-4000:] + ('\n' + explain(work, model, defines) if errors else '')
+    return good, text
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument('--all', action='store_true')
     ap.add_argument('--only', help='cases whose name holds this word')
     args = ap.parse_args()
-    passed = failed = 0
-    for base, name, kind, defines in CASES + (CASES_ALL if args.all else []):
-        if args.only and args.only not in name:
-            continue
-        with tempfile.TemporaryDirectory(prefix='wherry-model-') as work:
-            start = time.monotonic()
-            model = os.path.join(HERE, base + '.pml')
-            errors, states, out = check(work, model, kind, defines)
-            good = errors is not None and (errors > 0) == (kind == 'fails')
-            said = re.findall(r'^pan:1: (.*?)(?: \(at depth.*)?$', out, re.M)
-            print('%-4s %-6s %-38s %-8s %12.0f states %6.1f s  %s' % ('ok' if good else 'BAD', base, name, kind, states,
-                  time.monotonic() - start, said[0] if said else ''), flush=True)
-            if not good:
-                print(out[-4000:])
-                if errors:
-                    print(explain(work, model, defines))
-            passed += good
+    cases = [c for c in CASES + (CASES_ALL if args.all else []) if not args.only or args.only in c[1]]
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        for good, text in pool.map(run_case, cases):
+            print(text, flush=True)
             failed += not good
-    print('%d passed, %d failed, %d skipped' % (passed, failed, 0))
+    print('%d passed, %d failed, 0 skipped' % (len(cases) - failed, failed))
     return 1 if failed else 0
 
 
