@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stages of the gate, in the order in which they run: cheap and often wrong first."""
+import concurrent.futures
 import glob
 import os
 import re
@@ -338,8 +339,8 @@ def fuzz(s):
     path = s.build('fuzz', only='^fuzz_')
     targets = [t for t in sorted(glob.glob(os.path.join(path, 'tests/fuzz/fuzz_*')))
                if os.path.isfile(t) and os.access(t, os.X_OK)]
-    for target in targets:
-        fuzz_one(s, target)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        list(pool.map(lambda target: fuzz_one(s, target), targets))
 
 
 def fuzz_one(s, target):
