@@ -29,6 +29,7 @@ static int hook_reject_raw(void *attempt, struct wh_bytes raw, const char *posit
     at->rows_read++;
     at->dirty_read++;
     at->lane->live.rows_read++;
+    /* Kept apart: the reader fills the error that is under way with words of its own. */
     return wh_attempt_dirty(
         at,
         &(struct wh_dirty_row){.position = position ? position : "",
@@ -38,7 +39,7 @@ static int hook_reject_raw(void *attempt, struct wh_bytes raw, const char *posit
                                .code = code,
                                .text = text ? text : "",
                                .raw = raw},
-        &at->read_error);
+        &at->limit_error);
 }
 
 static int hook_skipped(void *attempt, const char *reason, int64_t rows)

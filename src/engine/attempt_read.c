@@ -306,6 +306,8 @@ static int next_batch(struct wh_attempt *at, struct wh_item **ret, struct wh_err
     st = at->source->reader_next(at->rd, &b, reterr);
     if (st != WH_OK) {
         wh_batch_release(&b);
+        if (st == WH_E_LIMIT && at->limit_error.status)
+            *reterr = at->limit_error; /* says which row, where, why */
         return st;
     }
     if (b.n_rows <= 0 || (!b.frame.p && b.rows.length != b.n_rows)) {

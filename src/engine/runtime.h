@@ -291,10 +291,10 @@ struct wh_attempt {
     } skipped[WH_SKIP_REASONS];
     int64_t rows_skipped;
     bool cut;
-    struct wh_buf rest;         /* encoded; only with cut */
-    struct wh_bytes done_token; /* of reader_cut, owned */
-    struct wh_bytes end;        /* of reader_end, owned */
-    struct wh_error read_error;
+    struct wh_buf rest;                      /* encoded; only with cut */
+    struct wh_bytes done_token;              /* of reader_cut, owned */
+    struct wh_bytes end;                     /* of reader_end, owned */
+    struct wh_error read_error, limit_error; /* limit_error: of the row that was too much */
     int read_status;
 
     /* Writer's side. */

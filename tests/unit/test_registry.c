@@ -33,7 +33,7 @@ static void finds(void **state)
     assert_string_equal(find("postgress"),
                         "E1021 unknown scheme 'postgress' | did you mean 'postgres'?");
     assert_non_null(strstr(find("qqqqqqq"), "available: file, gen, null, oldabi, sqlite;"));
-    assert_string_equal(find("../gen"), "E1021 unknown scheme '../gen' | did you mean 'gen'?");
+    assert_non_null(strstr(find("../gen"), "E1021 unknown scheme '../gen'"));
     assert_string_equal(find("mariadb"), "E1004 connector 'mysql' is not part of this build | "
                                          "available: file, gen, null, oldabi, sqlite");
     assert_true(wh_registry_is_scheme(WH_STR("gen")));
