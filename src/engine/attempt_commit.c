@@ -89,8 +89,8 @@ struct outcome {
     int32_t attempt;
     struct wh_marker m;
     int64_t rows_read, bytes_read;
-    int64_t *reserved; /* of the attempt: becomes part of the counts */
-    struct wh_bytes receipt;
+    int64_t *reserved;             /* of the attempt: becomes part of the counts */
+    struct wh_bytes receipt, done; /* done: of reader_cut, see acknowledge */
     const char *skipped;
 };
 
@@ -169,14 +169,39 @@ static void count_unit(struct wh_run_flow *fr, const struct outcome *o, struct w
     pthread_mutex_unlock(&fr->run->mutex);
 }
 
+/* What of a cut unit is done, for acknowledgements that a resume repeats: whole splits, and the
+ * part of the one that was cut if the source told a token for it. */
+static int done_splits(const struct wh_run_unit *u, const struct outcome *o, struct wh_buf *ret,
+                       struct wh_error *reterr)
+{
+    struct wh_splits all = {0};
+    size_t n = 0;
+    int st;
+
+    WH_TRY(wh_rest_index(o->m.rest, &n, reterr));
+    WH_TRY(wh_splits_decode(u->splits, &all, reterr));
+    if (n < all.n && o->done.n) {
+        all.v[n].token = o->done;
+        n++;
+    }
+    st = n <= all.n ? wh_splits_encode(all.v, n, ret) : WH_E_STATE;
+    wh_splits_free(&all);
+    return st == WH_OK ? WH_OK : wh_fail(reterr, st, "E8002", "splits of unit %" PRId64, u->id);
+}
+
 static int record(struct wh_run_flow *fr, struct wh_run_unit *u, const struct outcome *o,
                   struct wh_error *reterr)
 {
+    struct wh_buf done WH_CLEANUP(wh_buf_free) = WH_BUF(256 << 20);
     struct wh_runtime *run = fr->run;
     struct wh_unit_record r = record_of(fr, u), rest_record;
     struct wh_run_unit *rest = NULL;
     int st;
 
+    if (o->m.rest.n && fr->flow->from->connector->source->acknowledge) {
+        WH_TRY(done_splits(u, o, &done, reterr));
+        r.splits = (struct wh_bytes){done.p, done.n};
+    }
     WH_TRY(rest_unit(fr, u, o->m.rest, &rest, reterr));
     r.attempt = o->attempt;
     r.rows_read = o->rows_read;
@@ -267,6 +292,7 @@ static enum wh_result record_own(struct wh_attempt *at, const struct wh_marker *
                         .rows_read = at->rows_read,
                         .bytes_read = at->bytes_read,
                         .reserved = &at->dirty_reserved,
+                        .done = at->done_token,
                         .receipt = receipt};
     int st;
 

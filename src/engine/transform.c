@@ -460,6 +460,11 @@ static struct holding *holding_new(int64_t n_columns)
     return h;
 }
 
+static void release_nothing(struct ArrowArray *a)
+{
+    a->release = NULL;
+}
+
 /* The child array of one output column; constants grow with the largest batch seen. */
 static int output_child(struct wh_transform *tf, int64_t i, int64_t n, struct holding *h,
                         struct wh_error *reterr)
@@ -482,7 +487,7 @@ static int output_child(struct wh_transform *tf, int64_t i, int64_t n, struct ho
     h->constants[h->n_constants++] = oc->constant;
     h->cut[i] = *oc->constant->batch.rows.children[0];
     h->cut[i].length = n;
-    h->cut[i].release = NULL;
+    h->cut[i].release = release_nothing; /* the constant is let go of with the batch */
     if (h->cut[i].null_count > 0)
         h->cut[i].null_count = n; /* a null constant is null in every row */
     h->children[i] = &h->cut[i];
