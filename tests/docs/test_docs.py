@@ -16,8 +16,10 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-DOCS = ['README.md', 'CONTRIBUTING.md', 'docs/ARCHITECTURE.md', 'docs/internals/commit.md',
-        'examples/nycflights/README.md', 'tests/bench/README.md']
+DOCS = sorted(os.path.relpath(os.path.join(base, name), ROOT) for top in ('docs', 'examples', 'tests', '.')
+              for base, dirs, names in os.walk(os.path.join(ROOT, top))
+              if top != '.' or os.path.samefile(base, ROOT)
+              for name in names if name.endswith('.md'))
 TOPS = ('src/', 'include/', 'tests/', 'tools/', 'docs/', 'examples/', '.ci/')
 
 
