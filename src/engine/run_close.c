@@ -101,7 +101,8 @@ static int close_there(struct wh_runtime *run, struct wh_endpoint *ep, struct wh
         if (st == WH_OK)
             break;
         bool again = (st == WH_BLOCKED && wh_now_ns() < deadline) ||
-                     ((st == WH_LOST || st == WH_UNKNOWN || (st < 0 && reterr->retriable)) &&
+                     ((st == WH_LOST || st == WH_UNKNOWN ||
+                       (st < 0 && st != WH_E_AUTH && reterr->retriable)) &&
                       tries++ < (int)run->options->retry_times);
         if (!again) {
             if (!reterr->code[0])

@@ -188,8 +188,9 @@ static int claim_there(struct wh_runtime *run, struct wh_endpoint *ep, int64_t d
             break;
         if (wait_for_lock(run, st, reterr, deadline))
             continue;
+        /* E_AUTH: who blocks cannot be ended by us; that was waited for as long as it may take. */
         bool again = (st == WH_BLOCKED && wh_now_ns() < blocked_until) ||
-                     ((st == WH_LOST || (st < 0 && reterr->retriable)) &&
+                     ((st == WH_LOST || (st < 0 && st != WH_E_AUTH && reterr->retriable)) &&
                       tries++ < (int)run->options->retry_times);
         if (!again || !wh_run_pause(run, (int64_t)CLAIM_PAUSE_MS * MS, NULL)) {
             if (!reterr->code[0])

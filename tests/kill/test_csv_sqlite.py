@@ -1,18 +1,23 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """CSV -> SQLite -> CSV under kill -9 at named points spread over all phases, and under SIGSTOP and
 SIGCONT (zombies), resumed without help. Judged by Python's sqlite3 and csv: this fails if one row is
-lost, doubled or changed, if a resume does not end, or if anything of ours is left behind. The
-control runs with markers off and must go red, else the kills did not hit the window.
+lost, doubled or changed, if a resume does not end, or if anything of ours is left behind. Controls
+(markers off; a source file that is changed; a source that moves and is not read at one instant) must
+go red, else the kills did not hit the window.
 
-The target has no unique key. Depth: WH_TEST_KILLS per direction, WH_TEST_KILL_ROWS; WH_TEST_SEED.
-"""
+    tests/kill/test_csv_sqlite.py [WORD...]     only jobs whose name holds one of the words
+
+The target has no unique key. Depth: WH_TEST_KILLS per direction (at least one per phase),
+WH_TEST_KILL_ROWS; WH_TEST_SEED repeats a run."""
 import csv
 import hashlib
 import os
+import random
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 
@@ -21,9 +26,12 @@ import harness  # noqa: E402
 
 ROWS = harness.depth('WH_TEST_KILL_ROWS', 50000)
 KILLS = harness.depth('WH_TEST_KILLS', 5)
-# Small units, so that a run has many commits: 50,000 rows are about 3 MB.
-UNIT = str(max(65536, ROWS * 60 // 12))
-COPY = ['--create', 'if-missing', '-j', '2', '--no-progress']
+ZOMBIES = max(4, KILLS // 4)
+# A dozen units, so that a run has many commits; a row has about 35 bytes.
+UNIT = str(max(65536, ROWS * 35 // 12))
+COPY = ['-j', '2', '--no-progress']
+COLUMNS = ['id', 'account', 'amount', 'note', 'kind']
+BALANCE = 1000  # of every row of the busy source
 
 
 def row(i):
@@ -34,9 +42,12 @@ def row(i):
 def make_source(path):
     with open(path, 'w', newline='', encoding='utf-8') as f:
         w = csv.writer(f, quoting=csv.QUOTE_MINIMAL)
-        w.writerow(['id', 'account', 'amount', 'note', 'kind'])
+        w.writerow(COLUMNS)
         for i in range(1, ROWS + 1):
             w.writerow(row(i))
+
+
+# ---- judges --------------------------------------------------------------------------------------
 
 
 def digest(rows):
@@ -58,12 +69,22 @@ def normal(r):
     return [str(int(r[0])), str(int(r[1])), repr(float(r[2])), r[3], r[4]]
 
 
+def source_digest(path):
+    with open(path, newline='', encoding='utf-8') as f:
+        rows = csv.reader(f)
+        next(rows)
+        return digest(normal(r) for r in rows)
+
+
 def judge_sqlite(path, want):
     """None if the database holds exactly the source's rows and nothing of ours; else why not."""
-    db = sqlite3.connect('file:%s?mode=ro' % path, uri=True)
+    if not os.path.exists(path):
+        return 'no file %s' % path
+    db = sqlite3.connect('file:%s?mode=ro' % path, uri=True, timeout=20)
     try:
         tables = sorted(t for (t,) in db.execute("select name from sqlite_master where type = 'table'"))
-        foreign = [t for t in tables if t != 't' and not t.startswith('wherry_') and not t.startswith('sqlite_')]
+        foreign = [t for t in tables if t != 't' and not t.startswith('sqlite_') and
+                   t not in ('wherry_run', 'wherry_unit', 'wherry_target')]
         if foreign:
             return 'tables left behind: %s' % foreign
         n, distinct = db.execute('select count(*), count(distinct id) from t').fetchone()
@@ -72,8 +93,11 @@ def judge_sqlite(path, want):
         got = digest(normal([text_of(v) for v in r]) for r in db.execute('select id, account, amount, note, kind from t'))
         if got != want:
             return 'values differ: %s, wanted %s' % (got, want)
-        if 'wherry_unit' in tables and db.execute('select count(*) from wherry_unit').fetchone()[0]:
-            return 'markers left behind'
+        for what, sql in (('markers', 'select count(*) from wherry_unit'), ('targets', 'select count(*) from wherry_target'),
+                          ('open runs', "select count(*) from wherry_run where state <> 'closed'")):
+            left = db.execute(sql).fetchone()[0] if 'wherry_unit' in tables else 0
+            if left:
+                return '%d %s left behind' % (left, what)
         if db.execute('pragma integrity_check').fetchone()[0] != 'ok':
             return 'database damaged'
     finally:
@@ -81,171 +105,318 @@ def judge_sqlite(path, want):
     return None
 
 
+def left_beside(path):
+    left = [n for n in os.listdir(os.path.dirname(path)) if n.startswith('.wherry') or n.endswith('.part')]
+    return 'left behind: %s' % left if left else None
+
+
 def judge_csv(path, want):
     if not os.path.exists(path):
         return 'no file %s' % path
     with open(path, newline='', encoding='utf-8') as f:
         rows = csv.reader(f)
-        if next(rows) != ['id', 'account', 'amount', 'note', 'kind']:
+        if next(rows) != COLUMNS:
             return 'header differs'
         got = digest(normal(r) for r in rows)
     if got != want:
         return 'rows or values differ: %s, wanted %s' % (got, want)
-    left = [n for n in os.listdir(os.path.dirname(path)) if n.startswith('.wherry')]
-    return 'left behind: %s' % left if left else None
+    return left_beside(path)
+
+
+def judge_busy(path, _):
+    """Every id once, and the sum of one instant."""
+    if not os.path.exists(path):
+        return 'no file %s' % path
+    with open(path, newline='', encoding='utf-8') as f:
+        rows = csv.reader(f)
+        next(rows)
+        ids, total = set(), 0
+        n = 0
+        for r in rows:
+            ids.add(int(r[0]))
+            total += int(r[1])
+            n += 1
+    if (n, len(ids), total) != (ROWS, ROWS, ROWS * BALANCE):
+        return '%d rows, %d ids, sum %d; wanted %d, %d, %d' % (n, len(ids), total, ROWS, ROWS, ROWS * BALANCE)
+    return left_beside(path)
+
+
+# ---- a direction -----------------------------------------------------------------------------------
 
 
 class Direction:
-    """One pair: how to start it, what stands at its end."""
+    """One pair in a place of its own: how to start it, what stands at its end."""
 
-    def __init__(self, name, args, target, judge):
-        self.name, self.args, self.target, self.judge = name, args, target, judge
+    def __init__(self, name, source, target, judge, want, *flags):
+        self.name, self.judge_of, self.want = name, judge, want
+        self.place = harness.Place('kill')
+        self.place.env['WH_TEST_UNIT_BYTES'] = UNIT
+        self.out = self.place.path('out')
+        os.mkdir(self.out)
+        self.target = os.path.join(self.out, target)
+        # A stopped process may hold the write lock; it is not waited for as long as by default.
+        to = 'sqlite:%s?lock_timeout=2s#t' % self.target if target.endswith('.db') else self.target
+        self.args = ['copy', source, to] + COPY + list(flags)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if not os.environ.get('WH_TEST_KEEP'):
+            self.place.remove()
 
     def clean(self):
-        folder = os.path.dirname(self.target)
-        for n in os.listdir(folder):
-            p = os.path.join(folder, n)
-            if os.path.isdir(p):
-                shutil.rmtree(p)
-            else:
-                os.remove(p)
+        shutil.rmtree(self.out)
+        os.mkdir(self.out)
+        self.place.forget()
+
+    def judge(self, ended=False):
+        left = self.place.leftovers(ended)
+        return self.judge_of(self.target, self.want) or ('state: %s' % left if left else None)
+
+    def to_the_end(self, limit=8):
+        """As an operator: resume until it has ended, or the command again if no run is known. The code
+        (None: it had ended before), the last event, what was said."""
+        said = ''
+        for _ in range(limit):
+            code, out, err = self.place.run('resume', '--json')
+            said += 'resume: exit %d\n%s%s' % (code, err, ''.join(l for l in out.splitlines(True) if '"error"' in l))
+            if code == 2 and 'no run is unfinished' in out + err:
+                if '"done"' in self.place.run('history', '--json')[1]:
+                    return None, {}, said
+                code, out, err = self.place.run(*self.args, '--json')
+                return code, harness.finished(out), said + err
+            if code == 0 or code not in (5, 7, 10):
+                break
+        return code, harness.finished(out), said
 
 
-def resume_until_done(place, first_code, limit=8):
-    """Resumes as an operator would; returns the last code and what was said."""
-    code, said = first_code, ''
-    for _ in range(limit):
-        if code == 0:
-            return 0, said
-        code, _, err = place.run('resume', '--no-progress')
-        said += err
-        if 'no run is unfinished' in err:
-            return 0, said
-    return code, said
+def true_words(event):
+    if (event.get('status'), event.get('rows_read'), event.get('rows_written')) != ('done', ROWS, ROWS):
+        return 'it says %s, %s read, %s written' % (event.get('status'), event.get('rows_read'), event.get('rows_written'))
+    return harness.unbalanced(event)
 
 
-def killed_run(place, d, name, nth, rng, again):
-    """Starts, is killed at the point, is (perhaps) killed again while resuming, then ends."""
-    code, _, err = place.run(*d.args, WH_TEST_KILL='%s:%d' % (name, nth))
-    kills = 1 if code == -signal.SIGKILL else 0
-    if again and code:
-        code, _, e2 = place.run('resume', '--no-progress', WH_TEST_KILL='%s:%d' % (again, rng.randint(1, 3)))
-        kills += code == -signal.SIGKILL
-        err += e2
-        if code == 2 and ('E7007' in e2):  # killed before the run was recorded: nothing to resume
-            code = None
-    if code == 0:
-        return kills, 0, err
-    # Killed before the state knew of the run: the operator types the same command again.
-    if 'nothing is unfinished' in place.run('status')[1]:
-        code, _, e3 = place.run(*d.args)
-        return kills, code, err + e3
-    code, said = resume_until_done(place, 1)
-    return kills, code, err + said
-
-
-def fresh_place(place):
-    shutil.rmtree(place.path('home'), ignore_errors=True)
-    os.mkdir(place.path('home'))
-
-
-def kill_trials(t, place, d, want, rng):
-    log = place.path('points.log')
+def kill_trial(t, d, phase_of, name, nth, again):
     d.clean()
-    seen = harness.reached(place, d.args, log)
-    t.check(d.judge(d.target, want) is None, '%s: the undisturbed run' % d.name, d.judge(d.target, want))
-    plan, phases = harness.spread(rng, seen, harness.kill_points(), max(KILLS, 6))
-    for i, (name, phase, nth) in enumerate(plan):
-        d.clean()
-        fresh_place(place)
-        again = rng.choice([None, None, plan[rng.randrange(len(plan))][0]])
-        kills, code, said = killed_run(place, d, name, nth, rng, again)
-        t.kills[phase] += kills
-        ok = code == 0
-        why = d.judge(d.target, want) if ok else 'did not end: exit %s\n%s' % (code, said)
-        t.check(ok and why is None, '%s: killed at %s:%d (then %s)' % (d.name, name, nth, again), why)
-    return phases
+    code, out, err = d.place.run(*d.args, '--json', WH_TEST_KILL='%s:%d' % (name, nth))
+    said = err
+    if code == -signal.SIGKILL:
+        t.kills[phase_of[name]] += 1
+    elif nth == 1:
+        t.check(False, '%s: nobody was killed at %s:%d' % (d.name, name, nth), '%s\n%s' % (code, err))
+    if code and again:
+        code, out, err = d.place.run('resume', '--json', WH_TEST_KILL=again)
+        said += err
+        if code == -signal.SIGKILL:
+            t.kills[phase_of[again.split(':')[0]]] += 1
+    event = harness.finished(out)
+    if code:
+        code, event, more = d.to_the_end()
+        said += more
+    why = 'exit %s' % code if code else d.judge(ended=code is None) or (true_words(event) if code == 0 else None)
+    t.check(why is None, '%s: killed at %s:%d%s' % (d.name, name, nth, ', then at ' + again if again else ''),
+            '%s\n%s' % (why, said))
 
 
-def zombie_trials(t, place, d, want, rng, n):
-    """A stopped process wakes after another one has gone on with its run, or after that has ended."""
-    points = ['lease-after', 'batch-written', 'commit-before', 'commit-after', 'publish-step-intended', 'closing-recorded']
-    for i in range(n):
+def kills(t, d):
+    points = harness.kill_points()
+    d.clean()
+    seen = harness.reached(d.place, d.args, d.place.path('points.log'))
+    t.check(d.judge() is None, '%s: the undisturbed run' % d.name, d.judge())
+    t.notes.update({'reached ' + p: 1 for p in seen})
+    plan, phases = harness.spread(t.rng, seen, points, max(KILLS, 8))
+    names = [name for name, _, _ in plan]
+    for name, _, nth in plan:
+        again = '%s:%d' % (t.rng.choice(names), t.rng.randint(1, 3)) if t.rng.random() < 0.33 else None
+        kill_trial(t, d, dict(points), name, nth, again)
+    t.notes.update({'phase ' + p: 1 for p in phases})
+
+
+def zombies(t, d):
+    """A stopped process wakes after another one has gone on with its run, or has ended it."""
+    points = ['lease-after', 'batch-written', 'commit-before', 'commit-after', 'record-after', 'publish-step-intended',
+              'publish-step-applied', 'closing-recorded', 'run-close-after']
+    t.rng.shuffle(points)
+    done = 0
+    for name in points:
+        if done == ZOMBIES:
+            break
         d.clean()
-        fresh_place(place)
-        name = points[i % len(points)]
-        p = place.start(*d.args, WH_TEST_STOP='%s:1' % name)
-        stopped = harness.wait_stopped(p, 60)
-        if not stopped:  # this direction does not pass that point
+        p = d.place.start(*d.args, WH_TEST_STOP='%s:1' % name)
+        if not harness.wait_stopped(p, 120):  # this direction does not pass that point
             harness.end(p)
             continue
-        time.sleep(2.0)  # longer than WH_TEST_STALE_MS: it is stale
-        code, _, said = place.run('resume', '--no-progress', '--lock-wait', '1s')
-        # SQLite: a stopped process may hold the database's write lock. Then resume says so (5, 10).
-        told = code in (0, 5, 10)
+        done += 1
+        time.sleep(harness.STALE_MS / 1000 + 0.3)
+        start = time.monotonic()
+        code, _, said = d.place.run('resume')
+        # SQLite: a stopped process may hold the write lock of the state or of the target. Then resume
+        # ends with 5 or 10 and names it, and goes on when it lets go.
+        t.check(code in (0, 5, 10) and (code == 0 or str(p.pid) in said), '%s: resume beside a zombie at %s' % (d.name, name),
+                'exit %s after %.1f s, the zombie is %d\n%s' % (code, time.monotonic() - start, p.pid, said))
         p.send_signal(signal.SIGCONT)
-        try:
-            out, err = p.communicate(timeout=60)
-            zombie = p.returncode
-        except Exception:
-            out, err = harness.end(p)
-            zombie = 'did not end'
-        t.check(told, '%s: resume beside a zombie at %s' % (d.name, name), 'exit %s\n%s' % (code, said))
-        t.check(zombie in (0, 10, 1, 5, 2) if code == 0 else zombie != 'did not end',
-                '%s: the zombie of %s ends' % (d.name, name), '%s\n%s' % (zombie, err.decode('utf-8', 'replace')))
-        if code != 0:
-            code, more = resume_until_done(place, 1)
+        ended, _, err = harness.finish(p, 120)
+        t.check(ended in ((0, 1, 2, 5, 10) if code == 0 else (0, 5, 10)), '%s: the zombie of %s ends' % (d.name, name),
+                '%s\n%s' % (ended, err))
+        t.notes['zombies'] += 1
+        if code:
+            code, _, more = d.to_the_end()
             said += more
-        why = d.judge(d.target, want) if code == 0 else 'exit %s\n%s' % (code, said)
-        t.check(why is None, '%s: zombie at %s' % (d.name, name), '%s\nzombie ended with %s: %s' % (
-            why, zombie, err.decode('utf-8', 'replace')[-600:]))
+        why = 'exit %s' % code if code else d.judge(ended=True)
+        t.check(why is None, '%s: zombie at %s' % (d.name, name), '%s\n%s\nzombie: exit %s: %s' % (why, said, ended, err[-600:]))
+    t.check(done >= 3, '%s: too few zombies' % d.name, done)
 
 
-def control(t, place, source, want):
+# ---- jobs ------------------------------------------------------------------------------------------
+
+
+def there(t, job, source, base):
+    want = source_digest(source)
+    with Direction('csv -> sqlite', source, 'd.db', judge_sqlite, want) as d:
+        job(t, d)
+
+
+def back(t, job, source, base):
+    want = source_digest(source)
+    with Direction('sqlite -> csv', 'sqlite:%s#t' % base, 'd.csv', judge_csv, want) as d:
+        job(t, d)
+
+
+def make_busy(path):
+    db = sqlite3.connect(path)
+    db.execute('pragma journal_mode = wal')
+    db.execute('create table t(id integer, balance integer, note text)')
+    db.executemany('insert into t values(?, ?, ?)', ((i, BALANCE, 'note %d ' % i * 2) for i in range(1, ROWS + 1)))
+    db.commit()
+    db.close()
+
+
+def mover(path):
+    """Moves money between rows until its parent is gone or it is killed."""
+    db, rng, parent = sqlite3.connect(path, timeout=60, isolation_level=None), random.Random(1), os.getppid()
+    while os.getppid() == parent:
+        a, b, n = rng.randint(1, ROWS), rng.randint(1, ROWS), rng.randint(1, 50)
+        db.execute('begin immediate')
+        db.execute('update t set balance = balance - ? where rowid = ?', (n, a))
+        db.execute('update t set balance = balance + ? where rowid = ?', (n, b))
+        db.execute('commit')
+        time.sleep(0.003)
+
+
+def busy(t, job):
+    """The source changes all the time: what arrives is of one instant all the same."""
+    folder = harness.scratch('busy')
+    path = os.path.join(folder, 'bank.db')
+    make_busy(path)
+    p = subprocess.Popen([sys.executable, os.path.abspath(__file__), '--mover', path])
+    try:
+        with Direction('busy sqlite -> csv', 'sqlite:%s#t' % path, 'd.csv', judge_busy, None) as d:
+            job(t, d)
+    finally:
+        p.kill()
+        p.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def control_markers(t, source):
     """Markers off: a kill between commit and record must double rows, else this test proves nothing."""
-    target = place.path('out', 'c.db')
-    args = ['copy', source, 'sqlite:%s#t' % target, '--split', 'auto', '--marker', 'off'] + COPY
-    d = Direction('control', args, target, judge_sqlite)
-    d.clean()
-    fresh_place(place)
-    code, _, err = place.run(*args, WH_TEST_KILL='commit-after:2')
-    if not t.check(code == -signal.SIGKILL, 'control: killed', '%s\n%s' % (code, err)):
-        return
-    resume_until_done(place, 1)
-    why = judge_sqlite(target, want)
-    t.check(why is not None and 'rows' in why, 'control without markers must go red', why)
+    want = source_digest(source)
+    with Direction('control', source, 'c.db', judge_sqlite, want, '--marker', 'off') as d:
+        code, _, err = d.place.run(*d.args, WH_TEST_KILL='commit-after:2')
+        if not t.check(code == -signal.SIGKILL, 'control: killed', '%s\n%s' % (code, err)):
+            return
+        code, _, said = d.to_the_end()
+        why = d.judge()
+        t.check(code == 0 and why is not None and 'rows' in why, 'control without markers must go red', '%s\n%s' % (why, said))
+        print('control markers off: %s' % why)
+
+
+def control_instant(t):
+    """Without one instant (consistent: off) the sum of what arrives must be wrong."""
+    words = []
+
+    def job(t, d):
+        for _ in range(6):
+            d.clean()
+            p = d.place.start(*d.args, WH_TEST_STOP='record-after:2')
+            harness.wait_stopped(p, 60)
+            time.sleep(0.3)
+            p.send_signal(signal.SIGCONT)
+            code, _, err = harness.finish(p, 60)
+            if code in (5, 10):
+                code, _, _ = d.to_the_end()
+            words.append('exit %s, %s' % (code, d.judge()))
+            if 'sum' in words[-1]:
+                return
+    folder = harness.scratch('busy')
+    path = os.path.join(folder, 'bank.db')
+    make_busy(path)
+    p = subprocess.Popen([sys.executable, os.path.abspath(__file__), '--mover', path])
+    try:
+        with Direction('control', 'sqlite:%s#t' % path, 'd.csv', judge_busy, None, '--consistent', 'off') as d:
+            job(t, d)
+    finally:
+        p.kill()
+        p.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+    t.check(words and 'sum' in words[-1], 'control without one instant must go red', words)
+    print('control consistent off: %s' % (words[-1] if words else None))
+
+
+def changed_file(t, source):
+    """The source file is another one at resume: said, and never mixed with what was read before."""
+    with Direction('changed file', None, 'c.db', judge_sqlite, None) as d:
+        own = d.place.path('own.csv')
+        d.args[1] = own
+        for change in ('longer', 'same size'):
+            d.clean()
+            shutil.copyfile(source, own)
+            code, _, err = d.place.run(*d.args, WH_TEST_KILL='record-after:3')
+            t.check(code == -signal.SIGKILL, 'changed file: killed', '%s\n%s' % (code, err))
+            with open(own, 'r+b') as f:
+                f.seek(-2 if change == 'same size' else 0, os.SEEK_END)
+                f.write(b'8\n' if change == 'same size' else b'999999,1,1.5,new,x\n')
+            db = sqlite3.connect(d.target)
+            before = db.execute('select count(*) from t').fetchone()[0]
+            code, out, err = d.place.run('resume', '--json')
+            after = db.execute('select count(*) from t').fetchone()[0]
+            db.close()
+            said = err + out
+            t.check(code in (1, 2) and after == before and '--fresh' in said, 'changed file (%s): refused, nothing is written' % change,
+                    'exit %s, %d rows before, %d after\n%s' % (code, before, after, said[-1500:]))
+
+
+def jobs(source, base):
+    return [('kill csv -> sqlite', there, (kills, source, base)),
+            ('kill sqlite -> csv', back, (kills, source, base)),
+            ('kill busy sqlite -> csv', busy, (kills,)),
+            ('zombies csv -> sqlite', there, (zombies, source, base)),
+            ('zombies sqlite -> csv', back, (zombies, source, base)),
+            ('control markers', control_markers, (source,)),
+            ('control instant', control_instant, ()),
+            ('changed file', changed_file, (source,))]
 
 
 def main():
-    rng, seed = harness.rng_for('kill')
-    t = harness.Tally('kill csv -> sqlite -> csv, %d rows' % ROWS, seed)
-    place = harness.Place('kill')
-    place.env['WH_TEST_UNIT_BYTES'] = UNIT
+    if sys.argv[1:2] == ['--mover']:
+        return mover(sys.argv[2])
+    t = harness.Tally('kill csv -> sqlite -> csv, %d rows' % ROWS, harness.seed_of())
+    words = sys.argv[1:]
+    folder = harness.scratch('kill-data')
+    place = harness.Place('first')
     try:
-        os.mkdir(place.path('out'))
-        source = place.path('source.csv')
+        source, base = os.path.join(folder, 'source.csv'), os.path.join(folder, 'base.db')
         make_source(source)
-        with open(source, newline='', encoding='utf-8') as f:
-            rows = csv.reader(f)
-            next(rows)
-            want = digest(normal(r) for r in rows)
-        base = place.path('base.db')
-        code, _, err = place.run('copy', source, 'sqlite:%s#t' % base, *COPY)
-        if t.check(code == 0, 'the first copy', err):
-            fresh_place(place)
-            there = Direction('csv -> sqlite', ['copy', source, 'sqlite:%s#t' % place.path('out', 'd.db')] + COPY,
-                              place.path('out', 'd.db'), judge_sqlite)
-            back = Direction('sqlite -> csv', ['copy', 'sqlite:%s#t' % base, place.path('out', 'd.csv')] + COPY,
-                             place.path('out', 'd.csv'), judge_csv)
-            phases = kill_trials(t, place, there, want, rng)
-            phases = sorted(set(phases) | set(kill_trials(t, place, back, want, rng)))
-            zombie_trials(t, place, there, want, rng, max(3, KILLS // 3))
-            zombie_trials(t, place, back, want, rng, max(3, KILLS // 3))
-            control(t, place, source, want)
-            t.histogram(phases)
+        code, _, err = place.run('copy', source, 'sqlite:%s#t' % base, *COPY, WH_TEST_UNIT_BYTES=UNIT)
+        why = 'exit %s' % code if code else judge_sqlite(base, source_digest(source))
+        if t.check(why is None, 'the first copy', '%s\n%s' % (why, err)):
+            harness.run_jobs(t, [j for j in jobs(source, base) if not words or any(w in j[0] for w in words)])
+            if not words:
+                t.histogram([p for p in harness.PHASES if t.notes['phase ' + p]])
     finally:
-        if not os.environ.get('WH_TEST_KEEP'):
-            place.remove()
+        place.remove()
+        shutil.rmtree(folder, ignore_errors=True)
     return t.finish()
 
 

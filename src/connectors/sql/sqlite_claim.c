@@ -164,15 +164,20 @@ wh_status lite_claim(void *endpoint, void *session, const struct wh_fence *f,
     return commit_or_not(se, claim_inside(se, f, targets, reterr), reterr);
 }
 
-/* Nobody can end another process's transaction in SQLite; if the write lock comes, none lives. */
+/* Nobody can end another process's transaction in SQLite; if the write lock comes, none lives. It
+ * is not waited for: who asks has waited just now. */
 wh_status lite_evict(void *endpoint, void *session, const struct wh_fence *f,
                      const struct wh_str *ident, struct wh_error *reterr)
 {
     struct lite_se *se = session;
+    int rc;
 
     if (!se->db)
         return WH_OK;
-    WH_TRY(lite_exec(se, "begin immediate", reterr));
+    se->wait_until = 0;
+    rc = sqlite3_exec(se->db, "begin immediate", NULL, NULL, NULL);
+    if (rc != SQLITE_OK)
+        return lite_fail(se, rc, reterr, WH_E_REMOTE, "E5001", "begin immediate");
     lite_rollback(se);
     return WH_OK;
 }
