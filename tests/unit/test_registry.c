@@ -32,10 +32,10 @@ static void finds(void **state)
     assert_string_equal(find("sqlite"), "sqlite");
     assert_string_equal(find("postgress"),
                         "E1021 unknown scheme 'postgress' | did you mean 'postgres'?");
-    assert_non_null(strstr(find("qqqqqqq"), "available: file, gen, null, oldabi, sqlite;"));
-    assert_non_null(strstr(find("../gen"), "E1021 unknown scheme '../gen'"));
+    assert_non_null(strstr(find("qqqqqqq"), "available: file, gen, null, sqlite;"));
+    assert_memory_equal(find("../gen"), "E1021 unknown scheme '../gen' | ", 32);
     assert_string_equal(find("mariadb"), "E1004 connector 'mysql' is not part of this build | "
-                                         "available: file, gen, null, oldabi, sqlite");
+                                         "available: file, gen, null, sqlite");
     assert_true(wh_registry_is_scheme(WH_STR("gen")));
     assert_true(wh_registry_is_scheme(WH_STR("kafka")));
     assert_false(wh_registry_is_scheme(WH_STR("gene")));
