@@ -51,6 +51,8 @@ struct wh_command {
 
 /* flags.c */
 bool wh_flags_parse(struct wh_cli *, const struct wh_command *, int argc, char **argv);
+/* How many of these words are flags of every command (with their values) before the command. */
+int wh_flags_before(int argc, char **argv);
 void wh_flags_help(const struct wh_command *, struct wh_buf *);
 const char *const *wh_flag_names(uint32_t groups); /* NULL-terminated, for "did you mean" */
 

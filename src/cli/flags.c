@@ -150,6 +150,24 @@ const char *const *wh_flag_names(uint32_t groups)
     return names;
 }
 
+int wh_flags_before(int argc, char **argv)
+{
+    int i = 0;
+    while (i < argc && argv[i][0] == '-' && argv[i][1]) {
+        const char *word = argv[i], *eq = strchr(word, '=');
+        bool is_long = word[1] == '-';
+        size_t n = strlen(word + 2);
+        const struct flag *f =
+            is_long ? find((struct wh_str){word + 2, eq ? (size_t)(eq - word - 2) : n}, WH_G_GLOBAL)
+                    : find_letter(word[1], WH_G_GLOBAL);
+        bool inside = is_long ? eq != NULL : n > 0; /* --state=x, -Cx, -qv */
+        if (!f)
+            break;
+        i += f->kind == F_BOOL || inside ? 1 : 2;
+    }
+    return i;
+}
+
 /* ---- the settings tree ---- */
 
 static struct wh_node *scalar(struct wh_cli *c, const char *s, size_t n)

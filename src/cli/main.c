@@ -285,8 +285,20 @@ static void open_log(const struct wh_cli *c)
                 c->debug);
 }
 
+/* wherry -C DIR run JOB = wherry run -C DIR JOB */
+static void command_first(int argc, char **argv)
+{
+    int before = wh_flags_before(argc - 1, argv + 1);
+    if (before && before + 1 < argc) {
+        char *word = argv[before + 1];
+        memmove(argv + 2, argv + 1, (size_t)before * sizeof(*argv));
+        argv[1] = word;
+    }
+}
+
 static int dispatch(struct wh_cli *c, int argc, char **argv)
 {
+    command_first(argc, argv);
     const char *word = argv[1];
     if (strcmp(word, "--version") == 0)
         word = "version";
