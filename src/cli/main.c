@@ -123,6 +123,7 @@ int wh_cli_fail(struct wh_cli *c, const struct wh_error *e)
         error_text(e, &b);
         if (b.n) {
             wh_log_mask(b.p);
+            wh_text_tame(b.p, true);
             wh_cli_write(STDERR_FILENO, b.p, b.n);
         }
     }

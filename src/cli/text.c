@@ -85,6 +85,18 @@ struct wh_grid *wh_grid_new(struct wh_arena *a, int columns, const char *right)
     return g;
 }
 
+/* Names and comments come from elsewhere: no control character of theirs reaches the terminal
+ * (C0, DEL, and C1 as UTF-8). */
+void wh_text_tame(char *text, bool lines)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+            p[0] = p[1] = '?';
+        else if ((*p < 32 && !(lines && *p == '\n')) || *p == 127)
+            *p = '?';
+    }
+}
+
 void wh_grid_cell(struct wh_grid *g, const char *text)
 {
     if (!g || g->n >= GRID_CELLS)
@@ -99,7 +111,9 @@ void wh_grid_cell(struct wh_grid *g, const char *text)
         g->cell = v;
         g->cap = cap;
     }
-    const char *copy = wh_arena_strdup(g->arena, text ? text : "");
+    char *copy = wh_arena_strdup(g->arena, text ? text : "");
+    if (copy)
+        wh_text_tame(copy, false);
     int column = (int)(g->n % (size_t)g->columns);
     int w = copy ? (int)wh_utf8_chars(copy, strlen(copy)) : 0;
     if (w > g->width[column])

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -108,9 +109,21 @@ static bool replaces(int mode)
     return mode == WH_MODE_OVERWRITE || mode == WH_MODE_TRUNCATE || mode == WH_MODE_DELETE_INSERT;
 }
 
+/* One file under two names (a link, another spelling) is one database all the same. */
+static bool same_file(const struct wh_endpoint *a, const struct wh_endpoint *b)
+{
+    const char *x = wh_node_text(wh_node_get(a->options, "path"), NULL);
+    const char *y = wh_node_text(wh_node_get(b->options, "path"), NULL);
+    struct stat u, v;
+
+    return a->connector == b->connector && x && y && stat(x, &u) == 0 && stat(y, &v) == 0 &&
+           u.st_dev == v.st_dev && u.st_ino == v.st_ino;
+}
+
 static int same_object(const struct wh_flow *f, struct wh_error *reterr)
 {
-    if (f->from != f->to || f->stream->query || f->source.n == 0 || f->tgt.ret_object.n == 0)
+    if ((f->from != f->to && !same_file(f->from, f->to)) || f->stream->query || f->source.n == 0 ||
+        f->tgt.ret_object.n == 0)
         return WH_OK;
     const struct wh_name *a = &f->source, *b = &f->tgt.ret_object;
     int n = a->n < b->n ? a->n : b->n;
