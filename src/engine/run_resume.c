@@ -201,6 +201,9 @@ int wh_run_load(struct wh_runtime *run, struct wh_error *reterr)
 
         WH_TRY(load_flow(run, fr, &v[i], reterr));
         if (verify(run, fr, &err) != WH_OK) {
+            if (!err.hint[0])
+                wh_error_hint(&err, "put the destination back as it was, or start anew: the same "
+                                    "command with --fresh");
             pthread_mutex_lock(&run->mutex);
             wh_flow_fail(fr, &err);
             pthread_mutex_unlock(&run->mutex);
