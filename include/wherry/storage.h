@@ -62,6 +62,9 @@ struct wh_storage_ops {
     wh_status (*remove)(void *st, const char *name, struct wh_error *reterr); /* absent is OK */
     wh_status (*make_folder)(void *st, const char *name, struct wh_error *reterr);
     wh_status (*remove_folder)(void *st, const char *name, struct wh_error *reterr); /* if empty */
+    /* Instead of put_finish, where a file may be torn or gone after a power cut (it carries its own
+     * checksum): complete for every reader from now on, but not waited for. Optional. */
+    wh_status (*put_keep)(void *out, struct wh_error *reterr);
 };
 
 #endif

@@ -354,6 +354,8 @@ static void test_guess(void **state)
     expect_look("n\n1\n\n2\n", "n int64 | , ");
     expect_look("t\n2020-01-01 10:00:00\n2020-01-01 10:00:00.123456789\n", "t timestamp(ns) | , ");
     expect_look("t\n2020-01-01\n2020-01-01 10:00:00\n", "t utf8 | , ");
+    expect_look("x\n.5\n-.25\n", "x float64 | , ");
+    expect_look("x\n.\n1\n", "x utf8 | , ");
     expect_look("x\n-0\n1\n", "x float64 | , ");
     expect_look("x\nnan\ninf\n", "x utf8 | , ");
     expect_look("x\nnan\n1\n", "x float64 | , ");

@@ -215,10 +215,16 @@ static wh_status local_read_open(void *in, void *st, const char *name, struct wh
 {
     struct local_in *i = in;
     WH_TRY(check_name(name, reterr));
-    int fd = openat(root_of(st), name, O_RDONLY | O_CLOEXEC);
+    struct stat s;
+    int fd = openat(root_of(st), name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return trouble(reterr, errno, "E4002", "cannot open", name);
     i->fd = fd + 1;
+    if (fstat(fd, &s) == 0 && !S_ISREG(s.st_mode)) {
+        int bad = wh_fail(reterr, WH_E_UNSUPPORTED, "E2014", "'%s' is no regular file", name);
+        wh_error_hint(reterr, "a pipe is read as '-': wherry copy - ... < %s", name);
+        return bad;
+    }
     snprintf(i->name, sizeof i->name, "%s", name);
     wh_ignore(posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL));
     return WH_OK;
@@ -311,6 +317,17 @@ static wh_status local_put_finish(void *out, struct wh_error *reterr)
     return sync_folder(o->st, o->name, reterr);
 }
 
+static wh_status local_put_keep(void *out, struct wh_error *reterr)
+{
+    struct local_out *o = out;
+    int fd = o->fd - 1;
+    o->fd = 0;
+    if (close(fd) < 0)
+        return trouble(reterr, errno, "E5001", "cannot close", o->name);
+    o->finished = true;
+    return WH_OK;
+}
+
 static void local_put_close(void *out)
 {
     struct local_out *o = out;
@@ -319,6 +336,17 @@ static void local_put_close(void *out)
     if (o->st && !o->finished && o->name[0])
         unlinkat(root_of(o->st), o->name, 0);
     *o = (struct local_out){0};
+}
+
+/* A file that takes another's place takes its rights too, as far as we may give them. */
+static void inherit(int root, const char *temporary, const char *name)
+{
+    struct stat s;
+    if (fstatat(root, name, &s, 0) < 0 || !S_ISREG(s.st_mode))
+        return;
+    bool owned = fchownat(root, temporary, s.st_uid, s.st_gid, 0) == 0;
+    if (owned || s.st_uid == geteuid())
+        wh_ignore(fchmodat(root, temporary, s.st_mode & 07777, 0));
 }
 
 static wh_status local_publish(void *st, const char *temporary, const char *name, bool exclusive,
@@ -336,8 +364,10 @@ static wh_status local_publish(void *st, const char *temporary, const char *name
         }
         if (unlinkat(root, temporary, 0) < 0 && errno != ENOENT)
             return trouble(reterr, errno, "E5001", "cannot remove", temporary);
-    } else if (renameat(root, temporary, root, name) < 0) {
-        return trouble(reterr, errno, "E5001", "cannot publish", name);
+    } else {
+        inherit(root, temporary, name);
+        if (renameat(root, temporary, root, name) < 0)
+            return trouble(reterr, errno, "E5001", "cannot publish", name);
     }
     return sync_folder(l, name, reterr);
 }
@@ -392,4 +422,5 @@ const struct wh_storage_ops wh_storage_local = {
     .remove = local_remove,
     .make_folder = local_make_folder,
     .remove_folder = local_remove_folder,
+    .put_keep = local_put_keep,
 };

@@ -230,7 +230,7 @@ wh_status sink_writer_flush(void *self, int64_t deadline_ns, struct wh_acks *ret
     return WH_OK;
 }
 
-/* Everything is on its way to the disk; commit makes it durable. */
+/* The parts are durable from now on, and still nobody's. */
 wh_status sink_writer_seal(void *self, struct wh_tally *ret, struct wh_error *reterr)
 {
     struct sink_writer *w = self;
@@ -245,6 +245,8 @@ wh_status sink_writer_seal(void *self, struct wh_tally *ret, struct wh_error *re
     return WH_OK;
 }
 
+/* The receipt may be torn by a power cut: the engine's record of it is what counts then, and
+ * without that record the unit is done again. It need not be waited for. */
 wh_status sink_writer_commit(void *self, const struct wh_marker *marker,
                              struct wh_bytes *ret_receipt, struct wh_error *reterr)
 {
@@ -260,7 +262,7 @@ wh_status sink_writer_commit(void *self, const struct wh_marker *marker,
         sink_attempt_name(&w->unit, w->unit.attempt, base, sizeof base);
         snprintf(name, sizeof name, "%.400s/%s.receipt", w->stage, base);
         st = sink_side_write(marker, *ret_receipt, &side) == WH_OK
-                 ? sink_put_small(w->fl, name, side.p, side.n, reterr)
+                 ? sink_put_small(w->fl, name, side.p, side.n, false, reterr)
                  : no_memory(reterr);
     }
     wh_buf_free(&side);

@@ -389,7 +389,7 @@ static wh_status publish_manifest(struct job *j, struct wh_receipts *receipts,
     }
     snprintf(temporary, sizeof temporary, "%.400s/f%u.manifest", j->stage, j->fence->flow);
     if (st == WH_OK)
-        st = sink_put_small(fl, temporary, text.p, text.n, reterr);
+        st = sink_put_small(fl, temporary, text.p, text.n, true, reterr);
     if (st == WH_OK)
         st = fl->storage.ops->publish(fl->storage.st, temporary, name, false, reterr);
     wh_buf_free(&text);
@@ -401,7 +401,7 @@ static wh_status publish_success(struct job *j, struct wh_error *reterr)
     char name[SINK_NAME], temporary[SINK_NAME];
     snprintf(name, sizeof name, "%s_SUCCESS", j->fl->folder);
     snprintf(temporary, sizeof temporary, "%.400s/f%u.success", j->stage, j->fence->flow);
-    WH_TRY(sink_put_small(j->fl, temporary, "", 0, reterr));
+    WH_TRY(sink_put_small(j->fl, temporary, "", 0, true, reterr));
     return j->fl->storage.ops->publish(j->fl->storage.st, temporary, name, false, reterr);
 }
 

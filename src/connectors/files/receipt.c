@@ -214,7 +214,7 @@ wh_status sink_hash_file(const struct sink_target *fl, const char *name, int64_t
 }
 
 wh_status sink_put_small(const struct sink_target *fl, const char *name, const void *p, size_t n,
-                         struct wh_error *reterr)
+                         bool durable, struct wh_error *reterr)
 {
     const struct wh_storage_ops *ops = fl->storage.ops;
     WH_CLEANUP(wh_freep) void *out = wh_calloc(1, ops->out_size);
@@ -224,7 +224,7 @@ wh_status sink_put_small(const struct sink_target *fl, const char *name, const v
     if (st == WH_OK)
         st = ops->put(out, p, n, reterr);
     if (st == WH_OK)
-        st = ops->put_finish(out, reterr);
+        st = (durable || !ops->put_keep ? ops->put_finish : ops->put_keep)(out, reterr);
     ops->put_close(out);
     return st;
 }

@@ -494,30 +494,16 @@ static void note(struct wh_scan *io, const char *text)
         snprintf(io->note + n, sizeof io->note - n, "%s%s", n ? "; " : "", text);
 }
 
-/* Declared types take the place of guessed ones, where a CSV file can be read as them; the others
- * are converted by the engine. */
-static wh_status declare(const struct files_scan *sc, const struct wh_map *types,
-                         struct wh_csv_guess *g, struct ArrowSchema *schema,
-                         struct wh_error *reterr)
+/* A null word in a column that is declared as something else than text is a NULL. */
+static void declare_nulls(const struct files_scan *sc, const struct wh_map *types,
+                          struct wh_csv_guess *g)
 {
     for (size_t i = 0; types && i < types->n; i++) {
-        struct wh_type t = {0};
+        struct wh_type t;
         int32_t at = field_named(sc, types->v[i].key);
-        if (at < 0)
-            return no_column(sc, types->v[i].key, reterr);
-        if (!wh_type_parse(types->v[i].value, &t))
-            return wh_fail(reterr, WH_E_USAGE, "E1002", "types: '%s' is no type (column '%s')",
-                           types->v[i].value, types->v[i].key);
-        t.nullable = true;
-        if (g && t.kind != WH_K_UTF8)
+        if (at >= 0 && wh_type_parse(types->v[i].value, &t) && t.kind != WH_K_UTF8)
             wh_csv_guess_declare(g, at);
-        if (!schema || !wh_csv_can_read(&t))
-            continue;
-        if (schema->children[at]->release)
-            schema->children[at]->release(schema->children[at]);
-        WH_TRY(wh_schema_set(schema, at, types->v[i].key, &t, NULL));
     }
-    return WH_OK;
 }
 
 static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct wh_csv_shape *shape,
@@ -528,7 +514,7 @@ static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct w
     char said[200] = "";
     int st = wh_csv_guess_new(sc->n_names, &g);
     if (st == WH_OK)
-        st = declare(sc, io->types, g, NULL, reterr);
+        declare_nulls(sc, io->types, g);
     size_t data_n = s->n - shape->data_at;
     if (st == WH_OK)
         st = wh_csv_guess_add(g, shape, s->p + shape->data_at, data_n, s->whole,
@@ -540,8 +526,6 @@ static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct w
             st = guess_more(sc, i, g, reterr);
     if (st == WH_OK)
         st = wh_csv_guess_schema(g, sc->names, nulls_given, &sc->dialect, ret, said, sizeof said);
-    if (st == WH_OK)
-        st = declare(sc, io->types, NULL, ret, reterr);
     if (st == WH_OK) {
         io->sampled_rows = wh_csv_guess_rows(g);
         io->est_rows = all ? rows : -1;
@@ -551,6 +535,17 @@ static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct w
     }
     wh_csv_guess_free(g);
     return st == WH_E_NOMEM ? no_memory(reterr) : st;
+}
+
+/* Names over columns of nothing but text could be the first row: the plan says what was decided. */
+static void say_names(const struct wh_csv_ask *ask, const struct files_scan *sc,
+                      const struct ArrowSchema *all, struct wh_scan *io)
+{
+    bool text = true;
+    for (int64_t i = 0; i < all->n_children; i++)
+        text = text && !strcmp(all->children[i]->format, "u");
+    if (ask->header == WH_CSV_HEADER_AUTO && sc->has_header && text)
+        note(io, "the first line is taken as names (header=no if it is a row)");
 }
 
 static int64_t line_bytes(const struct sample *s, size_t from)
@@ -612,6 +607,8 @@ static wh_status discover(struct files_scan *sc, struct wh_scan *io, struct Arro
         sc->skip_lines = ask.skip_lines;
         take_shape(sc, &shape);
         st = guess(sc, io, &shape, &s, file, nulls_given, ret_all, reterr);
+        if (st == WH_OK)
+            say_names(&ask, sc, ret_all, io);
         if (!sc->row_bytes)
             sc->row_bytes = line_bytes(&s, shape.data_at);
     }

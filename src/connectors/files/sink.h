@@ -73,9 +73,9 @@ void sink_run_tag(const struct wh_fence *, char out[13]);
 uint64_t sink_hash(uint64_t so_far, const void *p, size_t n);
 wh_status sink_hash_file(const struct sink_target *, const char *name, int64_t from, int64_t n,
                          uint64_t *ret, struct wh_error *reterr);
-/* A small file, durable under its name. */
+/* A small file; durable, unless it carries its own checksum. */
 wh_status sink_put_small(const struct sink_target *, const char *name, const void *p, size_t n,
-                         struct wh_error *reterr);
+                         bool durable, struct wh_error *reterr);
 /* A file of at most `max` bytes, or WH_E_NOT_FOUND. */
 wh_status sink_get_small(const struct sink_target *, const char *name, size_t max,
                          struct wh_buf *out, struct wh_error *reterr);

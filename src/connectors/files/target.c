@@ -363,6 +363,30 @@ static wh_status recall(struct sink_target *fl, const struct wh_target *io, stru
     return fl->root && fl->folder && fl->file ? WH_OK : no_memory(reterr);
 }
 
+/* A link to a file is left alone: the file behind it is the target. */
+static char *behind_link(const struct files_endpoint *ep, char *path)
+{
+    char full[PATH_MAX], real[PATH_MAX];
+    struct stat s;
+    snprintf(full, sizeof full, "%s%s%s", path[0] != '/' && ep->where.root ? ep->where.root : "",
+             path[0] != '/' && ep->where.root ? "/" : "", path);
+    if (lstat(full, &s) < 0 || !S_ISLNK(s.st_mode) || !realpath(full, real))
+        return path;
+    wh_free(path);
+    return wh_strdup(real);
+}
+
+/* Better refused in the plan than after an hour of reading. */
+static wh_status may_write(const struct sink_target *fl, struct wh_error *reterr)
+{
+    if (fl->storage.ops != &wh_storage_local || access(fl->root, W_OK | X_OK) == 0)
+        return WH_OK;
+    int st = wh_fail_errno(reterr, errno, "E2013", "folder '%s' may not be written to", fl->root);
+    if (reterr)
+        reterr->status = st = WH_E_AUTH;
+    return st;
+}
+
 static wh_status open_path(struct sink_target *fl, struct wh_target *io, const struct files_to *o,
                            const char *path, struct wh_error *reterr)
 {
@@ -371,6 +395,7 @@ static wh_status open_path(struct sink_target *fl, struct wh_target *io, const s
     if (io->memo.n)
         WH_TRY(recall(fl, io, reterr));
     WH_TRY(files_storage_open(&fl->storage, fl->ep->storage, fl->root, reterr));
+    WH_TRY(may_write(fl, reterr));
     WH_TRY(look(fl, io, reterr));
     if (answer_file(fl, io) != WH_OK || remember(fl, io) != WH_OK)
         return no_memory(reterr);
@@ -395,6 +420,8 @@ static wh_status target_open(void *self, void *ep, void *se, struct wh_target *i
     if (st != WH_OK)
         return st == WH_E_NOMEM ? no_memory(reterr) : st;
     WH_CLEANUP(wh_freep) char *path = path_of(io, o);
+    if (path)
+        path = behind_link(fl->ep, path);
     if (!path)
         return no_memory(reterr);
     if (strcmp(path, "-") != 0)

@@ -82,58 +82,67 @@ struct number {
     bool minus, integer;
 };
 
-/* [-]digits[.digits][e[+-]digits], no leading zero, no plus. */
-static bool take_apart(const char *s, size_t n, char point, struct number *x)
+static bool is_digit(char c)
 {
-    size_t i = 0, whole = 0;
-    int after = 0, exponent = 0;
-    bool dot = false, any = false;
-    *x = (struct number){.integer = true};
-    if (i < n && s[i] == '-') {
-        x->minus = true;
-        i++;
-    }
-    if (i + 1 < n && s[i] == '0' && s[i + 1] >= '0' && s[i + 1] <= '9')
-        return false;
-    for (; i < n; i++) {
-        if (s[i] == point && !dot) {
+    return c >= '0' && c <= '9';
+}
+
+/* Digits with at most one point; *i behind them. False for none, or too many. */
+static bool take_digits(const char *s, size_t n, char point, size_t *i, struct number *x)
+{
+    size_t digits = 0;
+    bool dot = false;
+    for (; *i < n && (is_digit(s[*i]) || (s[*i] == point && !dot)); ++*i) {
+        if (s[*i] == point) {
             dot = true;
             x->integer = false;
             continue;
         }
-        if (s[i] < '0' || s[i] > '9')
-            break;
-        any = true;
-        whole += !dot;
-        after += dot;
-        if (x->n || s[i] != '0') {
-            if (x->n == (int)sizeof x->digits)
-                return false;
-            x->digits[x->n++] = s[i];
-        }
-    }
-    if (!any || !whole)
-        return false;
-    if (i < n && (s[i] == 'e' || s[i] == 'E')) {
-        bool down = false;
-        x->integer = false;
-        i++;
-        if (i < n && (s[i] == '-' || s[i] == '+'))
-            down = s[i++] == '-';
-        if (i >= n || n - i > 4)
+        digits++;
+        x->exponent -= dot;
+        if (!x->n && s[*i] == '0')
+            continue;
+        if (x->n == (int)sizeof x->digits)
             return false;
-        for (; i < n && s[i] >= '0' && s[i] <= '9'; i++)
-            exponent = exponent * 10 + (s[i] - '0');
-        exponent = down ? -exponent : exponent;
+        x->digits[x->n++] = s[*i];
     }
-    x->exponent = exponent - after;
+    return digits > 0;
+}
+
+/* e[+-]digits, at most three of them. */
+static bool take_exponent(const char *s, size_t n, size_t *i, struct number *x)
+{
+    int exponent = 0;
+    if (*i >= n || (s[*i] != 'e' && s[*i] != 'E'))
+        return true;
+    x->integer = false;
+    ++*i;
+    bool minus = *i < n && s[*i] == '-';
+    *i += *i < n && (s[*i] == '-' || s[*i] == '+');
+    if (*i >= n || n - *i > 3)
+        return false;
+    for (; *i < n && is_digit(s[*i]); ++*i)
+        exponent = exponent * 10 + (s[*i] - '0');
+    x->exponent += minus ? -exponent : exponent;
+    return true;
+}
+
+/* [-]digits[.digits][e[+-]digits], no leading zero, no plus. */
+static bool take_apart(const char *s, size_t n, char point, struct number *x)
+{
+    *x = (struct number){.integer = true, .minus = n && s[0] == '-'};
+    size_t i = x->minus;
+    if (i + 1 < n && s[i] == '0' && is_digit(s[i + 1]))
+        return false;
+    if (!take_digits(s, n, point, &i, x) || !take_exponent(s, n, &i, x) || i != n)
+        return false;
     while (x->n && x->digits[x->n - 1] == '0') {
         x->n--;
         x->exponent++;
     }
     if (!x->n)
         x->exponent = 0;
-    return i == n;
+    return true;
 }
 
 static bool same_number(const struct number *a, const struct number *b)
