@@ -34,7 +34,9 @@ static int make_flows(struct wh_runtime *run, struct wh_error *reterr)
 
     run->flows = wh_calloc(plan->n_flows + 1, sizeof *run->flows);
     run->sessions = wh_calloc(plan->n_endpoints + 1, sizeof *run->sessions);
-    if (!run->flows || !run->sessions)
+    run->active = wh_calloc(plan->n_flows + 1, sizeof *run->active);
+    run->moved = wh_calloc(plan->n_flows + 1, sizeof *run->moved);
+    if (!run->flows || !run->sessions || !run->active || !run->moved)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "tables of the run");
     for (size_t i = 0; i < plan->n_flows; i++) {
         struct wh_run_flow *fr = &run->flows[i];
@@ -109,6 +111,19 @@ static void free_flow(struct wh_run_flow *fr)
     wh_bytes_free(&fr->cursor);
 }
 
+static void free_flows(struct wh_runtime *run)
+{
+    if (run->sessions)
+        wh_sessions_close(run, NULL, -1);
+    for (size_t i = 0; i < run->n_flows; i++)
+        free_flow(&run->flows[i]);
+    wh_free(TAKE_PTR(run->flows));
+    wh_free(TAKE_PTR(run->sessions));
+    wh_free(TAKE_PTR(run->active));
+    wh_free(TAKE_PTR(run->moved));
+    run->n_flows = 0;
+}
+
 /* All threads end first; then sessions, which nobody can interrupt any more. */
 static void stop_threads(struct wh_runtime *run)
 {
@@ -130,16 +145,13 @@ static void done(struct wh_runtime *run)
     wh_keeper_stop(run);
     if (run->epoch)
         wh_state_run_unclaim(run->state, run->id, run->epoch);
-    for (size_t i = 0; i < run->n_flows; i++)
-        free_flow(&run->flows[i]);
     while (run->notes) {
         struct wh_note *n = run->notes;
 
         run->notes = n->next;
         wh_free(n);
     }
-    wh_free(run->flows);
-    wh_free(run->sessions);
+    free_flows(run);
     wh_arena_free(run->arena);
     wh_limits_destroy(&run->limits);
     pthread_cond_destroy(&run->change);
@@ -295,11 +307,7 @@ static int discard(struct wh_runtime *run, bool yes, int64_t *ret_staying, struc
                       run->id);
         return WH_E_USAGE;
     }
-    for (size_t i = 0; i < run->n_flows; i++) /* loaded again under our epoch */
-        free_flow(&run->flows[i]);
-    wh_free(run->flows);
-    run->flows = NULL;
-    run->n_flows = 0;
+    free_flows(run); /* loaded again under our epoch */
     WH_TRY(make_flows(run, reterr));
     WH_TRY(wh_run_open(run, reterr));
     WH_TRY(wh_run_load(run, reterr));

@@ -77,6 +77,57 @@ void wh_run_unit_over(struct wh_lane *lane, enum wh_result r, const struct wh_er
     pthread_mutex_unlock(&run->mutex);
 }
 
+/* ---- who is under way --------------------------------------------------------------------------
+ */
+
+static bool under_way(const struct wh_run_flow *fr)
+{
+    return fr->stage == WH_AT_PREPARING || fr->stage == WH_AT_MOVING || fr->n_running > 0;
+}
+
+static void activate(struct wh_runtime *run, struct wh_run_flow *fr)
+{
+    if (!fr->active)
+        run->active[run->n_active++] = fr;
+    fr->active = true;
+}
+
+/* Those that are through leave; the moved ones queue for their publishing. */
+static void sweep(struct wh_runtime *run)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < run->n_active; i++) {
+        struct wh_run_flow *fr = run->active[i];
+
+        fr->active = under_way(fr);
+        if (fr->active)
+            run->active[n++] = fr;
+        else if (fr->stage == WH_AT_MOVED)
+            run->moved[run->n_moved++] = fr;
+    }
+    run->n_active = n;
+}
+
+static struct wh_run_flow *first_waiting(struct wh_runtime *run)
+{
+    while (run->next_waiting < run->n_flows && run->flows[run->next_waiting].stage != WH_AT_WAITING)
+        run->next_waiting++;
+    return run->next_waiting < run->n_flows ? &run->flows[run->next_waiting] : NULL;
+}
+
+static void begin_schedule(struct wh_runtime *run)
+{
+    for (size_t i = 0; i < run->n_flows; i++) {
+        struct wh_run_flow *fr = &run->flows[i];
+
+        if (under_way(fr))
+            activate(run, fr);
+        else if (fr->stage == WH_AT_MOVED)
+            run->moved[run->n_moved++] = fr;
+    }
+}
+
 /* ---- handing out -------------------------------------------------------------------------------
  */
 
@@ -107,8 +158,8 @@ static bool endpoints_have_room(struct wh_runtime *run, const struct wh_run_flow
     int writers = 0, readers = 0;
     bool shared = flow->tgt.commit_class == WH_CLASS_T && flow->tgt.max_writers > 0;
 
-    for (size_t i = 0; i < run->n_flows; i++) {
-        const struct wh_run_flow *other = &run->flows[i];
+    for (size_t i = 0; i < run->n_active; i++) {
+        const struct wh_run_flow *other = run->active[i];
 
         if (other->flow->to == flow->to)
             writers += other->n_running;
@@ -155,11 +206,11 @@ static bool hand_out_one(struct wh_runtime *run, struct wh_error *reterr)
 
     if (!lane)
         return false;
-    for (size_t i = 0; i < run->n_flows; i++) {
-        struct wh_run_unit **candidate = startable(run, &run->flows[i]);
+    for (size_t i = 0; i < run->n_active; i++) {
+        struct wh_run_unit **candidate = startable(run, run->active[i]);
 
-        if (candidate && (!best || run->flows[i].n_running < best->n_running)) {
-            best = &run->flows[i];
+        if (candidate && (!best || run->active[i]->n_running < best->n_running)) {
+            best = run->active[i];
             at = candidate;
         }
     }
@@ -225,46 +276,33 @@ static void take_step_result(struct wh_runtime *run)
  * flows of such sources come first (CONTRACT 2, `release`). */
 static bool may_publish(struct wh_runtime *run)
 {
-    for (size_t i = 0; i < run->n_flows; i++) {
-        const struct wh_run_flow *fr = &run->flows[i];
-        enum wh_snapshot_kind kind = fr->flow->from->snapshot.kind;
-        bool held =
-            fr->flow->from->snapshot_taken && (kind == WH_SNAP_HELD || kind == WH_SNAP_SESSIONS);
+    bool held = false;
 
-        if (held && (fr->stage < WH_AT_MOVED || fr->n_running))
-            return false;
+    for (size_t i = 0; i < run->plan->n_endpoints; i++) {
+        const struct wh_endpoint *ep = run->plan->endpoints[i];
+        bool holds = ep->is_source && ep->snapshot_taken &&
+                     (ep->snapshot.kind == WH_SNAP_HELD || ep->snapshot.kind == WH_SNAP_SESSIONS);
+
+        held = held || holds;
     }
-    return true;
-}
-
-static int active_flows(const struct wh_runtime *run)
-{
-    int n = 0;
-
-    for (size_t i = 0; i < run->n_flows; i++)
-        n += run->flows[i].stage == WH_AT_PREPARING || run->flows[i].stage == WH_AT_MOVING;
-    return n;
+    return !held || (!run->n_active && !first_waiting(run));
 }
 
 static struct wh_run_flow *next_for_steps(struct wh_runtime *run, enum wh_stage *ret)
 {
-    bool stopping = wh_run_stopping(run);
     int64_t most = run->options->tables > 0 ? run->options->tables : 4;
+    struct wh_run_flow *fr;
 
-    if (!stopping && may_publish(run))
-        for (size_t i = 0; i < run->n_flows; i++)
-            if (run->flows[i].stage == WH_AT_MOVED) {
-                *ret = WH_AT_PUBLISHING;
-                return &run->flows[i];
-            }
-    if (stopping || active_flows(run) >= most)
+    if (wh_run_stopping(run))
         return NULL;
-    for (size_t i = 0; i < run->n_flows; i++)
-        if (run->flows[i].stage == WH_AT_WAITING) {
-            *ret = WH_AT_PREPARING;
-            return &run->flows[i];
-        }
-    return NULL;
+    if (run->moved_at < run->n_moved && may_publish(run)) {
+        *ret = WH_AT_PUBLISHING;
+        return run->moved[run->moved_at++];
+    }
+    if ((int64_t)run->n_active >= most || !(fr = first_waiting(run)))
+        return NULL;
+    *ret = WH_AT_PREPARING;
+    return fr;
 }
 
 static bool snapshots_held(const struct wh_runtime *run)
@@ -296,12 +334,14 @@ static void give_step_job(struct wh_runtime *run)
     fr = next_for_steps(run, &stage);
     if (!fr)
         return;
-    if (stage == WH_AT_PUBLISHING && all_moved(run) && snapshots_held(run)) {
+    if (stage == WH_AT_PUBLISHING && snapshots_held(run) && all_moved(run)) {
         pthread_mutex_unlock(&run->mutex);
         wh_ignore(wh_run_release_snapshots(run));
         pthread_mutex_lock(&run->mutex);
     }
     fr->stage = stage;
+    if (stage == WH_AT_PREPARING)
+        activate(run, fr);
     fr->stepping = true;
     if (!fr->started_ns)
         fr->started_ns = wh_now_ns();
@@ -349,8 +389,8 @@ static void flow_moved(struct wh_run_flow *fr)
 
 static void draw_where_needed(struct wh_runtime *run)
 {
-    for (size_t i = 0; i < run->n_flows; i++) {
-        struct wh_run_flow *fr = &run->flows[i];
+    for (size_t i = 0; i < run->n_active; i++) {
+        struct wh_run_flow *fr = run->active[i];
         struct wh_error err = {0};
         int st;
 
@@ -369,22 +409,17 @@ static void draw_where_needed(struct wh_runtime *run)
     }
 }
 
-/* Whether anything is under way or can still begin. */
+/* Whether nothing is under way and nothing can begin any more. */
 static bool all_over(struct wh_runtime *run)
 {
-    bool stopping = wh_run_stopping(run);
-
     if (run->step.fr)
         return false;
-    for (size_t i = 0; i < run->n_flows; i++) {
-        const struct wh_run_flow *fr = &run->flows[i];
-
-        if (fr->n_running)
+    for (size_t i = 0; i < run->n_active; i++)
+        if (run->active[i]->n_running)
             return false;
-        if (!stopping && fr->stage < WH_AT_PUBLISHED)
-            return false;
-    }
-    return true;
+    if (wh_run_stopping(run))
+        return true;
+    return !run->n_active && run->moved_at == run->n_moved && !first_waiting(run);
 }
 
 static void tick(struct wh_runtime *run, int64_t now)
@@ -432,11 +467,12 @@ static bool round_of_work(struct wh_runtime *run, struct wh_error *reterr)
     if (!wh_run_stopping(run))
         while (hand_out_one(run, reterr))
             worked = true;
-    for (size_t i = 0; i < run->n_flows; i++)
-        if (run->flows[i].stage == WH_AT_MOVING) {
-            flow_moved(&run->flows[i]);
-            worked = worked || run->flows[i].stage != WH_AT_MOVING;
+    for (size_t i = 0; i < run->n_active; i++)
+        if (run->active[i]->stage == WH_AT_MOVING) {
+            flow_moved(run->active[i]);
+            worked = worked || run->active[i]->stage != WH_AT_MOVING;
         }
+    sweep(run);
     struct wh_run_flow *before = run->step.fr;
     bool ended = run->step.done; /* its flow can go on in the next round */
     give_step_job(run);
@@ -446,6 +482,7 @@ static bool round_of_work(struct wh_runtime *run, struct wh_error *reterr)
 int wh_run_move(struct wh_runtime *run, struct wh_error *reterr)
 {
     pthread_mutex_lock(&run->mutex);
+    begin_schedule(run);
     run->next_tick_ns = wh_now_ns() + (int64_t)TICK_MS * MS;
     while (!all_over(run)) {
         uint64_t seen = run->changes;

@@ -201,7 +201,7 @@ struct wh_run_flow {
     struct wh_fence fence;
     struct wh_run_unit *pending; /* by id */
     int n_pending, n_running, cap;
-    bool drawn, resumed, stepping;
+    bool drawn, resumed, stepping, active;
     struct wh_bytes cursor; /* owned */
     int64_t next_unit;
     struct wh_counts counts; /* of recorded units */
@@ -411,6 +411,9 @@ struct wh_runtime {
     pthread_cond_t change; /* management waits here; also chains and sessions */
     struct wh_run_flow *flows;
     size_t n_flows;
+    /* With thousands of tables only a few are under way: the management thread looks at those. */
+    struct wh_run_flow **active, **moved; /* both of n_flows places; moved is a queue */
+    size_t n_active, n_moved, moved_at, next_waiting;
     struct wh_lane *lanes;
     int n_lanes;
     struct wh_session_set *sessions; /* per endpoint */
