@@ -541,7 +541,7 @@ static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct w
 static void say_names(const struct wh_csv_ask *ask, const struct files_scan *sc,
                       const struct ArrowSchema *all, struct wh_scan *io)
 {
-    bool text = true;
+    bool text = io->sampled_rows > 0;
     for (int64_t i = 0; i < all->n_children; i++)
         text = text && !strcmp(all->children[i]->format, "u");
     if (ask->header == WH_CSV_HEADER_AUTO && sc->has_header && text)
