@@ -192,9 +192,11 @@ static wh_status describe_head(struct lite_se *se, struct wh_str name, struct li
     int rc;
 
     WH_TRY(lite_prepare(se,
-                        "select l.type, l.wr, l.strict, m.sql, m.name from pragma_table_list l "
-                        "join sqlite_schema m on m.name = l.name and m.type in ('table', 'view') "
-                        "where l.schema = 'main' and l.name = ?1",
+                        /* The pragma's own argument: without it every table is a row, and a
+                         * database of thousands of tables costs the square of them. */
+                        "select l.type, l.wr, l.strict, (select m.sql from sqlite_schema m "
+                        "where m.name = l.name and m.type in ('table', 'view')), l.name "
+                        "from pragma_table_list(?1) l where l.schema = 'main' and l.name = ?1",
                         &s, reterr));
     lite_bind_str(s, 1, name);
     rc = sqlite3_step(s);
