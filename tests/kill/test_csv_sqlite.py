@@ -225,7 +225,10 @@ def kills(t, d):
     seen = harness.reached(d.place, d.args, d.place.path('points.log'))
     t.check(d.judge() is None, '%s: the undisturbed run' % d.name, d.judge())
     t.notes.update({'reached ' + p: 1 for p in seen})
-    plan, phases = harness.spread(t.rng, seen, points, max(KILLS, 8))
+    # Every point that is passed, once; then more until there are enough.
+    plan = [(name, phase, t.rng.randint(1, seen[name])) for name, phase in points if seen[name]]
+    more, phases = harness.spread(t.rng, seen, points, max(KILLS - len(plan), 1))
+    plan += more
     names = [name for name, _, _ in plan]
     for name, _, nth in plan:
         again = '%s:%d' % (t.rng.choice(names), t.rng.randint(1, 3)) if t.rng.random() < 0.33 else None
