@@ -31,6 +31,7 @@ enum fault {
     READ_RETRY,     /* reader_next fails with a retriable error, once */
     READ_FATAL,
     FENCE_COMMIT,
+    READ_HANGS,     /* the source does not answer until it is interrupted */
     READER_LIES, /* the source counts a row as skipped that it also delivers */
 };
 
@@ -60,6 +61,7 @@ struct fake {
     size_t n_markers;
     _Atomic int faults, sends, flushes, writers, readers, sessions, evicts, claims, closes, acks;
     _Atomic int open_writers, most_writers;
+    _Atomic int64_t early; /* rows acknowledged before they were committed */
     uint32_t epoch;
 };
 
@@ -83,6 +85,11 @@ static bool fault_once(enum fault f, int64_t unit)
     if (fake.fault != f || (fake.fail_unit && fake.fail_unit != unit))
         return false;
     return atomic_fetch_add(&fake.faults, 1) == 0;
+}
+
+static bool fk_is_bad(int64_t id)
+{
+    return fake.bad_every && id % fake.bad_every == fake.bad_every / 2;
 }
 
 /* ---- endpoint ----------------------------------------------------------------------------------
@@ -159,7 +166,7 @@ struct fk_reader {
     struct wh_builder *b;
     const struct wh_ctx *ctx;
     uint8_t end_bytes[8];
-    struct fk_token rest, right;
+    struct fk_token rest, done, right;
     bool failed;
 };
 
@@ -231,6 +238,12 @@ static wh_status fk_reader_next(void *rd, struct wh_batch *ret, struct wh_error 
     }
     if (fake.fault == READ_FATAL && r->t.index + 1 == fake.fail_unit)
         return wh_fail(reterr, WH_E_DATA, "E4003", "a quote never closes");
+    if (fault_once(READ_HANGS, r->t.index + 1)) {
+        struct wh_error e;
+
+        wh_ignore(r->ctx->wait(r->ctx, -1, 0, INT64_MAX, &e));
+        return wh_fail(reterr, WH_LOST, "E2008", "interrupted");
+    }
     if (r->at >= r->end)
         return WH_END;
     if (fake.fault == READER_LIES && r->at == r->t.from)
@@ -265,6 +278,8 @@ static wh_status fk_reader_cut(void *rd, struct wh_split *rest, struct wh_split 
     if (r->at >= r->end)
         return WH_END;
     r->rest = (struct fk_token){r->at, r->t.to, r->t.index};
+    r->done = (struct fk_token){r->t.from, r->at, r->t.index};
+    *done = (struct wh_split){.token = {&r->done, sizeof r->done}};
     *rest = (struct wh_split){.token = {&r->rest, sizeof r->rest}, .est_rows = -1, .est_bytes = -1};
     return WH_OK;
 }
@@ -299,7 +314,14 @@ static wh_status fk_reader_chain(void *rd, const struct wh_bytes *prev, struct w
 static wh_status fk_acknowledge(void *sc, void *se, const struct wh_bytes *bookmark,
                                 struct wh_error *reterr)
 {
+    struct fk_token t;
+
     fake.acks++;
+    memcpy(&t, bookmark->p, sizeof t);
+    pthread_mutex_lock(&fake.mutex);
+    for (int64_t id = t.from; id < t.to && id < fake.rows; id++)
+        fake.early += !fake.have[id] && !fk_is_bad(id);
+    pthread_mutex_unlock(&fake.mutex);
     return WH_OK;
 }
 
@@ -412,11 +434,6 @@ static wh_status fk_writer_open(void *wr, void *fl, void *se, const struct wh_ct
     }
     pthread_mutex_unlock(&fake.mutex);
     return twin ? WH_TWIN : WH_OK;
-}
-
-static bool fk_is_bad(int64_t id)
-{
-    return fake.bad_every && id % fake.bad_every == fake.bad_every / 2;
 }
 
 static struct wh_u128 fk_row_hash(const struct wh_batch *b, int32_t row)
@@ -627,7 +644,7 @@ struct rig {
     struct wh_plan_column columns[2];
     struct wh_run_result result;
     struct wh_run_listener listener;
-    struct wh_error error;
+    struct wh_error error, last_error;
     uint64_t sc, fl;
     char dir[64], run[64];
     int retries, dirty, warnings, errors;
@@ -643,6 +660,8 @@ static void rig_event(void *self, const struct wh_event *e)
     r->dirty += e->type == WH_EV_DIRTY;
     r->warnings += e->type == WH_EV_WARNING;
     r->errors += e->type == WH_EV_ERROR;
+    if (e->type == WH_EV_ERROR && e->error)
+        r->last_error = *e->error;
     if (e->type == WH_EV_UNIT_DONE && ++r->units == r->stop_at_unit)
         wh_run_stop(1, 2);
 }

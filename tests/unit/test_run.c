@@ -320,6 +320,8 @@ static void cut_and_resume(void **state)
     assert_int_equal(rig.result.exit_code, 0);
     assert_all_once();
     assert_int_equal(rig.result.counts.rows_read, 20000);
+    assert_true(fake.acks > 2);
+    assert_int_equal(fake.early, 0); /* also when a resume says it again */
     end();
 }
 
@@ -353,6 +355,27 @@ static void signalled(void **state)
     assert_string_equal(rig.result.status, "interrupted");
     fake.sleep_row_ns = 0;
     rig.stop_at_unit = 0;
+    rig_unplan(&rig);
+    assert_ok(rig_run(&rig, true));
+    assert_int_equal(rig.result.exit_code, 0);
+    assert_all_once();
+    end();
+}
+
+/* Red when a source that hangs is waited for for ever, or nobody is told who waits. */
+static void no_progress(void **state)
+{
+    fake_reset(1000, 4);
+    fake.fault = READ_HANGS;
+    fake.fail_unit = 2;
+    rig_new(&rig);
+    rig.job.run.timeouts.no_progress = 400;
+    int64_t from = wh_now_ns();
+    RUN(5);
+    assert_true(wh_now_ns() - from < 5000000000);
+    assert_string_equal(rig.error.code[0] ? rig.error.code : rig.last_error.code, "E4010");
+    assert_non_null(strstr(rig.last_error.message, "it reads (source -> destination)"));
+    rig.job.run.timeouts.no_progress = 0;
     rig_unplan(&rig);
     assert_ok(rig_run(&rig, true));
     assert_int_equal(rig.result.exit_code, 0);
@@ -428,6 +451,7 @@ int main(void)
         cmocka_unit_test(cut_and_resume),
         cmocka_unit_test(commit_interval),
         cmocka_unit_test(signalled),
+        cmocka_unit_test(no_progress),
         cmocka_unit_test(rate),
         cmocka_unit_test(one_writer),
         cmocka_unit_test(resume_of_nothing),
