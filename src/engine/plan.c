@@ -94,13 +94,41 @@ static struct wh_flow *add_flow(struct wh_planner *p, const struct wh_stream *s,
     return f;
 }
 
-static bool table_taken(const struct wh_plan *plan, const struct wh_flow *f, const char *name)
+/* Names of tables seen by people, to find doubles among thousands. */
+static size_t name_slot(const struct wh_planner *p, const char *name)
 {
-    for (size_t i = 0; i < plan->n_flows; i++)
-        if (plan->flows[i] != f && plan->flows[i]->table &&
-            strcmp(plan->flows[i]->table, name) == 0)
-            return true;
-    return false;
+    size_t i = (size_t)wh_hash64(name, strlen(name), 1) & (p->n_names - 1);
+
+    while (p->names[i] && strcmp(p->names[i], name) != 0)
+        i = (i + 1) & (p->n_names - 1);
+    return i;
+}
+
+static int grow_names(struct wh_planner *p)
+{
+    const char **old = p->names;
+    size_t n = p->n_names;
+
+    if (n && p->plan->n_flows * 2 < n)
+        return WH_OK;
+    p->n_names = n ? n * 4 : 64;
+    p->names = wh_arena_alloc(p->arena, p->n_names * sizeof(char *));
+    if (!p->names)
+        return WH_E_NOMEM;
+    for (size_t i = 0; i < n; i++)
+        if (old[i])
+            p->names[name_slot(p, old[i])] = old[i];
+    return WH_OK;
+}
+
+static bool take_name(struct wh_planner *p, const char *name)
+{
+    size_t i = name_slot(p, name);
+
+    if (p->names[i])
+        return false;
+    p->names[i] = name;
+    return true;
 }
 
 /* What people see: the shortest name that no other flow has. */
@@ -109,14 +137,14 @@ static int name_flow(struct wh_planner *p, struct wh_flow *f, const char *fallba
     const char *shortest = f->source.n ? wh_source_name(p->arena, &f->source) : fallback;
     const char *choices[4] = {shortest, wh_plan_name_text(p->arena, &f->source), NULL, NULL};
 
-    if (!choices[0] || !choices[1])
+    if (!choices[0] || !choices[1] || grow_names(p) != WH_OK)
         return WH_E_NOMEM;
     choices[2] = wh_arena_printf(p->arena, "%s/%s", f->stream->name, choices[0]);
     choices[3] = wh_arena_printf(p->arena, "%s/%s/%d", f->stream->name, choices[0], f->index + 1);
     for (size_t i = 0; i < 4; i++) {
         if (!choices[i])
             return WH_E_NOMEM;
-        if (*choices[i] && (i == 3 || !table_taken(p->plan, f, choices[i]))) {
+        if (*choices[i] && (take_name(p, choices[i]) || i == 3)) {
             f->table = choices[i];
             return WH_OK;
         }
@@ -398,9 +426,8 @@ int wh_plan_make(const struct wh_job *job, struct wh_services *services,
     for (size_t i = 0; i < job->n_streams; i++)
         if (plan_stream(&p, &job->streams[i]) != WH_OK)
             return wh_plan_no_memory(reterr);
-    if (take_snapshots(&p) != WH_OK)
+    if (take_snapshots(&p) != WH_OK || wh_plan_targets(&p) != WH_OK)
         return wh_plan_no_memory(reterr);
-    wh_plan_targets(&p);
     check_numbers(&p);
     st = worst(p.plan, reterr);
     if (st == WH_OK)

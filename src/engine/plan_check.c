@@ -3,6 +3,7 @@
 #include "engine/plan_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -404,13 +405,33 @@ static void check_pair(struct wh_flow *a, struct wh_flow *b)
     }
 }
 
-void wh_plan_targets(struct wh_planner *p)
+static int by_identity(const void *a, const void *b)
+{
+    const struct wh_flow *x = *(const struct wh_flow *const *)a,
+                         *y = *(const struct wh_flow *const *)b;
+    int order = strcmp(x->tgt.identity, y->tgt.identity);
+
+    return order ? order : x->index - y->index;
+}
+
+int wh_plan_targets(struct wh_planner *p)
 {
     struct wh_plan *plan = p->plan;
+    size_t n = plan->n_flows, first = 0;
+    WH_CLEANUP(wh_freep) struct wh_flow **sorted = wh_calloc(n + 1, sizeof(struct wh_flow *));
 
-    for (size_t i = 0; i < plan->n_flows; i++)
-        for (size_t j = 0; j < i; j++)
-            check_pair(plan->flows[j], plan->flows[i]);
+    if (!sorted)
+        return WH_E_NOMEM;
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = plan->flows[i];
+    qsort(sorted, n, sizeof(struct wh_flow *), by_identity);
+    for (size_t i = 1; i < n; i++) {
+        if (strcmp(sorted[i]->tgt.identity, sorted[first]->tgt.identity) != 0)
+            first = i;
+        else
+            check_pair(sorted[first], sorted[i]);
+    }
+    return WH_OK;
 }
 
 int wh_plan_parallel(const struct wh_job *job)

@@ -26,6 +26,8 @@ struct wh_planner {
     const struct wh_frozen *frozen; /* NULL: a new run */
     struct wh_listing *listings;    /* one per endpoint index */
     size_t n_listings;
+    const char **names; /* hash set of the flows' table names; n_names slots, a power of two */
+    size_t n_names;
 };
 
 int wh_plan_no_memory(struct wh_error *reterr);
@@ -87,8 +89,8 @@ wh_status wh_plan_check_flow(struct wh_planner *, struct wh_flow *, struct wh_er
 /* Lanes, fused, delivery words, what a kill means; after the target is open. */
 void wh_plan_decide(struct wh_planner *, struct wh_flow *);
 wh_status wh_plan_memory(struct wh_planner *, struct wh_error *reterr);
-void wh_plan_targets(struct wh_planner *);   /* two flows onto one target */
-int wh_plan_parallel(const struct wh_job *); /* -j, or what this machine suggests */
+wh_status wh_plan_targets(struct wh_planner *); /* two flows onto one target */
+int wh_plan_parallel(const struct wh_job *);    /* -j, or what this machine suggests */
 
 /* plan_frozen.c ------------------------------------------------------------------------------ */
 wh_status wh_plan_thaw(struct wh_planner *, struct wh_flow *, const struct wh_frozen_flow *,
