@@ -200,7 +200,7 @@ static void refusals(void **state)
         {"out.db#\"a\"b", "E1020 a dot is missing after a quoted part in '\"a\"b' | put names that "
                           "hold special characters into double quotes"},
         {"mysql://h/db#t", "E1004 connector 'mysql' is not part of this build | available: file, "
-                           "gen, lake, null, oldabi, postgresql, sqlite"},
+                           "gen, lake, null, postgresql, sqlite"},
         {"file:x?null_text=NA",
          "E1001 'null_text' is a setting of file destinations, not of sources | "},
     };
