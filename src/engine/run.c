@@ -90,6 +90,8 @@ static int init(struct wh_runtime *run, struct wh_error *reterr)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "run");
     run->services->connections = wh_node_get(run->plan->job->tree, "connections");
     mallopt(M_ARENA_MAX, 2);
+    if (o->memory > 0) /* what we allocate alone can never be more than the ceiling */
+        wh_mem_budget(o->memory);
     WH_TRY(wh_lanes_new(run, lanes, reterr));
     return make_flows(run, reterr);
 }
@@ -139,6 +141,7 @@ static void stop_threads(struct wh_runtime *run)
 
 static void done(struct wh_runtime *run)
 {
+    wh_mem_budget(0);
     stop_threads(run);
     if (run->sessions)
         wh_sessions_close(run, NULL, -1);
@@ -203,7 +206,12 @@ static int only_the_end(struct wh_runtime *run, struct wh_run_result *ret, struc
 
 static int run_all(struct wh_runtime *run, struct wh_error *reterr)
 {
-    int st = wh_run_open(run, reterr);
+    int st = wh_keeper_start(run, reterr); /* first of all: it sees signals */
+
+    if (st == WH_OK)
+        st = wh_run_open(run, reterr);
+    if (st == WH_HELD_BY && wh_run_stopping(run))
+        st = wh_fail(reterr, WH_E_CANCELLED, "E7015", "stopped while waiting for a lock");
 
     if (st != WH_OK)
         return st;
@@ -309,6 +317,7 @@ static int discard(struct wh_runtime *run, bool yes, int64_t *ret_staying, struc
     }
     free_flows(run); /* loaded again under our epoch */
     WH_TRY(make_flows(run, reterr));
+    WH_TRY(wh_keeper_start(run, reterr));
     WH_TRY(wh_run_open(run, reterr));
     WH_TRY(wh_run_load(run, reterr));
     if (run->recorded_state < WH_RUN_CLOSING)

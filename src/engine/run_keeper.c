@@ -270,7 +270,7 @@ static void *keeper_main(void *arg)
             (void)n;
         }
         now = wh_now_ns();
-        if (now >= next_beat && !run->fenced) {
+        if (now >= next_beat && !run->fenced && run->epoch) {
             beat(run);
             next_beat = now + run->beat_ms * MS;
         }

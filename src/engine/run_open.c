@@ -83,7 +83,7 @@ int wh_run_put_flows(struct wh_runtime *run, struct wh_error *reterr)
 /* ---- owner and targets in the state ------------------------------------------------------------
  */
 
-/* A living owner is waited for as long as --lock-wait says; the keeper does not run yet. */
+/* A living owner is waited for as long as --lock-wait says, or until a signal. */
 static bool wait_for_lock(struct wh_runtime *run, int st, const struct wh_error *err,
                           int64_t deadline)
 {
@@ -94,11 +94,16 @@ static bool wait_for_lock(struct wh_runtime *run, int st, const struct wh_error 
 
 static int claim_here(struct wh_runtime *run, int64_t deadline, struct wh_error *reterr)
 {
+    uint32_t epoch = 0;
     int st;
 
     do {
-        st = wh_state_run_claim(run->state, run->id, run->stale_ms, &run->epoch, reterr);
+        st = wh_state_run_claim(run->state, run->id, run->stale_ms, &epoch, reterr);
     } while (wait_for_lock(run, st, reterr, deadline));
+    if (st == WH_OK) {
+        run->beaten_ns = wh_now_ns();
+        run->epoch = epoch;
+    }
     return st;
 }
 
@@ -224,7 +229,6 @@ int wh_run_open(struct wh_runtime *run, struct wh_error *reterr)
     }
     WH_TRY(take_targets(run, deadline, reterr));
     wh_kill_point("targets-taken");
-    WH_TRY(wh_keeper_start(run, reterr));
     for (size_t i = 0; i < run->plan->n_endpoints; i++)
         if (run->plan->endpoints[i]->is_target)
             WH_TRY(claim_there(run, run->plan->endpoints[i], deadline, reterr));

@@ -6,6 +6,7 @@
 #include "engine/runtime.h"
 
 #include "core/clock.h"
+#include "core/errors.h"
 #include "core/log.h"
 
 #include <inttypes.h>
@@ -27,8 +28,10 @@ void wh_flow_fail(struct wh_run_flow *fr, const struct wh_error *err)
     fr->stage = WH_AT_FAILED;
     fr->error = *err;
     fr->ended_ns = wh_now_ns();
-    if (fr->run->plan->job->run.stop_on_failure)
+    if (fr->run->plan->job->run.stop_on_failure && !fr->run->halted) {
+        fr->run->halt_exit = wh_error_exit(err->code, true);
         fr->run->halted = true;
+    }
     pthread_cond_broadcast(&fr->run->change);
 }
 

@@ -400,7 +400,7 @@ struct wh_runtime {
     const struct wh_run_options *options;
     const char *id;
     struct wh_arena *arena; /* management thread */
-    uint32_t epoch;
+    _Atomic uint32_t epoch; /* 0 until claimed; the keeper beats from then on */
     int64_t stale_ms, beat_ms;
     int64_t pack_bytes; /* tests: how much goes into one unit; 0 = as is best */
     enum wh_run_state recorded_state;
@@ -430,6 +430,7 @@ struct wh_runtime {
     _Atomic int stop_level;  /* 1 graceful, 2 at once */
     _Atomic int stop_signal; /* 0 = a limit of ours or `cancel` */
     _Atomic bool fenced, halted, discard_asked, over_time, stuck;
+    int halt_exit;              /* stop_on_failure: the exit code of the table that failed */
     struct wh_error stop_error; /* FENCED, no progress; under mutex */
     struct wh_session *step_session;
     char *last_limits; /* keeper's own: what `limit RUN` said before */

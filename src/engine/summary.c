@@ -45,7 +45,7 @@ static int stop_exit(const struct wh_runtime *run)
         return run->stop_signal ? 128 + run->stop_signal : 130;
     if (run->over_time)
         return 7;
-    return 0;
+    return run->halted ? run->halt_exit : 0;
 }
 
 static int flow_exit(const struct wh_runtime *run, const struct wh_run_flow *fr)
