@@ -2,6 +2,7 @@
 /* What this pair can do: refusals worded once, lanes, memory, promises. */
 #include "engine/plan_internal.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,8 +122,67 @@ static bool same_file(const struct wh_endpoint *a, const struct wh_endpoint *b)
            u.st_dev == v.st_dev && u.st_ino == v.st_ino;
 }
 
+/* A path as folder (resolved) and last part; relative ones start at the connection's root. */
+struct place {
+    char folder[PATH_MAX];
+    char name[PATH_MAX];
+};
+
+static bool place_of(const struct wh_endpoint *ep, struct wh_str path, struct place *ret)
+{
+    const char *root = wh_node_text(wh_node_get(ep->options, "root"), ".");
+    bool absolute = path.n && path.s[0] == '/';
+    char text[PATH_MAX];
+    int n = snprintf(text, sizeof text, "%s%s%.*s", absolute ? "" : root, absolute ? "" : "/",
+                     WH_STR_FMT(path));
+
+    if (n < 0 || n >= (int)sizeof text)
+        return false;
+    char *slash = strrchr(text, '/');
+
+    snprintf(ret->name, sizeof ret->name, "%s", slash + 1);
+    slash[slash == text] = 0;
+    return realpath(text, ret->folder);
+}
+
+/* Would reading this path, glob or folder meet the file that is written? */
+static bool meets(const struct wh_flow *f, struct wh_str source, const struct place *target)
+{
+    struct place from;
+
+    return place_of(f->from, source, &from) && strcmp(from.folder, target->folder) == 0 &&
+           (!from.name[0] || wh_glob_match(from.name, wh_str(target->name), false));
+}
+
+static bool reads_its_target(const struct wh_flow *f)
+{
+    const struct wh_connector *c = f->from->connector;
+    const struct wh_list *more = &f->stream->from.more;
+    struct place target;
+
+    if (!c->storage || c != f->to->connector || !(c->caps->flags & WH_CAP_LOCAL) ||
+        f->source.n != 1 || f->tgt.ret_object.n != 1 ||
+        !place_of(f->to, f->tgt.ret_object.part[0], &target) || !target.name[0])
+        return false;
+    for (size_t i = 0; i < more->n; i++)
+        if (meets(f, wh_str(more->v[i]), &target))
+            return true;
+    return meets(f, f->source.part[0], &target);
+}
+
+static int read_and_written(const struct wh_flow *f, struct wh_error *reterr)
+{
+    int st = wh_fail(reterr, WH_E_USAGE, "E1026", "%s would be read and written at once", f->table);
+
+    wh_error_where(reterr, "%s", f->stream->where_place);
+    wh_error_hint(reterr, "name another destination");
+    return st;
+}
+
 static int same_object(const struct wh_flow *f, struct wh_error *reterr)
 {
+    if (reads_its_target(f))
+        return read_and_written(f, reterr);
     if ((f->from != f->to && !same_file(f->from, f->to)) || f->stream->query || f->source.n == 0 ||
         f->tgt.ret_object.n == 0)
         return WH_OK;
@@ -132,11 +192,7 @@ static int same_object(const struct wh_flow *f, struct wh_error *reterr)
     for (int i = 1; i <= n; i++)
         if (!wh_str_eq(a->part[a->n - i], b->part[b->n - i]))
             return WH_OK;
-    int st = wh_fail(reterr, WH_E_USAGE, "E1026", "%s would be read and written at once", f->table);
-
-    wh_error_where(reterr, "%s", f->stream->where_place);
-    wh_error_hint(reterr, "name another destination");
-    return st;
+    return read_and_written(f, reterr);
 }
 
 int wh_plan_check_flow(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
