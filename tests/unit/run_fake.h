@@ -31,7 +31,7 @@ enum fault {
     READ_RETRY,     /* reader_next fails with a retriable error, once */
     READ_FATAL,
     FENCE_COMMIT,
-    READ_HANGS,     /* the source does not answer until it is interrupted */
+    READ_HANGS,  /* the source does not answer until it is interrupted */
     READER_LIES, /* the source counts a row as skipped that it also delivers */
 };
 
