@@ -423,30 +423,45 @@ static size_t ending(struct wh_str name)
     return 0;
 }
 
+/* What stands before a pattern, without the joint: orders_*.csv -> orders. */
+static struct wh_str before_pattern(struct wh_str name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (strchr("*?[", name.s[i]))
+            name.n = i;
+    while (name.n > 1 && strchr("_-. ", name.s[name.n - 1]))
+        name.n--;
+    return name;
+}
+
+/* Cuts the last part off a path; *ret_rest is what stood before its slash. */
+static struct wh_str last_part(struct wh_str path, struct wh_str *ret_rest)
+{
+    const char *slash = path.n ? memrchr(path.s, '/', path.n) : NULL;
+    size_t n = slash ? (size_t)(slash - path.s) : 0;
+
+    *ret_rest = (struct wh_str){path.s, n};
+    return slash ? (struct wh_str){slash + 1, path.n - n - 1} : path;
+}
+
 const char *wh_source_name(struct wh_arena *arena, const struct wh_name *name)
 {
-    struct wh_str last = name->n ? name->part[name->n - 1] : WH_STR("");
+    struct wh_str last = name->n ? name->part[name->n - 1] : WH_STR(""), rest;
 
     if (wh_str_eqs(last, "-"))
         return "stdin";
     if (name->n > 1)
         return wh_arena_strndup(arena, last.s, last.n);
-    while (last.n > 0 && (last.s[last.n - 1] == '/' || last.s[last.n - 1] == '*'))
-        last.n--; /* a folder and its double star: the name of the folder */
-    for (size_t i = last.n; i > 0; i--)
-        if (last.s[i - 1] == '/') {
-            last = (struct wh_str){last.s + i, last.n - i};
-            break;
-        }
-    for (size_t n = ending(last); n; n = ending(last))
-        last.n -= n;
-    /* orders_*.csv.gz: what stands before the pattern, without the joint. */
-    for (size_t i = 0; i < last.n; i++)
-        if (strchr("*?[", last.s[i]))
-            last.n = i;
-    while (last.n > 1 && strchr("_-. ", last.s[last.n - 1]))
-        last.n--;
-    return last.n ? wh_arena_strndup(arena, last.s, last.n) : "data";
+    /* A folder, or nothing but a pattern, has the folder's name. */
+    for (struct wh_str path = last; path.n; path = rest) {
+        last = last_part(path, &rest);
+        for (size_t n = ending(last); n; n = ending(last))
+            last.n -= n;
+        last = before_pattern(last);
+        if (last.n && !wh_str_eqs(last, ".") && !wh_str_eqs(last, ".."))
+            return wh_arena_strndup(arena, last.s, last.n);
+    }
+    return "data";
 }
 
 /* ---- braces ------------------------------------------------------------------------------------

@@ -410,7 +410,7 @@ int wh_plan_memory(struct wh_planner *p, struct wh_error *reterr)
             plan->flows[i]->lanes = least(plan->flows[i]->lanes, lanes);
         wh_problem_warn(&plan->problems, "E8001", "", "raise --memory for more",
                         "--memory %lld MB holds %d lane%s of %lld MB", (long long)(limit / 1000000),
-                        lanes, lanes == 1 ? "" : "s", (long long)(lane >> 20));
+                        lanes, lanes == 1 ? "" : "s", (long long)(lane / 1000000));
     }
     return WH_OK;
 }

@@ -268,7 +268,7 @@ static int add_read(const struct wh_flow *f, struct wh_buf *out)
         WH_TRY(wh_buf_adds(out, f->est_units > 0 ? " of " : ", about "));
         WH_TRY(wh_buf_adds(out, f->est_units > 1 ? "together " : ""));
         WH_TRY(add_count(out, f->scan.est_rows));
-        WH_TRY(wh_buf_adds(out, " rows"));
+        WH_TRY(wh_buf_adds(out, f->scan.est_rows == 1 ? " row" : " rows"));
     }
     if (f->scan.est_bytes >= 0) {
         WH_TRY(wh_buf_adds(out, ", "));

@@ -287,6 +287,8 @@ static void source_names(void **state)
         {"/a/b.c.parquet", "b.c"},
         {".csv", ".csv"},
         {"*.csv", "data"},
+        {"in/*.csv", "in"},
+        {"./", "data"},
         {"FLIGHTS.CSV", "FLIGHTS"},
     };
 
