@@ -335,7 +335,7 @@ def docs(s):
 
 @stage('fuzz', tiers=('all', 'soak'))
 def fuzz(s):
-    """libFuzzer: 10^6 inputs per parser, edges reported (soak: 10^7)"""
+    """libFuzzer: 10^6 inputs per parser or 2 minutes, inputs and edges reported (soak: 10^7)"""
     path = s.build('fuzz', only='^fuzz_')
     targets = [t for t in sorted(glob.glob(os.path.join(path, 'tests/fuzz/fuzz_*')))
                if os.path.isfile(t) and os.access(t, os.X_OK)]
@@ -351,15 +351,15 @@ def fuzz_one(s, target):
     seeds = [d for d in (os.path.join(ROOT, 'tests/corpus', name[5:]),
                          os.path.join(s.env.get('WH_TEST_CORPORA', ''), 'fuzz', name[5:])) if os.path.isdir(d)]
     code, out = s.sh([target, '-runs=%d' % runs, '-seed=1', '-max_len=4096', '-timeout=20', '-rss_limit_mb=1024',
-                      '-max_total_time=%d' % (300 if s.tier == 'all' else 7200), '-print_final_stats=1',
+                      '-max_total_time=%d' % (120 if s.tier == 'all' else 7200), '-print_final_stats=1',
                       '-artifact_prefix=' + work + '/', work] + seeds, check=False, timeout=3 * 3600)
     done = re.findall(r'stat::number_of_executed_units: (\d+)', out)
     edges = re.findall(r'cov: (\d+)', out)
     text = '%s: %s inputs, %s edges' % (name, done[-1] if done else '?', edges[-1] if edges else '?')
     if code:
         s.bad('%s: exit %d: %s' % (text, code, last_line(out)))
-    elif done and int(done[-1]) < runs:
+    elif done and int(done[-1]) < runs and s.tier != 'all':
         s.bad('%s: stopped by time before %d inputs' % (text, runs))
-    else:
+    else:  # --all is bounded by time: the note says how many inputs there were
         s.ok()
     s.note(text)
