@@ -251,6 +251,52 @@ static void test_dirty(void **state)
                   "E6010 line 2 byte 4 column -1: the row is larger than max_row_bytes");
 }
 
+/* Fails if a guessed type changes a text that the guess would not have taken for a number. */
+static void test_guessed_strict(void **state)
+{
+    static const char *const texts[] = {"1,1.5,true\n",   "007,1.5,true\n",
+                                        "+7,1.5,true\n",  "-0,1.5,true\n",
+                                        "1,01.5,true\n",  "1,+1.5,true\n",
+                                        "1,1.5,1\n",      "1,0.1000000000000000055,true\n",
+                                        "0,-0.0,FALSE\n", "1,48.053808600000004,false\n",
+                                        "-7,0.5,false\n", "1,12345678901234567,true\n"};
+    static const bool good[] = {true,  false, false, false, false, false,
+                                false, false, true,  true,  true,  false};
+    static const char *const meta[] = {WH_META_GUESSED, "1", NULL};
+    static const enum wh_kind kinds[] = {WH_K_I64, WH_K_F64, WH_K_BOOL};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        for (int guessed = 0; guessed <= 1; guessed++) {
+            struct wh_csv_config c = plain();
+            struct ArrowSchema schema;
+            struct wh_csv_reader *r;
+            struct outcome o = {.text = WH_BUF(1 << 20)};
+            struct wh_batch b = {0};
+            bool hungry;
+            void *p;
+            size_t room;
+            assert_ok(wh_schema_init(&schema, 3));
+            for (int k = 0; k < 3; k++) {
+                struct wh_type t = {.kind = kinds[k], .nullable = true};
+                assert_ok(wh_schema_set(&schema, k, "c", &t, guessed ? meta : NULL));
+            }
+            c.schema = &schema;
+            c.n_fields = 3;
+            c.reject = on_reject;
+            c.arg = &o;
+            assert_ok(wh_csv_reader_new(&c, &r, &o.err));
+            assert_ok(wh_csv_space(r, &p, &room, &o.err));
+            memcpy(p, texts[i], strlen(texts[i]));
+            wh_csv_filled(r, strlen(texts[i]), true);
+            int st = wh_csv_next(r, &b, &hungry, &o.err);
+            if ((st == WH_OK) != (good[i] || !guessed))
+                fail_msg("%s guessed %d: %s", texts[i], guessed, o.first_reject);
+            wh_batch_release(&b);
+            wh_csv_reader_free(r);
+            wh_schema_release(&schema);
+        }
+    }
+}
+
 /* Fails if an open quote is closed by the end of the file. */
 static void test_unterminated(void **state)
 {
@@ -413,12 +459,12 @@ static void test_round_trip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),         cmocka_unit_test(test_stray_quotes),
-        cmocka_unit_test(test_dialects),     cmocka_unit_test(test_nulls),
-        cmocka_unit_test(test_values),       cmocka_unit_test(test_dirty),
-        cmocka_unit_test(test_unterminated), cmocka_unit_test(test_stop_and_limit),
-        cmocka_unit_test(test_sync),         cmocka_unit_test(test_guess),
-        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_text),           cmocka_unit_test(test_stray_quotes),
+        cmocka_unit_test(test_dialects),       cmocka_unit_test(test_nulls),
+        cmocka_unit_test(test_values),         cmocka_unit_test(test_dirty),
+        cmocka_unit_test(test_unterminated),   cmocka_unit_test(test_guessed_strict),
+        cmocka_unit_test(test_stop_and_limit), cmocka_unit_test(test_sync),
+        cmocka_unit_test(test_guess),          cmocka_unit_test(test_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

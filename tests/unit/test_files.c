@@ -150,13 +150,24 @@ static void test_dirty(void **state)
     rig_put(&r, "d.csv", text.p, text.n);
     for (int i = 0; i < 600000; i++) /* now too large to be looked at whole */
         assert_ok(wh_buf_printf(&text, "%d,v\n", i));
+    assert_ok(wh_buf_adds(&text, "007,v\n"));
+    for (int i = 0; i < 50000; i++)
+        assert_ok(wh_buf_printf(&text, "%d,v\n", i));
     rig_put(&r, "d.csv", text.p, text.n);
-    r.fake.reject_limit = 1;
+    r.fake.reject_limit = 2;
     rig_scan_open(&s, &r, rig_path(&r, "d.csv"), NULL, 0);
     expect_types(&s, "a int64, b utf8");
     must(rig_read(&s, 0), s.err);
-    assert_int_equal(s.rows, 620001);
-    assert_int_equal(r.fake.rejects, 1);
+    assert_int_equal(s.rows, 670001);
+    assert_int_equal(r.fake.rejects, 2);
+    assert_string_equal(r.fake.reject_raw, "007,v");
+    assert_string_equal(r.fake.reject_text, "column 'a': '007' would be changed by type int64");
+    rig_scan_close(&s);
+    r.fake.rejects = 0;
+    rig_scan_open(&s, &r, rig_path(&r, "d.csv"), NULL, 0);
+    s.io.limit = 0;
+    r.fake.reject_limit = 0;
+    assert_int_equal(rig_read(&s, 0), WH_E_LIMIT);
     assert_string_equal(r.fake.reject_raw, "x1,late");
     assert_string_equal(r.fake.reject_position,
                         wh_arena_printf(r.arena, "d.csv line 20002, byte %zu", at));
@@ -195,9 +206,9 @@ static void test_changed(void **state)
 /* ---- ranges -----------------------------------------------------------------------------------
  */
 
-/* Rows with newlines, delimiters and quotes inside quotes; `evil`: a text in quotes that looks like
- * many good records, longer than what a guess looks at. */
-static void make_rows(struct wh_buf *b, int rows, unsigned seed, bool evil)
+/* Rows with newlines, delimiters and quotes inside quotes; evil 1: a text in quotes that looks like
+ * many good records, longer than what a guess looks at; evil 2: like records with bad values. */
+static void make_rows(struct wh_buf *b, int rows, unsigned seed, int evil)
 {
     assert_ok(wh_buf_adds(b, "id,text,v\n"));
     for (int i = 0; i < rows; i++) {
@@ -206,7 +217,7 @@ static void make_rows(struct wh_buf *b, int rows, unsigned seed, bool evil)
         if (evil && i == 1250) {
             assert_ok(wh_buf_printf(b, "%d,\"", i));
             for (int k = 0; k < 12000; k++)
-                assert_ok(wh_buf_printf(b, "%d,fake,%d\n", k, k));
+                assert_ok(wh_buf_printf(b, evil == 1 ? "%d,fake,%d\n" : "x%d,fake,y%d\n", k, k));
             assert_ok(wh_buf_printf(b, "\",%d\n", i));
         } else if (kind == 0) {
             assert_ok(wh_buf_printf(b, "%d,\"line\n\nend, \"\"q\"\"\",%d\r\n", i, i * 2));
@@ -237,7 +248,7 @@ static void compare_ranges(struct rig *r, const char *name, int64_t unit, int cu
 /* Fails if cutting a file into ranges, or a range into rests, loses, doubles or splits a record. */
 static void test_ranges(void **state)
 {
-    for (int evil = 0; evil <= 1; evil++) {
+    for (int evil = 0; evil <= 2; evil++) {
         struct rig r;
         struct rig_scan whole;
         struct wh_buf text = WH_BUF(1 << 26);
@@ -268,7 +279,7 @@ static void test_cut_packed(void **state)
     struct wh_buf text = WH_BUF(1 << 26);
     char command[300];
     rig_open(&r);
-    make_rows(&text, 60000, 3, false);
+    make_rows(&text, 60000, 3, 0);
     rig_put(&r, "p.csv", text.p, text.n);
     struct rig_scan whole;
     rig_scan_open(&whole, &r, rig_path(&r, "p.csv"), NULL, 0);
@@ -299,7 +310,7 @@ static void test_cut_elsewhere(void **state)
     char command[300];
     const struct wh_source_ops *ops = FILE_CONNECTOR->source;
     rig_open(&r);
-    make_rows(&text, 60000, 3, false);
+    make_rows(&text, 60000, 3, 0);
     rig_put(&r, "p.csv", text.p, text.n);
     snprintf(command, sizeof command, "cd %s && gzip p.csv", r.folder);
     FILE *f = popen(command, "r");
@@ -364,7 +375,7 @@ static void test_damaged_packed(void **state)
     struct wh_buf text = WH_BUF(1 << 26);
     char command[300];
     rig_open(&r);
-    make_rows(&text, 300000, 3, false);
+    make_rows(&text, 300000, 3, 0);
     rig_put(&r, "p.csv", text.p, text.n);
     snprintf(command, sizeof command, "cd %s && gzip -k p.csv && zstd -q p.csv", r.folder);
     FILE *f = popen(command, "r");
@@ -411,7 +422,7 @@ static void test_write_file(void **state)
         struct rig_target t;
         struct wh_buf text = WH_BUF(1 << 26);
         rig_open(&r);
-        make_rows(&text, 3000, 5, false);
+        make_rows(&text, 3000, 5, 0);
         rig_put(&r, "f.csv", text.p, text.n);
         rig_scan_open(&s, &r, rig_path(&r, "f.csv"), NULL, cases[i].unit);
         must(s.status, s.err);
@@ -454,7 +465,7 @@ static void test_write_folder(void **state)
     struct rig_target t;
     struct wh_buf text = WH_BUF(1 << 26);
     rig_open(&r);
-    make_rows(&text, 3000, 5, false);
+    make_rows(&text, 3000, 5, 0);
     rig_put(&r, "f.csv", text.p, text.n);
     rig_scan_open(&s, &r, rig_path(&r, "f.csv"), NULL, 40000);
     for (int again = 0; again < 2; again++) {
@@ -495,6 +506,8 @@ static void test_write_folder(void **state)
     rig_target_open(&t, &r, rig_path(&r, "out/"), NULL, &s.schema, WH_MODE_APPEND);
     must(rig_phase(&t, WH_PREPARE, false), t.err);
     must(rig_phase(&t, WH_PUBLISH, false), t.err); /* no unit had rows: a header all the same */
+    must(rig_phase(&t, WH_PUBLISH, true), t.err);
+    must(rig_phase(&t, WH_PUBLISH, false), t.err);
     char *empty = rig_get(&r, "out/planes.csv", NULL);
     assert_string_equal(empty, "id,text,v\n");
     wh_free(empty);

@@ -279,8 +279,11 @@ static wh_status local_put_open(void *out, void *st, const char *temporary, stru
 {
     struct local_out *o = out;
     WH_TRY(check_name(temporary, reterr));
+    /* A new file, never the old one emptied: a stopped process may still write to that. */
+    if (unlinkat(root_of(st), temporary, 0) < 0 && errno != ENOENT)
+        return trouble(reterr, errno, "E5001", "cannot replace", temporary);
     int fd =
-        openat(root_of(st), temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+        openat(root_of(st), temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (fd < 0)
         return trouble(reterr, errno, "E5001", "cannot make", temporary);
     *o = (struct local_out){.fd = fd + 1, .st = st};

@@ -15,6 +15,7 @@ enum {
     SAMPLE_BYTES = 4 << 20,
     SAMPLE_ROWS = 10000,
     SAMPLE_FILES = 16,
+    PIECE_BYTES = 256 << 10, /* of the middle and the end of a big file */
     BOUNDS_MAX = 512 << 20,
     TOKEN_MAX = 64 * 1024,
     BOUNDS_VERSION = 1,
@@ -400,6 +401,50 @@ static wh_status guess_more(struct files_scan *sc, size_t file, struct wh_csv_gu
     return st;
 }
 
+/* Rows from a place in the middle of a plain file. Without a quote in the piece there is no doubt
+ * where they begin; with one the piece is passed over. */
+static wh_status guess_at(struct files_scan *sc, size_t file, int64_t from, struct wh_csv_guess *g,
+                          const struct wh_csv_shape *shape, struct wh_error *reterr)
+{
+    WH_CLEANUP(wh_freep) uint8_t *p = wh_alloc(PIECE_BYTES);
+    struct files_input_config cfg = {
+        .storage = &sc->storage, .name = sc->list.v[file].name, .offset = from};
+    struct files_input *in = NULL;
+    size_t n = 0;
+    bool last = false;
+    if (!p)
+        return no_memory(reterr);
+    int st = files_input_open(&cfg, &in, reterr);
+    while (st == WH_OK && n < PIECE_BYTES && !last) {
+        size_t got = 0;
+        st = files_input_read(in, p + n, PIECE_BYTES - n, &got, &last, reterr);
+        n += got;
+    }
+    files_input_close(in);
+    if (st != WH_OK)
+        return st;
+    const struct wh_csv_dialect *d = &sc->dialect;
+    if (d->quote >= 0 && memchr(p, d->quote, n))
+        return WH_OK;
+    int64_t at = wh_csv_sync(d, p, n, WH_CSV_OUTSIDE);
+    return at < 0 ? WH_OK : wh_csv_guess_add(g, shape, p + at, n - (size_t)at, last, SAMPLE_ROWS);
+}
+
+/* A big file changes its mind late: its middle and its end are asked too. */
+static wh_status guess_rest(struct files_scan *sc, size_t file, struct wh_csv_guess *g,
+                            const struct wh_csv_shape *shape, struct wh_error *reterr)
+{
+    enum wh_codec codec;
+    if (sc->list.is_stdin || sc->encoding)
+        return WH_OK;
+    WH_TRY(files_codec_of(sc, file, &codec, reterr));
+    int64_t size = sc->list.v[file].size;
+    if (codec != WH_CODEC_NONE || size < 2 * SAMPLE_BYTES)
+        return WH_OK;
+    WH_TRY(guess_at(sc, file, size / 2, g, shape, reterr));
+    return guess_at(sc, file, size - PIECE_BYTES, g, shape, reterr);
+}
+
 /* ---- columns ----------------------------------------------------------------------------------
  */
 
@@ -521,6 +566,8 @@ static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct w
                               s->whole ? INT64_MAX : SAMPLE_ROWS);
     int64_t rows = st == WH_OK ? wh_csv_guess_rows(g) : 0;
     bool all = s->whole && sc->list.n <= 1;
+    if (st == WH_OK && !s->whole)
+        st = guess_rest(sc, file, g, shape, reterr);
     for (size_t i = file + 1; st == WH_OK && i < sc->list.n && i < file + SAMPLE_FILES; i++)
         if (wh_csv_guess_rows(g) < SAMPLE_ROWS)
             st = guess_more(sc, i, g, reterr);

@@ -5,6 +5,7 @@
 #include "formats/csv/cell.h"
 
 static const char *const NOT_THIS_TYPE = "is not a value of type ";
+static const char *const WOULD_CHANGE = "would be changed by type ";
 
 /* A cell on its way: text without quotes. */
 struct cell {
@@ -416,12 +417,36 @@ bool wh_csv_can_read(const struct wh_type *t)
     return t->kind == WH_K_UTF8 || t->kind == WH_K_NULL || PUTS[t->kind].put;
 }
 
+/* Leading zero or plus sign: a code that happens to be made of digits. Minus zero has no integer.
+ */
+static inline bool is_code(const uint8_t *s, size_t n, enum wh_kind kind)
+{
+    size_t minus = s[0] == '-';
+    if (s[0] == '+')
+        return true;
+    if (n <= minus + 1 || s[minus] != '0')
+        return minus && n == 2 && s[1] == '0' && kind == WH_K_I64;
+    return s[minus + 1] >= '0' && s[minus + 1] <= '9';
+}
+
+/* What the guess of a column would not have taken for one of its values. */
+static bool changes(const struct wh_csv_dialect *d, enum wh_kind kind, const uint8_t *s, size_t n)
+{
+    if (kind == WH_K_BOOL)
+        return n < 4; /* t, f, 1, 0: words that only a declared type knows */
+    if (kind != WH_K_I64 && kind != WH_K_F64)
+        return false;
+    return is_code(s, n, kind) ||
+           (kind == WH_K_F64 && n > 16 && !csv_same_as_double((const char *)s, n, d->decimal));
+}
+
 /* One inlined copy of this loop per hot kind: `put` is a constant in each. */
 static inline __attribute__((always_inline)) wh_status values(struct csv_block *b, int64_t field,
                                                               struct wh_column *out, int32_t column,
                                                               struct csv_fault *faults, put_fn put,
                                                               const char *code)
 {
+    const bool strict = b->strict[column];
     for (int32_t r = 0; r < b->n; r++) {
         struct cell c = {0};
         raw_cell(b, r, field, &c);
@@ -433,6 +458,11 @@ static inline __attribute__((always_inline)) wh_status values(struct csv_block *
             continue;
         }
         int st = WH_OK;
+        if (strict && __builtin_expect(changes(b->d, out->type.kind, c.s, c.n), 0) &&
+            !csv_is_null_text(b->d, b->null_lengths, c.s, c.n)) {
+            WH_TRY(fault(b, r, column, code, WOULD_CHANGE, out, faults));
+            continue;
+        }
         if (!put(out, b->d, c.s, c.n, b->scratch, &st)) {
             if (csv_is_null_text(b->d, b->null_lengths, c.s, c.n))
                 WH_TRY(wh_put_null(out));

@@ -23,6 +23,8 @@ struct csv_block {
     uint8_t *scratch;      /* room for the longest field of the window */
     uint32_t null_lengths; /* bit min(n, 31) for each null text */
     bool nulls_look_like_numbers;
+    const bool *strict; /* per column: its type was guessed, so a text that the guess would have
+                           refused (a code, too many digits) is no value of it */
 };
 
 /* Why the first bad cell of a row is bad: code of errors.def. */
@@ -46,6 +48,9 @@ static inline bool csv_is_null_text(const struct wh_csv_dialect *d, uint32_t len
             return true;
     return false;
 }
+
+/* A number printed with as many digits as the text has is the same number (guess.c). */
+bool csv_same_as_double(const char *s, size_t n, char point);
 
 uint32_t csv_null_lengths(const struct wh_csv_dialect *);
 

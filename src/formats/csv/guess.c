@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "data/number.h"
+#include "formats/csv/cell.h"
 #include "formats/csv/sample.h"
 
 /* What a column may still be. */
@@ -151,13 +152,18 @@ static bool same_number(const struct number *a, const struct number *b)
            !memcmp(a->digits, b->digits, (size_t)a->n);
 }
 
+static bool prints_as(const char *printed, size_t n, const struct number *x)
+{
+    struct number back;
+    return take_apart(printed, n, '.', &back) && same_number(x, &back);
+}
+
 /* The double nearest to it, printed with as many digits, is the same number: programs that print 17
  * digits write numbers that have a shorter form (48.053808600000004). */
 static bool survives_double(const char *s, size_t n, char point, const struct number *x)
 {
     char text[80], printed[32];
     double v;
-    struct number back;
     if (x->n <= 15 && x->exponent > -200 && x->exponent < 200)
         return true; /* 15 digits always survive */
     if (n >= sizeof text || x->n > 17)
@@ -168,8 +174,16 @@ static bool survives_double(const char *s, size_t n, char point, const struct nu
         *comma = '.';
     if (!wh_read_f64(text, n, &v))
         return false;
+    if (prints_as(printed, wh_print_f64(v, printed), x))
+        return true;
     int k = snprintf(printed, sizeof printed, "%.*e", x->n ? x->n - 1 : 0, v);
-    return take_apart(printed, (size_t)k, '.', &back) && same_number(x, &back);
+    return prints_as(printed, (size_t)k, x);
+}
+
+bool csv_same_as_double(const char *s, size_t n, char point)
+{
+    struct number x;
+    return !take_apart(s, n, point, &x) || survives_double(s, n, point, &x);
 }
 
 /* NaN and infinities as programs print them; numbers only beside real ones. */

@@ -27,6 +27,7 @@ struct wh_csv_reader {
     struct wh_builder *builder;
     struct ArrowSchema schema; /* our copy, for messages */
     int32_t *fields;
+    bool *strict; /* per column: the type was guessed */
     int32_t n_columns;
     enum csv_simd simd;
 
@@ -87,10 +88,14 @@ static wh_status take_fields(struct wh_csv_reader *r)
 {
     r->n_columns = (int32_t)r->cfg.schema->n_children;
     r->fields = wh_calloc((size_t)r->n_columns + 1, sizeof *r->fields);
-    if (!r->fields)
+    r->strict = wh_calloc((size_t)r->n_columns + 1, sizeof *r->strict);
+    if (!r->fields || !r->strict)
         return WH_E_NOMEM;
-    for (int32_t i = 0; i < r->n_columns; i++)
+    for (int32_t i = 0; i < r->n_columns; i++) {
+        struct wh_str guessed;
         r->fields[i] = r->cfg.fields ? r->cfg.fields[i] : i;
+        r->strict[i] = wh_meta_get(r->cfg.schema->children[i], WH_META_GUESSED, &guessed) != NULL;
+    }
     r->cfg.fields = NULL;
     WH_TRY(wh_schema_copy(r->cfg.schema, &r->schema));
     r->cfg.schema = &r->schema;
@@ -145,6 +150,7 @@ void wh_csv_reader_free(struct wh_csv_reader *r)
     wh_schema_release(&r->schema);
     csv_index_free(&r->ix);
     wh_free(r->fields);
+    wh_free(r->strict);
     wh_free(r->buf);
     wh_free(r->scratch);
     wh_free(r);
@@ -464,6 +470,7 @@ static wh_status block(struct wh_csv_reader *r, int32_t n, size_t from)
                           .p = r->buf + r->index_at,
                           .at = r->ix.at,
                           .rows = r->rows,
+                          .strict = r->strict,
                           .n = n,
                           .bad = r->bad,
                           .null_lengths = r->null_lengths,

@@ -39,6 +39,12 @@ struct wh_csv_writer {
     size_t row_room; /* bytes that a row's delimiters and cells that are not text need at most */
 };
 
+static bool has_point(enum wh_kind kind)
+{
+    return kind == WH_K_F32 || kind == WH_K_F64 || kind == WH_K_DEC128 || kind == WH_K_DEC256 ||
+           kind == WH_K_DECTEXT;
+}
+
 static enum how how_of(const struct wh_type *t)
 {
     static const enum how by_kind[WH_K_COUNT] = {
@@ -80,7 +86,8 @@ static wh_status fill(struct wh_csv_writer *w, const struct ArrowSchema *schema,
     for (int64_t i = 0; i < w->n_columns; i++) {
         struct wh_type t;
         WH_TRY(wh_type_of(schema->children[i], &t, reterr));
-        w->how[i] = how_of(&t);
+        /* A decimal comma may be the delimiter: then numbers are texts that may need quotes. */
+        w->how[i] = w->f.dialect.decimal != '.' && has_point(t.kind) ? HOW_OTHER : how_of(&t);
         w->names[i] = wh_strdup(schema->children[i]->name);
         if (!w->names[i])
             return WH_E_NOMEM;
@@ -238,6 +245,11 @@ static wh_status put_other(struct wh_csv_writer *w, const struct wh_view *v, int
 {
     wh_buf_clear(&w->cell);
     WH_TRY(wh_view_text(v, i, &w->cell));
+    if (w->f.dialect.decimal != '.' && has_point(v->type.kind)) {
+        char *point = w->cell.n ? memchr(w->cell.p, '.', w->cell.n) : NULL;
+        if (point)
+            *point = w->f.dialect.decimal;
+    }
     return put_text(w, w->cell.p, w->cell.n, first, out, reterr);
 }
 
@@ -248,20 +260,6 @@ static void put_null(const struct wh_csv_writer *w, struct wh_buf *out)
         return;
     memcpy(out->p + out->n, d->nulls[0].text, d->nulls[0].n);
     out->n += d->nulls[0].n;
-}
-
-static wh_status put_decimal(const struct wh_csv_writer *w, const struct wh_view *v, int64_t i,
-                             struct wh_buf *out)
-{
-    char *p = out->p + out->n;
-    size_t n = wh_print_dec128(wh_view_dec128(v, i), v->type.scale, p);
-    out->n += n;
-    if (w->f.dialect.decimal != '.') {
-        char *point = memchr(p, '.', n);
-        if (point)
-            *point = w->f.dialect.decimal;
-    }
-    return WH_OK;
 }
 
 /* Most numbers have two decimals or fewer. If m / 100 is the number, its digits (fewer than 16) are
@@ -287,22 +285,6 @@ static inline bool put_cents(double x, struct wh_buf *out)
     return true;
 }
 
-static wh_status put_f64(struct wh_csv_writer *w, double x, bool first, struct wh_buf *out,
-                         struct wh_error *reterr)
-{
-    if (w->f.dialect.decimal == '.') {
-        if (!put_cents(x, out))
-            out->n += wh_print_f64(x, out->p + out->n);
-        return WH_OK;
-    }
-    char text[32];
-    size_t n = wh_print_f64(x, text);
-    char *point = memchr(text, '.', n);
-    if (point)
-        *point = w->f.dialect.decimal;
-    return put_text(w, text, n, first, out, reterr);
-}
-
 static wh_status put_cell(struct wh_csv_writer *w, enum how how, const struct wh_view *v, int64_t i,
                           bool first, struct wh_buf *out, struct wh_error *reterr)
 {
@@ -322,9 +304,12 @@ static wh_status put_cell(struct wh_csv_writer *w, enum how how, const struct wh
         out->n += wh_print_u64(wh_view_u64(v, i), p);
         return WH_OK;
     case HOW_F64:
-        return put_f64(w, ((const double *)v->data)[k], first, out, reterr);
+        if (!put_cents(((const double *)v->data)[k], out))
+            out->n += wh_print_f64(((const double *)v->data)[k], p);
+        return WH_OK;
     case HOW_DEC128:
-        return put_decimal(w, v, i, out);
+        out->n += wh_print_dec128(wh_view_dec128(v, i), v->type.scale, p);
+        return WH_OK;
     case HOW_DATE:
         out->n += wh_print_date(((const int32_t *)v->data)[k], p);
         return WH_OK;
