@@ -396,10 +396,10 @@ int wh_plan_memory(struct wh_planner *p, struct wh_error *reterr)
         lanes--;
     plan->memory = PROGRAM_BYTES + lanes * lane;
     if (limit > 0 && plan->memory > limit) {
-        int st =
-            wh_fail(reterr, WH_E_USAGE, "E8001",
-                    "one lane needs %lld MB and the program %d MB, but --memory allows %lld MB",
-                    (long long)(lane >> 20), PROGRAM_BYTES >> 20, (long long)(limit >> 20));
+        int st = wh_fail(
+            reterr, WH_E_USAGE, "E8001",
+            "one lane needs %lld MB and the program %d MB, but --memory allows %lld MB",
+            (long long)(lane / 1000000), PROGRAM_BYTES / 1000000, (long long)(limit / 1000000));
 
         wh_error_hint(reterr, "raise --memory, or lower values.max_row_bytes");
         return st;
