@@ -85,10 +85,11 @@ struct wh_flow {
     struct ArrowSchema frozen_source, frozen_accept; /* at resume */
     const char **keys;                               /* write keys in effect, by destination name */
     size_t n_keys;
-    const char *keys_from;    /* "write.keys", "destination's primary key", "source's ..." */
-    int64_t est_units;        /* -1 unknown */
-    const char *target_text;  /* the destination for people: "out.db#planes" */
-    struct wh_problems notes; /* warnings about this flow */
+    const char *keys_from;        /* "write.keys", "destination's primary key", "source's ..." */
+    int64_t est_units;            /* -1 unknown */
+    const struct wh_flow *leader; /* merge: the flow that makes the target they share, or NULL */
+    const char *target_text;      /* the destination for people: "out.db#planes" */
+    struct wh_problems notes;     /* warnings about this flow */
 };
 
 struct wh_plan {

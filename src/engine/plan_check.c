@@ -436,6 +436,19 @@ static bool merged(const struct wh_flow *a, const struct wh_flow *b)
     "write {source.table} into the destination's name, or 'merge: same' (--merge same) if the "    \
     "rows of all belong into one table"
 
+/* The target is made once, by the first of them. */
+static void follow(struct wh_flow *f, const struct wh_flow *leader)
+{
+    size_t n = 0;
+
+    f->leader = leader;
+    for (size_t i = 0; i < f->n_steps; i++)
+        if (f->steps[i].step.phase != WH_PREPARE)
+            f->steps[n++] = f->steps[i];
+    f->n_steps = n;
+    f->tgt.say_create.n = 0;
+}
+
 /* Rows of several tables go together only where nothing replaces what another flow wrote. */
 static void check_pair(struct wh_flow *a, struct wh_flow *b)
 {
@@ -458,6 +471,8 @@ static void check_pair(struct wh_flow *a, struct wh_flow *b)
                  "merge: same, but %.150s has other columns or types than %.150s", b->table,
                  a->table);
         refuse_flow(b, WH_E_USAGE, "E3005", "name the columns that all have (columns:)", text);
+    } else {
+        follow(b, a);
     }
 }
 

@@ -132,7 +132,9 @@ static int add_mode(const struct wh_flow *f, struct wh_buf *out)
     WH_TRY(key(out, "mode"));
     WH_TRY(wh_buf_adds(out, shown_mode(f)));
     WH_TRY(add_keys(f, out));
-    if (f->tgt.exists) {
+    if (f->leader) {
+        WH_TRY(wh_buf_printf(out, ", together with %s", f->leader->table));
+    } else if (f->tgt.exists) {
         WH_TRY(wh_buf_adds(out, " into what exists"));
         if (f->tgt.existing_rows > 0) {
             WH_TRY(wh_buf_adds(out, ", "));

@@ -395,7 +395,8 @@ static int prepare(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_ses
     if (fr->resumed && fr->recorded_state >= WH_FLOW_MOVING && fr->recorded_state < WH_FLOW_FAILED)
         return WH_OK; /* prepared by an earlier process */
     WH_TRY(wh_flow_set(fr, WH_FLOW_PREPARING, reterr));
-    WH_TRY(wh_flow_steps(run, fr, s, WH_PREPARE, reterr));
+    if (!fr->flow->leader) /* else the leader, which stands before it, made what they share */
+        WH_TRY(wh_flow_steps(run, fr, s, WH_PREPARE, reterr));
     return wh_flow_set(fr, WH_FLOW_MOVING, reterr);
 }
 
