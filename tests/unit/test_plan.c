@@ -319,6 +319,12 @@ static void merging(void **state)
     assert_int_equal(p.plan->n_flows, 3);
     assert_string_equal(p.plan->flows[0]->columns[2].value, "items");
     assert_string_equal(p.plan->flows[1]->columns[2].value, "orders");
+    /* What they share is made once, by the first. */
+    assert_null(p.plan->flows[0]->leader);
+    assert_ptr_equal(p.plan->flows[2]->leader, p.plan->flows[0]);
+    assert_int_equal(p.plan->flows[0]->n_steps, 2);
+    assert_int_equal(p.plan->flows[2]->n_steps, 1);
+    has(&p, "append, together with items");
     done(&p);
 }
 
