@@ -147,8 +147,9 @@ def judge_busy(path, _):
 class Direction:
     """One pair in a place of its own: how to start it, what stands at its end."""
 
-    def __init__(self, name, source, target, judge, want, *flags):
+    def __init__(self, name, source, target, judge, want, *flags, before=None):
         self.name, self.judge_of, self.want = name, judge, want
+        self.before = before  # makes what was there before the run
         self.place = harness.Place('kill')
         self.place.env['WH_TEST_UNIT_BYTES'] = UNIT
         self.out = self.place.path('out')
@@ -169,6 +170,8 @@ class Direction:
         shutil.rmtree(self.out)
         os.mkdir(self.out)
         self.place.forget()
+        if self.before:
+            self.before(self.target)
 
     def judge(self, ended=False):
         left = self.place.leftovers(ended)
@@ -203,6 +206,9 @@ def kill_trial(t, d, phase_of, name, nth, again):
     said = err
     if code == -signal.SIGKILL:
         t.kills[phase_of[name]] += 1
+        if d.before:
+            t.check(old_or_new(d.target) is None, '%s: what shows after a kill at %s:%d' % (d.name, name, nth),
+                    old_or_new(d.target))
     elif nth == 1:
         t.check(False, '%s: nobody was killed at %s:%d' % (d.name, name, nth), '%s\n%s' % (code, err))
     if code and again:
@@ -219,7 +225,8 @@ def kill_trial(t, d, phase_of, name, nth, again):
             '%s\n%s' % (why, said))
 
 
-def kills(t, d):
+def kills(t, d, share=1.0):
+    """share: the part of the points at which to kill (in `make check`)."""
     points = harness.kill_points()
     d.clean()
     seen = harness.reached(d.place, d.args, d.place.path('points.log'))
@@ -227,6 +234,8 @@ def kills(t, d):
     t.notes.update({'reached ' + p: 1 for p in seen})
     # Every point that is passed, once; then more until there are enough.
     plan = [(name, phase, t.rng.randint(1, seen[name])) for name, phase in points if seen[name]]
+    if share < 1 and KILLS < 20:
+        plan = t.rng.sample(plan, int(len(plan) * share))
     more, phases = harness.spread(t.rng, seen, points, max(KILLS - len(plan), 1))
     plan += more
     names = [name for name, _, _ in plan]
@@ -269,6 +278,63 @@ def zombies(t, d):
         why = 'exit %s' % code if code else d.judge(ended=True)
         t.check(why is None, '%s: zombie at %s' % (d.name, name), '%s\n%s\nzombie: exit %s: %s' % (why, said, ended, err[-600:]))
     t.check(done >= 3, '%s: too few zombies' % d.name, done)
+
+
+# ---- overwrite -------------------------------------------------------------------------------------
+
+OLD = 100
+
+
+def old_rows():
+    return [[str(-i), '7', '0.25', 'old %d' % i, 'o'] for i in range(1, OLD + 1)]
+
+
+def old_table(path):
+    """A table with an index and a view on it, which must still be there afterwards."""
+    db = sqlite3.connect(path)
+    db.execute('create table t(id integer, account integer, amount real, note text, kind text)')
+    db.execute('create index by_account on t(account)')
+    db.execute('create view accounts as select distinct account from t')
+    db.executemany('insert into t values(?, ?, ?, ?, ?)', old_rows())
+    db.commit()
+    db.close()
+
+
+def old_file(path):
+    with open(path, 'w', newline='', encoding='utf-8') as f:
+        csv.writer(f).writerows([COLUMNS] + old_rows())
+
+
+def old_or_new(path):
+    """overwrite: the whole of the old rows or the whole of the new ones, at any time."""
+    if path.endswith('.db'):
+        db = sqlite3.connect(path, timeout=20)
+        ids = [i for (i,) in db.execute('select id from t')]
+        kept = [n for (n,) in db.execute("select name from sqlite_master where name in ('by_account', 'accounts') order by 1")]
+        db.close()
+        if kept != ['accounts', 'by_account']:
+            return 'of index and view there is %s' % kept
+    else:
+        with open(path, newline='', encoding='utf-8') as f:
+            ids = [int(r[0]) for r in list(csv.reader(f))[1:]]
+    old, new = sorted(ids) == list(range(-OLD, 0)), sorted(ids) == list(range(1, ROWS + 1))
+    return None if old or new else '%d rows, from %s to %s' % (len(ids), min(ids, default=None), max(ids, default=None))
+
+
+def judge_replaced(path, want):
+    return old_or_new(path) or judge_sqlite(path, want)
+
+
+def over_table(t, job, source, base):
+    with Direction('csv -> sqlite, overwrite', source, 'd.db', judge_replaced, source_digest(source), '--mode', 'overwrite',
+                   before=old_table) as d:
+        job(t, d)
+
+
+def over_file(t, job, source, base):
+    with Direction('sqlite -> csv, overwrite', 'sqlite:%s#t' % base, 'd.csv', judge_csv, source_digest(source), '--mode',
+                   'overwrite', before=old_file) as d:
+        job(t, d)
 
 
 # ---- jobs ------------------------------------------------------------------------------------------
@@ -394,6 +460,8 @@ def jobs(source, base):
     return [('kill csv -> sqlite', there, (kills, source, base)),
             ('kill sqlite -> csv', back, (kills, source, base)),
             ('kill busy sqlite -> csv', busy, (kills,)),
+            ('kill over a table', over_table, (lambda t, d: kills(t, d, 0.4), source, base)),
+            ('kill over a file', over_file, (lambda t, d: kills(t, d, 0.4), source, base)),
             ('zombies csv -> sqlite', there, (zombies, source, base)),
             ('zombies sqlite -> csv', back, (zombies, source, base)),
             ('control markers', control_markers, (source,)),
