@@ -143,7 +143,8 @@ static struct wh_unit_record record_of(const struct wh_run_flow *fr, const struc
                                    .instant = u->instant};
 }
 
-static void count_unit(struct wh_run_flow *fr, const struct outcome *o, struct wh_run_unit *rest)
+static void count_unit(struct wh_run_flow *fr, const struct wh_run_unit *u, const struct outcome *o,
+                       struct wh_run_unit *rest)
 {
     struct wh_counts *c = &fr->counts;
 
@@ -156,6 +157,7 @@ static void count_unit(struct wh_run_flow *fr, const struct outcome *o, struct w
     c->bytes_read += o->bytes_read;
     c->bytes_written += o->m.bytes > 0 ? o->m.bytes : 0;
     c->units_done++;
+    fr->instants |= wh_instant_bit(u->instant);
     if (o->reserved) {
         fr->dirty_reserved -= *o->reserved;
         *o->reserved = 0;
@@ -228,7 +230,7 @@ static int record(struct wh_run_flow *fr, struct wh_run_unit *u, const struct ou
     wh_kill_point("record-after");
     wh_dirty_sweep(run->services->state_dir, run->id, fr->flow->index, u->id, u->attempt,
                    o->m.dirty > 0 ? o->attempt : 0);
-    count_unit(fr, o, rest);
+    count_unit(fr, u, o, rest);
     return WH_OK;
 }
 

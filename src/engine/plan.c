@@ -330,6 +330,8 @@ static int take_snapshots(struct wh_planner *p)
         if (!was->token.p)
             continue;
         *is = *was;
+        if (p->frozen->instants)
+            p->plan->endpoints[i]->instants = p->frozen->instants[i];
         WH_TRY(wh_plan_copy_bytes(p->arena, was->token, &is->token));
     }
     return WH_OK;

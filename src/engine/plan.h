@@ -24,7 +24,7 @@ struct wh_endpoint {
     struct wh_ctx ctx;           /* engine's services for it (engine/ctx.c) */
     struct wh_snapshot snapshot; /* token owned by the plan's arena; kind NONE if none */
     bool snapshot_taken, snapshot_joined;
-    int instants; /* 1; 2 = mixed after a lost snapshot */
+    int instants; /* number of the present snapshot: 2 after the first one was lost */
     int max_readers;
     const char *key;       /* what makes two endpoints one: connector and connection options */
     bool open_called;      /* `close` is owed */
@@ -119,6 +119,7 @@ struct wh_frozen {
     size_t n_flows;
     /* Snapshot tokens per endpoint index; p == NULL where none was taken. */
     const struct wh_snapshot *snapshots;
+    const int *instants; /* which one of that endpoint it was, from 1 */
     size_t n_snapshots;
 };
 

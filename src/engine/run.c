@@ -59,7 +59,7 @@ static int make_flows(struct wh_runtime *run, struct wh_error *reterr)
             fr->cap = 1; /* rows are counted off one after the other */
         fr->limit_left = limited ? flow->scan.limit : -1;
         fr->next_unit = 1;
-        fr->instants = fr->instant = 1;
+        fr->instant = 1;
     }
     run->n_flows = plan->n_flows;
     return WH_OK;

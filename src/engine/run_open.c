@@ -297,6 +297,14 @@ static int take_snapshot(struct wh_runtime *run, struct wh_endpoint *ep, struct 
     return WH_OK;
 }
 
+static bool anything_to_read(const struct wh_runtime *run, const struct wh_endpoint *ep)
+{
+    for (size_t i = 0; i < run->n_flows; i++)
+        if (run->flows[i].flow->from == ep && run->flows[i].stage < WH_AT_MOVED)
+            return true;
+    return false;
+}
+
 static int snapshot_of(struct wh_runtime *run, struct wh_endpoint *ep, struct wh_error *reterr)
 {
     bool required = run->options->consistent == 1;
@@ -306,6 +314,8 @@ static int snapshot_of(struct wh_runtime *run, struct wh_endpoint *ep, struct wh
         st = wh_run_rejoin(run, ep, reterr);
         if (st != WH_GONE)
             return st;
+        if (!anything_to_read(run, ep))
+            return WH_OK; /* it was let go of because all was read: still one instant */
         ep->instants = ep->instants > 0 ? ep->instants + 1 : 2;
         st = WH_OK;
     }

@@ -80,7 +80,8 @@ static int load_counts(struct wh_runtime *run, struct wh_run_flow *fr, struct wh
                                     .bytes_read = sums.bytes_read,
                                     .bytes_written = sums.bytes_written,
                                     .units_done = sums.recorded};
-    fr->instants = fr->instant = sums.instants > 0 ? sums.instants : 1;
+    fr->instants = sums.instants;
+    fr->instant = fr->flow->from->instants > 0 ? fr->flow->from->instants : 1;
     if (fr->limit_left > 0)
         fr->limit_left = fr->limit_left > sums.rows_read ? fr->limit_left - sums.rows_read : 0;
     return WH_OK;
@@ -269,7 +270,7 @@ static void forget(struct wh_run_flow *fr)
     fr->ranges = 0;
     fr->limit_left =
         fr->flow->scan.limit > 0 && !fr->flow->scan.limit_done ? fr->flow->scan.limit : -1;
-    fr->instants = fr->instant = 1;
+    fr->instants = 0;
 }
 
 int wh_flow_restart(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
@@ -362,7 +363,8 @@ static int flow_without_snapshot(struct wh_runtime *run, struct wh_run_flow *fr,
     if (st != WH_OK)
         return st;
     if (fr->drawn && !fr->pending)
-        return WH_OK;               /* all of it was read at the old instant */
+        return WH_OK; /* all of it was read at the old instant */
+    fr->instant = instant;
     if (fr->counts.units_done == 0) /* nothing is there yet: a plain beginning */
         return fr->next_unit > 1 || fr->stage != WH_AT_WAITING ? wh_flow_restart(run, fr, reterr)
                                                                : WH_OK;
@@ -374,8 +376,6 @@ static int flow_without_snapshot(struct wh_runtime *run, struct wh_run_flow *fr,
     }
     if (strict && !run->options->accept_mixed)
         return cannot_go_on(run, fr, &err);
-    fr->instant = instant;
-    fr->instants = fr->instants + 1;
     for (struct wh_run_unit *u = fr->pending; u; u = u->next)
         u->instant = instant;
     wh_note(run, WH_EV_WARNING, fr, 0, 0, NULL, "%s goes on at a new instant: its snapshot is gone",

@@ -210,7 +210,8 @@ struct wh_run_flow {
     struct wh_chain_end *ends;
     int64_t ranges;     /* chained units verified */
     int64_t limit_left; /* scan.limit that the source leaves to us; -1 = none */
-    int32_t instants, instant;
+    int32_t instant;    /* at which what is left will be read */
+    uint64_t instants;  /* at which recorded units were read: wh_instant_bit */
     bool hash_off;
     struct wh_error error;
     int exit_code;

@@ -95,16 +95,19 @@ static int keep_snapshots(struct wh_state *state, struct kept *k, struct wh_erro
         if ((size_t)r[i].endpoint + 1 > most)
             most = (size_t)r[i].endpoint + 1;
     struct wh_snapshot *v = wh_arena_alloc(k->arena, (most + 1) * sizeof(*v));
-    if (!v)
+    int *instants = wh_arena_alloc(k->arena, (most + 1) * sizeof(*instants));
+    if (!v || !instants)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for %zu kept snapshots", n);
     for (size_t i = 0; i < n; i++) {
         struct wh_snapshot *s = &v[r[i].endpoint];
         s->kind = (enum wh_snapshot_kind)r[i].kind;
         s->token = r[i].token;
         s->unchanged_provable = r[i].unchanged_provable;
+        instants[r[i].endpoint] = r[i].instants;
         snprintf(s->what, sizeof(s->what), "%s", r[i].what ? r[i].what : "");
     }
     k->frozen.snapshots = v;
+    k->frozen.instants = instants;
     k->frozen.n_snapshots = most;
     return WH_OK;
 }

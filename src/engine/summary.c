@@ -69,8 +69,10 @@ static const char *flow_status(const struct wh_run_flow *fr)
     return fr->counts.units_done > 0 ? "partial" : "stopped";
 }
 
-static const char *instants(struct wh_runtime *run, int n)
+static const char *instants(struct wh_runtime *run, uint64_t bits)
 {
+    int n = __builtin_popcountll(bits);
+
     if (n <= 1)
         return "one instant";
     return wh_arena_printf(run->plan->arena, "mixed (%d instants)", n);
@@ -91,7 +93,7 @@ static void table_result(struct wh_runtime *run, struct wh_run_flow *fr, struct 
     t->seconds = fr->started_ns ? (double)(end - fr->started_ns) / 1e9 : 0;
     t->delivery = done ? flow->delivery : NULL;
     t->hash = run->options->checksum == 0 && !flow->frame && !fr->hash_off ? "rows" : "off";
-    t->snapshot = flow->from->snapshot.kind != WH_SNAP_NONE || fr->instants > 1
+    t->snapshot = flow->from->snapshot.kind != WH_SNAP_NONE || (fr->instants & (fr->instants - 1))
                       ? instants(run, fr->instants)
                       : "none";
     if (done && flow->scan.chained && t->counts.units_done > 1)
@@ -119,20 +121,34 @@ static void add_counts(struct wh_counts *sum, const struct wh_counts *c)
     sum->write_wait_ns += c->write_wait_ns;
 }
 
+/* At how many instants the rows of one source were read: what was begun again counts once. */
+static uint64_t instants_of(const struct wh_runtime *run, const struct wh_endpoint *ep)
+{
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < run->n_flows; i++)
+        if (run->flows[i].flow->from == ep)
+            bits |= run->flows[i].instants;
+    return bits;
+}
+
 static const char *run_snapshot(struct wh_runtime *run)
 {
-    int taken = 0, most = 1;
+    uint64_t most = 0;
+    int taken = 0;
 
     for (size_t i = 0; i < run->plan->n_endpoints; i++) {
         const struct wh_endpoint *ep = run->plan->endpoints[i];
+        uint64_t bits = instants_of(run, ep);
 
-        if (!ep->is_source || (ep->snapshot.kind == WH_SNAP_NONE && ep->instants <= 1))
+        if (!ep->is_source ||
+            (ep->snapshot.kind == WH_SNAP_NONE && __builtin_popcountll(bits) <= 1))
             continue;
         taken++;
-        if (ep->instants > most)
-            most = ep->instants;
+        if (__builtin_popcountll(bits) > __builtin_popcountll(most))
+            most = bits;
     }
-    if (most > 1)
+    if (__builtin_popcountll(most) > 1)
         return instants(run, most);
     if (taken > 1)
         return wh_arena_printf(run->plan->arena, "%d instants, one per server", taken);

@@ -233,12 +233,17 @@ wh_status wh_state_unit_get(struct wh_state *, const char *run, int flow, int64_
 wh_status wh_state_chain_end(struct wh_state *, const char *run, int flow, uint64_t order_group,
                              uint64_t order_seq, struct wh_arena *, struct wh_bytes *ret,
                              struct wh_error *reterr);
+static inline uint64_t wh_instant_bit(int32_t instant)
+{
+    return UINT64_C(1) << (instant < 1 ? 0 : instant > 64 ? 63 : instant - 1);
+}
 struct wh_unit_sums {
     int64_t drawn, leased, recorded, failed;
     int64_t rows_read, rows_written, rows_dirty, rows_filtered, rows_skipped, bytes_read,
         bytes_written;
     struct wh_u128 hash;
-    int32_t instants;
+    uint64_t
+        instants; /* bit n - 1: a recorded unit was read at instant n (the last bit: 64 and on) */
 };
 wh_status wh_state_unit_sums(struct wh_state *, const char *run, int flow, struct wh_unit_sums *ret,
                              struct wh_error *reterr);

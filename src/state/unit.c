@@ -276,7 +276,7 @@ int wh_state_unit_sums(struct wh_state *s, const char *run, int flow, struct wh_
                        struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
-    struct wh_unit_sums sum = {.instants = 1};
+    struct wh_unit_sums sum = {0};
     sqlite3_stmt *q;
     WH_TRY(wh_db_query(s, &q, reterr,
                        "select state, rows_read, rows_written, rows_dirty, rows_filtered,"
@@ -296,8 +296,7 @@ int wh_state_unit_sums(struct wh_state *s, const char *run, int flow, struct wh_
         for (int i = 0; i < 7; i++)
             *counts[i] += sqlite3_column_int64(q, 1 + i);
         sum.hash = wh_u128_add(sum.hash, wh_db_u128(q, 8));
-        if (sqlite3_column_int(q, 9) > sum.instants)
-            sum.instants = sqlite3_column_int(q, 9);
+        sum.instants |= wh_instant_bit(sqlite3_column_int(q, 9));
     }
     if (st != WH_END)
         return st;

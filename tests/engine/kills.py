@@ -58,6 +58,8 @@ def trial(t, bench, phase_of, name, nth, again):
     why = 'exit %s' % code if code else bench.judge(total=False if mixed else None, ended=ended)
     if why is None and not ended:
         why = cases.went_well(event, bench.rows)
+    if why is None and case.re_enter and 'mixed' in cases.recorded_snapshot(bench.place):
+        why = 'it says that it was read at several instants'
     if why is None and not ended and event['tables'][0]['snapshot'] != event['snapshot']:
         why = 'run and table tell of other instants: %s, %s' % (event['snapshot'], event['tables'][0]['snapshot'])
     t.check(why is None, what, '%s\n%s' % (why, said))

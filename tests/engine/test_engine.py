@@ -18,6 +18,7 @@ import cases  # noqa: E402
 import faults  # noqa: E402
 import harness  # noqa: E402
 import kills  # noqa: E402
+import many  # noqa: E402
 import plans  # noqa: E402
 import stops  # noqa: E402
 
@@ -31,13 +32,17 @@ EACH = [('kill first', lambda t, n: kills.every_point(t, n, cases.LARGE, True)),
         ('plan', plans.touches_nothing),
         ('control markers', kills.control_markers),
         ('control snapshot', kills.control_snapshot)]
-ALONE = [faults.out_of_tries, faults.holder_dies, stops.cancelled, stops.own_limits, plans.held_words, plans.refused_plan,
+SOME = [('tables', many.tables, 'late'), ('tables', many.tables, 'paged'), ('tables', many.tables, 'held'),
+        ('tables', many.tables, 'sessions'), ('tables', many.tables, 'manifest')]
+ALONE = [many.upserts, many.one_fails, many.two_resumes, many.discard_living, many.source_gone,
+         faults.out_of_tries, faults.holder_dies, stops.cancelled, stops.own_limits, plans.held_words, plans.refused_plan,
          again.same_identity, again.job_changed, again.copy_does_not_guess, again.targets, again.fresh,
          again.target_changed, again.living_owner_stopped]
 
 
 def jobs():
     out = [('%s %s' % (name, c.name), job, (c.name,)) for name, job in EACH for c in cases.CASES]
+    out += [('%s %s' % (name, case), job, (case,)) for name, job, case in SOME]
     return out + [(job.__name__, job, ()) for job in ALONE]
 
 
