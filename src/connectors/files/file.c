@@ -6,6 +6,16 @@
 
 #include "files.h"
 
+wh_status files_worded(int st, struct wh_error *reterr)
+{
+    bool silent = !reterr || !reterr->code[0];
+    if (st == WH_E_NOMEM && silent)
+        return wh_fail(reterr, st, "E8002", "no memory for files");
+    if (st == WH_E_LIMIT && silent)
+        return wh_fail(reterr, st, "E8006", "more than can be held");
+    return st;
+}
+
 /* ---- endpoint ---------------------------------------------------------------------------------
  */
 

@@ -75,6 +75,9 @@ extern const struct wh_endpoint_ops files_endpoint_ops;
 extern const struct wh_source_ops files_source_ops;
 extern const struct wh_sink_ops files_sink_ops;
 
+/* Gives a status of lower layers its words, where they had none. */
+wh_status files_worded(int st, struct wh_error *reterr);
+
 /* ---- names and formats (paths.c) --------------------------------------------------------------
  */
 

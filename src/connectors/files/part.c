@@ -200,14 +200,10 @@ static wh_status write_some(struct sink_writer *w, const int32_t *rows, int64_t 
     return pack_text(w, false, reterr);
 }
 
-wh_status sink_writer_write(void *self, const struct wh_batch *b, int64_t send, const int32_t *rows,
-                            int64_t first, int64_t n, struct wh_acks *ret, struct wh_error *reterr)
+static wh_status write_batch(struct sink_writer *w, const struct wh_batch *b, const int32_t *rows,
+                             int64_t first, int64_t n, struct wh_error *reterr)
 {
-    struct sink_writer *w = self;
     const struct ArrowSchema *schema = &w->fl->schema;
-    *ret = (struct wh_acks){.upto_send = w->sent};
-    if (atomic_load(&w->se->interrupted))
-        return WH_LOST;
     if (b->frame.p)
         return wh_fail(reterr, WH_E_BUG, "E9003", "a frame for a target that takes none");
     WH_TRY(wh_views_init(schema, &b->rows, w->views, reterr));
@@ -219,6 +215,17 @@ wh_status sink_writer_write(void *self, const struct wh_batch *b, int64_t send, 
         WH_TRY(write_some(w, rows ? rows + at : NULL, rows ? 0 : first + at, k, reterr));
     }
     w->rows += n;
+    return WH_OK;
+}
+
+wh_status sink_writer_write(void *self, const struct wh_batch *b, int64_t send, const int32_t *rows,
+                            int64_t first, int64_t n, struct wh_acks *ret, struct wh_error *reterr)
+{
+    struct sink_writer *w = self;
+    *ret = (struct wh_acks){.upto_send = w->sent};
+    if (atomic_load(&w->se->interrupted))
+        return WH_LOST;
+    WH_TRY(files_worded(write_batch(w, b, rows, first, n, reterr), reterr));
     ret->upto_send = w->sent = send;
     return WH_OK;
 }

@@ -341,17 +341,19 @@ static wh_status find_below(const struct files_storage *s, const char *path, con
     return g->list->n > before ? WH_OK : nothing(path, g->list, reterr);
 }
 
-static bool is_folder(const struct files_endpoint *ep, const char *path)
+static wh_status is_folder(const struct files_endpoint *ep, const char *path, bool *ret,
+                           struct wh_error *reterr)
 {
     struct files_storage s = {0};
     struct wh_buf where = WH_BUF(1 << 16);
-    bool yes = false;
-    if (wh_buf_printf(&where, "%s%s%s", path[0] != '/' && ep->where.root ? ep->where.root : "",
-                      path[0] != '/' && ep->where.root ? "/" : "", path) == WH_OK)
-        yes = files_storage_open(&s, ep->storage, where.p, NULL) == WH_OK;
+    const char *root = path[0] != '/' && ep->where.root ? ep->where.root : NULL;
+    int st = wh_buf_printf(&where, "%s%s%s", root ? root : "", root ? "/" : "", path);
+    if (st == WH_OK)
+        st = files_storage_open(&s, ep->storage, where.p, NULL);
+    *ret = st == WH_OK;
     files_storage_close(&s);
     wh_buf_free(&where);
-    return yes;
+    return st == WH_E_NOMEM ? no_memory(reterr) : WH_OK;
 }
 
 /* Names of another root become relative to the list's: both are absolute, so a common "/" is
@@ -383,13 +385,16 @@ static wh_status find_path(const struct files_endpoint *ep, const char *path,
                         .opts = opts,
                         .prefix = "",
                         .explicit_format = opts && opts->format != FILES_FORMAT_AUTO};
-    bool folder = is_folder(ep, path);
-    int st = wh_buf_printf(&full, "%s%s", path, folder ? "/" : "");
+    bool folder = false;
+    int st = is_folder(ep, path, &folder, reterr);
+    if (st == WH_OK)
+        st = wh_buf_printf(&full, "%s%s", path, folder ? "/" : "");
     if (st == WH_OK)
         st = files_split_path(ep, full.p, &root, &rest, reterr);
     if (st == WH_OK && !l->root) {
         l->root = TAKE_PTR(root);
         root = wh_strdup(l->root);
+        st = root ? WH_OK : no_memory(reterr);
     } else if (st == WH_OK && strcmp(root, l->root) != 0) {
         st = widen_root(l, reterr);
         if (st == WH_OK && root[1])

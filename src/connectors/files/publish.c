@@ -56,14 +56,13 @@ static wh_status each_part(struct wh_receipts *receipts, part_fn fn, void *arg,
         return WH_OK;
     receipts->rewind(receipts);
     while (st == WH_OK && (st = receipts->next(receipts, &r)) == WH_OK) {
-        struct sink_receipt parts;
+        struct sink_receipt parts = {0};
         if (!r.receipt.n)
             continue;
         st = sink_receipt_read(r.receipt, &parts, reterr);
         for (size_t i = 0; st == WH_OK && i < parts.n; i++)
             st = fn(arg, &parts.v[i], ++number, reterr);
-        if (st >= 0)
-            sink_receipt_free(&parts);
+        sink_receipt_free(&parts);
     }
     return st == WH_END ? WH_OK : st;
 }
@@ -365,13 +364,17 @@ static wh_status remove_old(struct job *j, const char *manifest, struct wh_error
     WH_CLEANUP(wh_arena_freep) struct wh_arena *arena = wh_arena_new((size_t)1 << 30);
     struct wh_node *doc = NULL;
     bool there;
+    if (!arena)
+        return no_memory(reterr);
     WH_TRY(exists(j, manifest, &there, reterr));
     if (!there)
         return WH_OK;
     int st = sink_get_small(fl, manifest, MANIFEST_MAX, &old, reterr);
     struct wh_problems problems = {.arena = arena};
-    if (st == WH_OK && arena &&
-        wh_json_parse(arena, manifest, old.p, old.n, &doc, &problems) != WH_OK)
+    int read = st == WH_OK ? wh_json_parse(arena, manifest, old.p, old.n, &doc, &problems) : st;
+    if (read == WH_E_NOMEM)
+        st = no_memory(reterr);
+    if (read != WH_OK)
         doc = NULL; /* not ours after all: its files are left alone */
     struct wh_node *files = doc ? wh_node_get(doc, "files") : NULL;
     for (size_t i = 0; st == WH_OK && files && i < files->n; i++) {
@@ -565,15 +568,12 @@ static wh_status late_header(struct sink_target *fl, struct wh_error *reterr)
     return st;
 }
 
-wh_status sink_apply(void *self, void *se, const struct wh_step *step, const struct wh_fence *fence,
-                     struct wh_receipts *receipts, bool maybe_done, struct wh_bytes *ret_receipt,
-                     struct wh_error *reterr)
+static wh_status apply(struct sink_target *fl, const struct wh_step *step,
+                       const struct wh_fence *fence, struct wh_receipts *receipts, bool maybe_done,
+                       struct wh_error *reterr)
 {
-    struct sink_target *fl = self;
     struct job j = {.fl = fl, .fence = fence};
     int what = step->token.n == 1 ? *(const uint8_t *)step->token.p : 0;
-    if (ret_receipt)
-        *ret_receipt = (struct wh_bytes){NULL, 0};
     if (!fl->is_stdout)
         sink_stage_folder(fl, fence, j.stage);
     switch (what) {
@@ -593,6 +593,15 @@ wh_status sink_apply(void *self, void *se, const struct wh_step *step, const str
     default:
         return wh_fail(reterr, WH_E_BUG, "E9003", "no step %u here", step->id);
     }
+}
+
+wh_status sink_apply(void *fl, void *se, const struct wh_step *step, const struct wh_fence *fence,
+                     struct wh_receipts *receipts, bool maybe_done, struct wh_bytes *ret_receipt,
+                     struct wh_error *reterr)
+{
+    if (ret_receipt)
+        *ret_receipt = (struct wh_bytes){NULL, 0};
+    return files_worded(apply(fl, step, fence, receipts, maybe_done, reterr), reterr);
 }
 
 /* ---- what earlier attempts left ---------------------------------------------------------------

@@ -375,6 +375,7 @@ wh_status files_reader_open(void *self, void *scan, void *se, const struct wh_ct
         if (st == WH_OK)
             st = open_csv(rd, line, reterr);
     }
+    st = files_worded(st, reterr);
     if (st < 0 && reterr && !reterr->where[0])
         wh_error_where(reterr, "%s", file_name(rd));
     return st;
@@ -446,7 +447,7 @@ wh_status files_reader_next(void *self, struct wh_batch *ret, struct wh_error *r
         rd->done = true;
         return WH_END;
     }
-    st = failed(rd, st, &err);
+    st = failed(rd, files_worded(st, st == WH_E_LIMIT ? NULL : &err), &err);
     if (reterr && (st < 0 || err.code[0]))
         *reterr = err;
     return st;

@@ -239,8 +239,11 @@ wh_status sink_get_small(const struct sink_target *fl, const char *name, size_t 
         return no_memory(reterr);
     int st = ops->read_open(in, fl->storage.st, name, reterr);
     while (st == WH_OK && got) {
-        st = wh_buf_reserve(out, 65536);
-        if (st != WH_OK || out->n > max) {
+        if (wh_buf_reserve(out, 65536) != WH_OK) {
+            st = no_memory(reterr);
+            break;
+        }
+        if (out->n > max) {
             st = wh_fail(reterr, WH_E_LIMIT, "E7016", "'%s' is larger than it can be", name);
             break;
         }

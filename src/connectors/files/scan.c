@@ -836,10 +836,11 @@ static wh_status scan_open(void *self, void *ep, void *se, struct wh_scan *io,
     if (st == WH_OK)
         st = choose_schema(sc, io, &all, reterr);
     wh_schema_release(&all);
-    if (st != WH_OK)
-        return st;
-    answer(sc, io);
-    return wh_schema_copy(&sc->schema, ret);
+    if (st == WH_OK)
+        st = wh_schema_copy(&sc->schema, ret);
+    if (st == WH_OK)
+        answer(sc, io);
+    return files_worded(st, reterr);
 }
 
 static void scan_close(void *self)

@@ -28,41 +28,43 @@ static wh_status no_memory(struct wh_error *reterr)
 /* ---- the path ---------------------------------------------------------------------------------
  */
 
+/* Cuts the last name of `text` off and puts it in front of `made`. */
+static wh_status up_one(struct wh_buf *text, struct wh_buf *made)
+{
+    struct wh_buf longer = WH_BUF(PATH_MAX);
+    char *slash = strrchr(text->p, '/'), *last = slash ? slash + 1 : text->p;
+    int st = wh_buf_printf(&longer, "%s/%s", last, made->n ? made->p : "");
+    if (st != WH_OK)
+        return st;
+    wh_buf_free(made);
+    *made = longer;
+    text->n = (size_t)(last - text->p);
+    text->p[text->n] = 0;
+    return text->n ? WH_OK : wh_buf_adds(text, ".");
+}
+
 /* The longest folder above `path` that exists, resolved, and the folders still to be made. */
 static wh_status existing_root(struct sink_target *fl, const char *folder, struct wh_error *reterr)
 {
     char real[PATH_MAX];
-    struct wh_buf text = WH_BUF(PATH_MAX), made = WH_BUF(PATH_MAX);
+    WH_CLEANUP(wh_buf_free) struct wh_buf text = WH_BUF(PATH_MAX);
+    WH_CLEANUP(wh_buf_free) struct wh_buf made = WH_BUF(PATH_MAX);
     if (folder[0] != '/' && fl->ep->where.root)
         WH_TRY(wh_buf_printf(&text, "%s/", fl->ep->where.root));
     WH_TRY(wh_buf_printf(&text, "%s", *folder ? folder : "."));
     for (;;) {
         while (text.n > 1 && text.p[text.n - 1] == '/')
             text.p[--text.n] = 0;
-        if (realpath(text.n ? text.p : ".", real))
+        if (realpath(text.p, real))
             break;
-        if (errno != ENOENT || !text.n) {
-            int err = errno;
-            wh_ignore(wh_fail_errno(reterr, err, "E2013", "folder '%s'", text.p));
-            wh_buf_free(&text);
-            wh_buf_free(&made);
+        if (errno != ENOENT) {
+            wh_ignore(wh_fail_errno(reterr, errno, "E2013", "folder '%s'", text.p));
             return reterr ? reterr->status : WH_E_IO;
         }
-        char *slash = strrchr(text.p, '/');
-        char *last = slash ? slash + 1 : text.p;
-        struct wh_buf longer = WH_BUF(PATH_MAX);
-        WH_TRY(wh_buf_printf(&longer, "%s/%s", last, made.n ? made.p : ""));
-        wh_buf_free(&made);
-        made = longer;
-        text.n = (size_t)(last - text.p);
-        text.p[text.n] = 0;
-        if (!text.n)
-            WH_TRY(wh_buf_adds(&text, "."));
+        WH_TRY(up_one(&text, &made));
     }
     fl->root = wh_strdup(real);
     fl->folder = wh_strdup(made.n ? made.p : "");
-    wh_buf_free(&text);
-    wh_buf_free(&made);
     return fl->root && fl->folder ? WH_OK : no_memory(reterr);
 }
 
@@ -159,11 +161,10 @@ static wh_status into_file(struct sink_target *fl, const struct files_to *o, con
     fl->codec = kind.codec;
     if (kind.format == FILES_FORMAT_TSV && (!o->delimiter || !strcmp(o->delimiter, "auto")))
         fl->format.dialect.delimiter[0] = '\t';
-    struct wh_buf folder = WH_BUF(PATH_MAX);
+    WH_CLEANUP(wh_buf_free) struct wh_buf folder = WH_BUF(PATH_MAX);
     WH_TRY(slash ? wh_buf_add(&folder, path, (size_t)(slash - path) + 1)
                  : wh_buf_adds(&folder, ""));
     int st = existing_root(fl, folder.p, reterr);
-    wh_buf_free(&folder);
     fl->file = wh_strdup(name);
     fl->stem = wh_strndup(files_stem(wh_str(name)).s, files_stem(wh_str(name)).n);
     fl->template = wh_strdup("");
@@ -402,10 +403,9 @@ static wh_status open_path(struct sink_target *fl, struct wh_target *io, const s
     return WH_OK;
 }
 
-static wh_status target_open(void *self, void *ep, void *se, struct wh_target *io,
+static wh_status open_target(struct sink_target *fl, void *ep, struct wh_target *io,
                              struct wh_error *reterr)
 {
-    struct sink_target *fl = self;
     const struct files_to *o = io->opts ? io->opts : &defaults;
     fl->ep = ep;
     fl->ctx = io->ctx;
@@ -433,6 +433,12 @@ static wh_status target_open(void *self, void *ep, void *se, struct wh_target *i
         fl->format.dialect.delimiter[0] = '\t';
     answer_stdout(fl, io);
     return WH_OK;
+}
+
+static wh_status target_open(void *fl, void *ep, void *se, struct wh_target *io,
+                             struct wh_error *reterr)
+{
+    return files_worded(open_target(fl, ep, io, reterr), reterr);
 }
 
 static void target_close(void *self)
