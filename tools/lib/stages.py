@@ -260,18 +260,18 @@ def fuzz_replay(s):
 
 @stage('asan')
 def asan(s):
-    """unit, replay and a fast engine suite under AddressSanitizer and UBSan"""
+    """unit tests and replay under AddressSanitizer and UBSan"""
     env = {**DEPTH['check'], 'WH_TEST_FAST': '1',
            'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:allocator_may_return_null=1',
            'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1'}
-    s.meson('asan', ['unit', 'fuzz', 'fuzz-replay', 'engine', 'conformance'], timeout_factor=6, env=env)
+    s.meson('asan', ['unit', 'fuzz', 'fuzz-replay', 'conformance'], timeout_factor=6, env=env)
 
 
 @stage('tsan')
 def tsan(s):
-    """unit and a fast engine suite under ThreadSanitizer"""
+    """unit tests, the runtime among them, under ThreadSanitizer"""
     env = {**DEPTH['check'], 'WH_TEST_FAST': '1', 'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1'}
-    s.meson('tsan', ['unit', 'engine'], timeout_factor=8, env=env)
+    s.meson('tsan', ['unit'], timeout_factor=8, env=env)
 
 
 @stage('model', rest=True)
