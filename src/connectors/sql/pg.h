@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Insides of the postgresql connector: options, endpoint, session, types, table description, and
+ * who does what.
+ *
+ *   pg.c            options, capabilities, the connector itself
+ *   pg_endpoint.c   open, check, sessions, interrupt, footprint
+ *   pg_snapshot.c   snapshot, join, release, tick; the holder's body (wherry hold)
+ *   pg_claim.c      run row, epoch, targets, evict, close (CONTRACT 4)
+ *   pg_types.c      server's types <-> column types, DDL type names
+ *   pg_catalog.c    tables, columns, keys, estimates in a handful of queries
+ *   pg_scan.c       negotiation       pg_split.c  ctid ranges, key quantiles, partitions
+ *   pg_read.c       COPY to batches or frames          pg_decode.c  one COPY BINARY row -> builders
+ *   pg_target.c     shape and mode of a destination    pg_ddl.c     create table, staging,
+ * statements pg_steps.c      create, stage, settle, swap, drop  pg_marker.c  marker, lookup, verify
+ *   pg_write.c      units                              pg_encode.c  batches -> COPY BINARY
+ *   pg_frame.c      pass-through: its whitelist, its name, its walker
+ */
+#ifndef WHERRY_CONNECTORS_SQL_PG_H
+#define WHERRY_CONNECTORS_SQL_PG_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/alloc.h"
+#include "core/buf.h"
+#include "data/builder.h"
+#include "data/type.h"
+#include "data/view.h"
+#include "net/pg_client.h"
+#include "sql.h"
+
+/* ---- options (rows in pg.c; native libpq names are aliases) ------------------------------------
+ */
+
+enum pg_tls {
+    PG_TLS_VERIFY_FULL, /* default over TCP: certificate and name */
+    PG_TLS_VERIFY_CA,
+    PG_TLS_REQUIRE, /* encrypted, not verified: said in the plan */
+    PG_TLS_PREFER,
+    PG_TLS_OFF,
+};
+
+struct pg_connection {
+    const char *host; /* one or several "a,b"; a path = folder of a unix socket */
+    int64_t port;
+    const char *database, *user, *password;
+    const char *service, *service_file, *passfile;
+    int tls; /* enum pg_tls; loopback addresses and sockets may go without, see pg_endpoint.c */
+    const char *tls_ca, *tls_cert, *tls_key;
+    const char *options; /* server settings: "-c work_mem=64MB" */
+    int64_t connect_timeout, network_timeout, lock_timeout, statement_timeout; /* ms; 0 = none */
+    const char *role; /* set role after log-in */
+};
+
+struct pg_from {
+    const char *schema;  /* where an unqualified table is looked for; NULL: search_path */
+    int64_t split_bytes; /* wanted size of a unit; 0 = engine's */
+    bool frames;         /* may be passed through as raw bytes */
+};
+
+struct pg_to {
+    const char *schema;
+    const char *tablespace;
+    bool unlogged; /* create the table UNLOGGED */
+    bool triggers; /* false: session_replication_role=replica where rights allow (later) */
+    const char
+        *marker_schema; /* schema of wherry_run, wherry_unit, wherry_target; NULL: of the target */
+};
+
+extern const struct wh_options pg_connection_table, pg_from_table, pg_to_table;
+
+/* ---- endpoint and session ----------------------------------------------------------------------
+ */
+
+struct pg_ep {
+    const struct wh_ctx *ctx;
+    const struct pg_connection *o;
+    enum wh_role role;
+    pthread_mutex_t lock;
+    bool snapped;          /* READ sessions enter `snapshot` */
+    char snapshot[80];     /* pg_export_snapshot's name */
+    char system[96];       /* "system identifier/database oid": identity of the database */
+    atomic_int session_no; /* n of the next session's tag */
+};
+
+struct pg_se {
+    struct pg_ep *ep;
+    struct pg_conn *c;
+    const struct wh_ctx *ctx; /* services of whoever uses the session now */
+    enum wh_use use;
+    bool in_snapshot; /* READ: the transaction entered the run's snapshot */
+    char ident[96];   /* "pid/backend start" */
+};
+
+/* pg_endpoint.c */
+extern const struct wh_endpoint_ops pg_endpoint;
+/* Opens a connection as `use` needs it: tag, timeouts (idle ones off), UTC, ISO dates, extra_float
+ * digits, search_path ''. ctx: of the one who waits. kind: "c" control, "r", "w", "s", "hold". */
+wh_status pg_dial(const struct pg_ep *, const struct pg_connection *, const struct wh_ctx *,
+                  const char *kind, struct pg_conn **ret, struct wh_error *reterr);
+
+/* pg_snapshot.c */
+wh_status pg_snapshot(void *ep, void *se, const struct wh_objects *pin, int sessions,
+                      struct wh_snapshot *ret, struct wh_error *reterr);
+wh_status pg_join(void *ep, const struct wh_snapshot *, struct wh_error *reterr);
+void pg_release(void *ep, const struct wh_snapshot *);
+wh_status pg_tick(void *ep, void *se, struct wh_error *reterr);
+wh_status pg_hold(struct wh_bytes config, int ready_fd, bool (*alive)(void *), void *alive_arg,
+                  struct wh_error *reterr);
+/* begin isolation level repeatable read read only; set transaction snapshot. GONE. */
+wh_status pg_enter(struct pg_se *, struct wh_error *reterr);
+
+/* pg_claim.c */
+wh_status pg_claim(void *ep, void *se, const struct wh_fence *, const struct wh_objects *,
+                   struct wh_error *reterr);
+wh_status pg_evict(void *ep, void *se, const struct wh_fence *, const struct wh_str *ident,
+                   struct wh_error *reterr);
+wh_status pg_run_close(void *ep, void *se, const struct wh_fence *, struct wh_error *reterr);
+
+/* ---- types -------------------------------------------------------------------------------------
+ */
+
+/* How a column's cells travel in COPY BINARY. */
+enum pg_wire {
+    PG_W_TEXT, /* text, varchar, bpchar, name, json, xml..: the text's bytes; also every other type,
+                  which is then cast ::text in the statement (pg_col.cast) */
+    PG_W_BOOL,
+    PG_W_I16,
+    PG_W_I32,
+    PG_W_I64,
+    PG_W_OID, /* uint32 */
+    PG_W_F32,
+    PG_W_F64,
+    PG_W_NUMERIC,
+    PG_W_BYTEA,
+    PG_W_DATE,      /* days since 2000-01-01; infinities */
+    PG_W_TIME,      /* us */
+    PG_W_TIMESTAMP, /* us since 2000-01-01; infinities */
+    PG_W_TIMESTAMPTZ,
+    PG_W_INTERVAL, /* us, days, months */
+    PG_W_UUID,
+    PG_W_JSONB, /* version byte 1, then text */
+};
+
+struct pg_col {
+    const char *name;       /* arena text */
+    const char *type_text;  /* format_type(): "numeric(10,2)", "public.mood" */
+    uint32_t oid, base_oid; /* base_oid: of the domain's base type, else = oid */
+    int32_t typmod;
+    char typtype, typcategory; /* pg_type */
+    enum pg_wire wire;
+    bool cast; /* read as "name"::text, written through a cast of the statement or as text COPY */
+    struct wh_type type;
+    const char *dflt, *comment, *collation;
+    int pk; /* 1-based position in the primary key, 0 = none */
+    bool not_null, generated, identity_always, identity, has_default;
+};
+
+struct pg_table {
+    struct wh_arena *arena;
+    uint32_t oid;
+    const char *schema, *name, *comment;
+    char kind;        /* pg_class.relkind: r p v m f */
+    char persistence; /* p u t */
+    struct pg_col *cols;
+    int n_cols;
+    int64_t pages, est_rows, est_bytes; /* -1 unknown */
+    bool has_pk, has_rls, has_subclass;
+};
+
+/* pg_types.c */
+/* Fills wire, cast, type of a column from oid, typmod, typtype (already in it). */
+void pg_type_of(struct pg_col *);
+enum {
+    PG_DECL = 128
+};
+/* Type name for a new column, and in *io the type in which the writer wants its cells; `native`:
+ * the source's own type text, kept where the source is PostgreSQL and the words mean the same.
+ * Fills *ret_wire. */
+void pg_decl_for(struct wh_type *io, struct wh_str native, char decl[PG_DECL],
+                 enum pg_wire *ret_wire);
+/* Can the encoder send cells of this type on that wire (after the engine's conversion to the type
+ * that it writes into *ret_accept)? */
+void pg_accept_type(const struct pg_col *, struct wh_type *ret_accept);
+
+/* pg_catalog.c */
+wh_status pg_catalog(void *ep, void *se, const struct wh_pattern *, wh_catalog_fn, void *arg,
+                     struct wh_error *reterr);
+/* By name (exact, else case-insensitively if only one fits; unqualified: opts' schema, else
+ * search_path of the user). WH_E_NOT_FOUND E3001. */
+wh_status pg_describe(struct pg_se *, const struct wh_name *, const char *schema,
+                      struct pg_table *ret, struct wh_error *reterr);
+/* Columns of a query. */
+wh_status pg_describe_query(struct pg_se *, const char *query, struct pg_table *ret,
+                            struct wh_error *reterr);
+void pg_table_free(struct pg_table *);
+wh_status pg_table_schema(const struct pg_table *, struct ArrowSchema *ret);
+wh_status pg_qualified(struct wh_buf *, const char *schema, const char *name); /* "s"."t" */
+
+/* ---- COPY BINARY -------------------------------------------------------------------------------
+ */
+
+/* pg_decode.c: header, rows, trailer, as they come (a message holds whole rows; the header comes
+ * with the first). sans-I/O. */
+struct pg_decoder;
+/* cols: of the statement, in order; their types are those of the builder's columns. */
+wh_status pg_decoder_new(const struct pg_col *cols, int n, struct wh_builder *,
+                         struct pg_decoder **ret, struct wh_error *reterr);
+void pg_decoder_free(struct pg_decoder *);
+/* Appends all rows of one message. WH_E_DATA: not what the format promises. A cell that is no value
+ * of its column's type (infinity, year out of range, NaN under a decimal) makes its row bad: the
+ * builder is cut back, *ret_bad counts 1 and pg_decoder_bad says why; go on with the next message.
+ */
+wh_status pg_decode(struct pg_decoder *, struct wh_bytes message, int64_t *ret_rows, int *ret_bad,
+                    struct wh_error *reterr);
+void pg_decoder_bad(const struct pg_decoder *, int *ret_column, const char **ret_code,
+                    const char **ret_text);
+bool pg_decoder_ended(const struct pg_decoder *); /* the trailer was seen */
+
+/* pg_encode.c */
+struct pg_encoder;
+/* schema: what target_open accepted; wires in its order. */
+wh_status pg_encoder_new(const struct ArrowSchema *, const enum pg_wire *wires, int n,
+                         struct pg_encoder **ret, struct wh_error *reterr);
+void pg_encoder_free(struct pg_encoder *);
+void pg_encode_header(struct wh_buf *);  /* 19 bytes; WH_E_NOMEM is kept in the buffer */
+void pg_encode_trailer(struct wh_buf *); /* ff ff */
+/* Binds a batch's columns; then rows [first, first + n) or rows[0..n) are appended to the buffer
+ * until it holds `most` bytes; *ret_done = rows appended. */
+wh_status pg_encoder_bind(struct pg_encoder *, const struct wh_batch *, struct wh_error *reterr);
+wh_status pg_encode(struct pg_encoder *, const int32_t *rows, int64_t first, int64_t n, size_t most,
+                    struct wh_buf *out, int64_t *ret_done, struct wh_error *reterr);
+
+/* pg_frame.c: encoding "pgcopy-binary/<n>": the rows alone, without header and trailer. */
+#define PG_FRAME "pgcopy-binary"
+/* May column `from` be passed to `to` as raw bytes? Why not, for the plan. */
+bool pg_frame_fits(const struct pg_col *from, const struct pg_col *to, const char **ret_why);
+/* Counts whole rows; WH_E_DATA if the bytes are not n_cols cells a row or do not end at a row
+ * border. */
+wh_status pg_frame_rows(struct wh_bytes, int n_cols, int64_t *ret_rows, struct wh_error *reterr);
+
+/* ---- source and destination
+ * ----------------------------------------------------------------------
+ */
+
+extern const struct wh_source_ops pg_source; /* pg_scan.c; private structs in pg_scan.h */
+extern const struct wh_sink_ops pg_sink;     /* pg_target.c; private structs in pg_target.h */
+
+#endif
