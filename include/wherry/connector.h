@@ -110,6 +110,7 @@ struct wh_fence {
     struct wh_str run;         /* "r-20261122-7f3a9c01d2e4" */
     uint32_t epoch;            /* raised by every claim */
     uint32_t flow, generation; /* 0, 0 where a verb concerns the run */
+    struct wh_bytes memo;      /* claim of a new run: kept in its row (not empty), see `recall` */
 };
 
 /* ---- services of the engine --------------------------------------------------------------------
@@ -167,6 +168,20 @@ struct wh_ctx {
 /* ---- endpoint ----------------------------------------------------------------------------------
  */
 
+/* One thing that an unfinished run left at a destination: its row (unit = 0), or the marker of a
+ * committed unit. Borrowed during the callback. */
+struct wh_recalled {
+    struct wh_str run;
+    uint32_t epoch;
+    struct wh_str owner; /* for people: "pid 4711 on db1 since 2026-11-22T03:00:00Z" */
+    struct wh_bytes memo;
+    uint32_t flow, generation;
+    int64_t unit; /* > 0 */
+    int32_t attempt;
+    struct wh_bytes rest, seed; /* of the marker; of the unit that the writer was opened for */
+};
+typedef wh_status (*wh_recall_fn)(void *arg, const struct wh_recalled *);
+
 struct wh_endpoint_ops {
     uint32_t size;
     /* Reads options (connection table); may connect or not. */
@@ -210,6 +225,13 @@ struct wh_endpoint_ops {
     int64_t (*footprint)(const void *opts);
     void (*session_close)(void *se);
     void (*close)(void *ep);
+    /* Class T, both or none: what rebuilds a lost state. `remember` replaces the memo in the run's
+     * row (after the claim, before any unit); OK, FENCED. `recall` gives the rows of open runs
+     * (run NULL), or one run's markers of units, by flow and unit; nothing of ours here is OK. */
+    wh_status (*remember)(void *ep, void *se, const struct wh_fence *, struct wh_bytes memo,
+                          struct wh_error *reterr);
+    wh_status (*recall)(void *ep, void *se, const struct wh_str *run, wh_recall_fn each, void *arg,
+                        struct wh_error *reterr);
 };
 
 /* ---- source ------------------------------------------------------------------------------------
@@ -411,6 +433,8 @@ struct wh_unit {
     bool careful;    /* after a refusal: BATCH or ROW grain, find the row */
     char label[WH_LABEL];
     int64_t est_rows, est_bytes;
+    struct wh_bytes seed; /* engine's bytes for the marker (class T), borrowed while the writer is
+                             being opened; may be empty */
 };
 
 struct wh_verdict {

@@ -79,6 +79,7 @@ struct wh_run_unit {
     int64_t est_rows, est_bytes;
     char label[WH_LABEL];
     struct wh_bytes splits; /* owned */
+    struct wh_bytes origin; /* owned; rebuild.h */
     int32_t instant;
     int mismatches; /* comparisons of the two ends that failed */
     bool careful;   /* a refusal was seen: find the row */

@@ -57,6 +57,8 @@ static const char *const migrations[] = {
     "create table phase(" /* which phases have their steps journalled, also those with none */
     "  run text not null, flow integer not null, generation integer not null,"
     "  phase integer not null, primary key(run, flow, generation, phase)) without rowid;",
+    /* 2: where a unit was drawn, for the marker that can rebuild this store. */
+    "alter table unit add column origin blob;",
 };
 
 static int version_now(struct wh_state *s, int *ret, struct wh_error *reterr)

@@ -202,7 +202,8 @@ struct wh_unit_record {
     const char *skipped; /* JSON {reason: rows}, or NULL */
     const char *error;   /* JSON, of the last failed attempt */
     int64_t changed_us;
-    int32_t instant; /* 1 = first snapshot; 2 after a mixed resume */
+    int32_t instant;        /* 1 = first snapshot; 2 after a mixed resume */
+    struct wh_bytes origin; /* engine's bytes: where it was drawn (engine/rebuild.h) */
 };
 
 /* New units with the cursor behind them, one transaction: what is drawn is never drawn twice.

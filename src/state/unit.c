@@ -30,11 +30,12 @@ static int insert_unit(struct wh_state *s, const char *run, const struct wh_unit
 {
     return wh_db_run(s, NULL, reterr,
                      "insert into unit(run, flow, unit, generation, state, attempt, label, splits,"
-                     " order_group, order_seq, est_rows, est_bytes, changed_us, instant)"
-                     " values (?,?,?,?,?,0,?,?,?,?,?,?,?,?)",
-                     "sniunsbiiiiin", run, u->flow, u->unit, u->generation, (int)WH_UNIT_DRAWN,
+                     " order_group, order_seq, est_rows, est_bytes, changed_us, instant, origin)"
+                     " values (?,?,?,?,?,0,?,?,?,?,?,?,?,?,?)",
+                     "sniunsbiiiiinb", run, u->flow, u->unit, u->generation, (int)WH_UNIT_DRAWN,
                      u->label, u->splits, (int64_t)u->order_group, (int64_t)u->order_seq,
-                     u->est_rows, u->est_bytes, wh_wall_us(), u->instant ? u->instant : 1);
+                     u->est_rows, u->est_bytes, wh_wall_us(), u->instant ? u->instant : 1,
+                     u->origin);
 }
 
 int wh_state_units_draw(struct wh_state *s, const char *run, uint32_t epoch, int flow,
@@ -177,7 +178,7 @@ int wh_state_unit_splits(struct wh_state *s, const char *run, uint32_t epoch,
 #define UNIT_COLUMNS                                                                               \
     "flow, generation, unit, state, attempt, label, splits, order_group, order_seq, est_rows,"     \
     " est_bytes, ident, rows_read, rows_written, rows_dirty, rows_filtered, rows_skipped,"         \
-    " bytes_read, bytes_written, hash, receipt, end, skipped, error, changed_us, instant"
+    " bytes_read, bytes_written, hash, receipt, end, skipped, error, changed_us, instant, origin"
 
 static int read_unit(struct wh_arena *a, sqlite3_stmt *q, struct wh_unit_record *u)
 {
@@ -204,6 +205,7 @@ static int read_unit(struct wh_arena *a, sqlite3_stmt *q, struct wh_unit_record 
     WH_TRY(wh_db_blob(a, q, 20, &u->receipt));
     WH_TRY(wh_db_blob(a, q, 21, &u->end));
     WH_TRY(wh_db_text(a, q, 22, &u->skipped));
+    WH_TRY(wh_db_blob(a, q, 26, &u->origin));
     return wh_db_text(a, q, 23, &u->error);
 }
 
