@@ -202,25 +202,30 @@ int wh_lanes_new(struct wh_runtime *run, int n, struct wh_error *reterr)
 /* All lanes are idle or about to be; their threads end and are joined. */
 void wh_lanes_stop(struct wh_runtime *run)
 {
+    struct wh_lane *lanes = run->lanes; /* this thread alone changes the list */
+    int n = run->n_lanes;
+
     pthread_mutex_lock(&run->mutex);
     run->ending = true;
     for (int i = 0; i < run->n_lanes; i++)
         pthread_cond_broadcast(&run->lanes[i].work);
     pthread_mutex_unlock(&run->mutex);
-    for (int i = 0; i < run->n_lanes; i++) {
-        struct wh_lane *lane = &run->lanes[i];
-
-        if (lane->has_writer)
-            pthread_join(lane->writer, NULL);
-        if (lane->has_reader)
-            pthread_join(lane->reader, NULL);
-        wh_transform_free(lane->transform);
-        wh_queue_destroy(&lane->queue);
-        pthread_cond_destroy(&lane->work);
-        if (lane->wake_fd >= 0)
-            close(lane->wake_fd);
+    for (int i = 0; i < n; i++) {
+        if (lanes[i].has_writer)
+            pthread_join(lanes[i].writer, NULL);
+        if (lanes[i].has_reader)
+            pthread_join(lanes[i].reader, NULL);
     }
-    wh_free(run->lanes);
+    pthread_mutex_lock(&run->mutex); /* the keeper still looks at them */
     run->lanes = NULL;
     run->n_lanes = 0;
+    pthread_mutex_unlock(&run->mutex);
+    for (int i = 0; i < n; i++) {
+        wh_transform_free(lanes[i].transform);
+        wh_queue_destroy(&lanes[i].queue);
+        pthread_cond_destroy(&lanes[i].work);
+        if (lanes[i].wake_fd >= 0)
+            close(lanes[i].wake_fd);
+    }
+    wh_free(lanes);
 }
