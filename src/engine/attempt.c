@@ -209,8 +209,8 @@ static void end(struct wh_attempt *at)
     at->rd_open = false;
     wh_free(at->rd);
     at->doing = NULL;
-    wh_session_put(at->run, at->ws);
-    wh_session_put(at->run, at->rs);
+    wh_attempt_give_session(at, &at->ws);
+    wh_attempt_give_session(at, &at->rs);
     wh_dirty_close(at->archive, at->keep_archive);
     wh_splits_free(&at->splits);
     wh_buf_free(&at->rest);
@@ -222,13 +222,36 @@ static void end(struct wh_attempt *at)
 /* ---- the first batch ---------------------------------------------------------------------------
  */
 
+/* The keeper interrupts an attempt's sessions under the mutex: there they come and go. */
+static int take_session(struct wh_attempt *at, struct wh_endpoint *ep, enum wh_use use,
+                        struct wh_session **place, struct wh_error *reterr)
+{
+    struct wh_session *s = NULL;
+
+    WH_TRY(wh_session_get(at->run, ep, use, &s, reterr));
+    pthread_mutex_lock(&at->run->mutex);
+    *place = s;
+    pthread_mutex_unlock(&at->run->mutex);
+    return WH_OK;
+}
+
+void wh_attempt_give_session(struct wh_attempt *at, struct wh_session **place)
+{
+    struct wh_session *s;
+
+    pthread_mutex_lock(&at->run->mutex);
+    s = TAKE_PTR(*place);
+    pthread_mutex_unlock(&at->run->mutex);
+    wh_session_put(at->run, s);
+}
+
 /* The reader is under way from here on: in its thread, or drawn by this one when fused. */
 static int start_reader(struct wh_attempt *at, struct wh_error *reterr)
 {
     struct wh_lane *lane = at->lane;
 
     at->doing = "waits for a session of the source";
-    WH_TRY(wh_session_get(at->run, at->fr->flow->from, WH_READ, &at->rs, reterr));
+    WH_TRY(take_session(at, at->fr->flow->from, WH_READ, &at->rs, reterr));
     at->started_ns = wh_now_ns();
     at->moved_ns = at->started_ns;
     if (at->fused)
@@ -310,7 +333,7 @@ static int open_once(struct wh_attempt *at, struct wh_error *reterr)
     snprintf(unit.label, sizeof unit.label, "%s", u->label);
     if (!at->ws) {
         at->doing = "waits for a session of the destination";
-        WH_TRY(wh_session_get(at->run, at->fr->flow->to, WH_WRITE, &at->ws, reterr));
+        WH_TRY(take_session(at, at->fr->flow->to, WH_WRITE, &at->ws, reterr));
     }
     at->wr = wh_calloc(1, size ? size : 1);
     if (!at->wr)

@@ -320,8 +320,7 @@ static enum wh_result ask(struct wh_attempt *at, struct wh_error *reterr)
         at->sink->writer_close(at->wr);
     at->wr_open = false;
     at->ws->broken = true;
-    wh_session_put(at->run, at->ws);
-    at->ws = NULL;
+    wh_attempt_give_session(at, &at->ws);
     r = wh_unit_lookup(at->run, at->fr, at->unit, reterr);
     if (r == WH_RESULT_DONE) {
         at->keep_archive = at->dirty > 0;

@@ -154,6 +154,23 @@ static void watch(struct wh_runtime *run, struct wh_lane *lane, int64_t now)
     run->stopped_ns = now;
 }
 
+/* Whoever connects for long while a stop is under way has nothing that could be saved. */
+static void interrupt_opening(struct wh_runtime *run, int64_t now)
+{
+    int64_t before = now - (int64_t)WH_INTERRUPT_AFTER_MS * MS;
+
+    if (run->stop_level >= 2 || run->fenced)
+        before = now;
+    for (size_t i = 0; i < run->plan->n_endpoints; i++) {
+        const struct wh_session_set *set = &run->sessions[i];
+
+        for (int use = 0; use < WH_USES; use++)
+            for (struct wh_session *s = set->list[use]; s; s = s->next)
+                if (s->opening_ns && s->opening_ns <= before && !s->broken)
+                    interrupt_locked(s);
+    }
+}
+
 static void look_at_lanes(struct wh_runtime *run, int64_t now)
 {
     bool stopping = wh_run_stopping(run);
@@ -163,6 +180,8 @@ static void look_at_lanes(struct wh_runtime *run, int64_t now)
         if (stopping || run->stuck)
             press(run, &run->lanes[i], now);
     }
+    if (stopping)
+        interrupt_opening(run, now);
     if (stopping && (run->stop_level >= 2 || run->fenced ||
                      now - run->stopped_ns > (int64_t)WH_STOP_AFTER_MS * MS))
         interrupt_locked(run->step_session);

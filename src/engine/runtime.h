@@ -49,6 +49,7 @@ struct wh_session {
     void *mem;
     char ident[96];
     bool open, busy, closing;
+    int64_t opening_ns;  /* since when it is being opened; 0 = it is not */
     _Atomic bool broken; /* LOST or interrupted: closed when given back */
 };
 
@@ -63,7 +64,6 @@ wh_status wh_session_get(struct wh_runtime *, struct wh_endpoint *, enum wh_use,
                          struct wh_session **ret, struct wh_error *reterr);
 /* Back to the pool, or closed when it is broken; the ident of a broken one is evicted. */
 void wh_session_put(struct wh_runtime *, struct wh_session *); /* NULL is fine */
-void wh_session_interrupt(struct wh_runtime *, struct wh_session *);
 /* Closes idle sessions of a use (-1: all) of an endpoint (NULL: all). */
 void wh_sessions_close(struct wh_runtime *, struct wh_endpoint *, int use);
 struct wh_session_set *wh_session_set(struct wh_runtime *, const struct wh_endpoint *);
@@ -320,6 +320,8 @@ enum wh_result wh_attempt_judge(struct wh_attempt *, int st, struct wh_session *
 
 enum wh_result wh_attempt_run(struct wh_lane *, struct wh_run_flow *, struct wh_run_unit *,
                               struct wh_error *reterr);
+
+void wh_attempt_give_session(struct wh_attempt *, struct wh_session **);
 
 /* attempt_read.c */
 wh_status wh_attempt_pull(struct wh_attempt *, struct wh_item **ret, struct wh_error *reterr);

@@ -74,8 +74,14 @@ static int session_open(struct wh_runtime *run, struct wh_session *s, struct wh_
     struct wh_str ident = {0};
     int st;
 
+    pthread_mutex_lock(&run->mutex);
     s->open = true; /* close once per open, failed or not */
+    s->opening_ns = wh_now_ns();
+    pthread_mutex_unlock(&run->mutex);
     st = ops->session_open ? ops->session_open(s->mem, s->ep->ep, s->use, &ident, reterr) : WH_OK;
+    pthread_mutex_lock(&run->mutex);
+    s->opening_ns = 0;
+    pthread_mutex_unlock(&run->mutex);
     if (st == WH_OK && s->broken)
         st = wh_fail(reterr, WH_E_CANCELLED, "E7015", "asked to stop");
     if (st == WH_OK && ident.n)
@@ -194,16 +200,6 @@ void wh_session_put(struct wh_runtime *run, struct wh_session *s)
     session_free(run, s);
     if (use == WH_WRITE || use == WH_STEP)
         evict(run, ep, ident);
-}
-
-void wh_session_interrupt(struct wh_runtime *run, struct wh_session *s)
-{
-    pthread_mutex_lock(&run->mutex);
-    if (s && s->open && !s->closing && s->ep->connector->endpoint->interrupt) {
-        s->broken = true;
-        s->ep->connector->endpoint->interrupt(s->mem);
-    }
-    pthread_mutex_unlock(&run->mutex);
 }
 
 void wh_sessions_close(struct wh_runtime *run, struct wh_endpoint *ep, int use)
