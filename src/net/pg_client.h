@@ -44,6 +44,10 @@ int pg_backend_pid(const struct pg_conn *);
 const char *pg_parameter(const struct pg_conn *, const char *name); /* "server_encoding"; NULL */
 char pg_transaction(const struct pg_conn *); /* 'I' idle, 'T' inside, 'E' failed, 'A' under way */
 bool pg_uses_tls(const struct pg_conn *);
+/* What the last refusal of the server said beside its message, by libpq's letters: 'W' context
+ * ("COPY t, line 17"), 'n' constraint, 's' schema, 't' table, 'c' column. Kept until the next one;
+ * s NULL: nothing. */
+struct wh_str pg_said(const struct pg_conn *, char field);
 
 /* ---- statements --------------------------------------------------------------------------------
  */
