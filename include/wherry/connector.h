@@ -163,6 +163,9 @@ struct wh_ctx {
                         struct wh_bytes *ret_ready, struct wh_error *reterr);
     void (*holder_touch)(const struct wh_ctx *);   /* from tick */
     void (*holder_release)(const struct wh_ctx *); /* ends the run's holder of this endpoint */
+    /* The run was asked to stop a moment ago: what is under way may be ended in good order, but a
+     * lock that somebody else holds is not waited for any longer (BLOCKED). */
+    bool (*hurried)(const struct wh_ctx *);
 };
 
 /* ---- endpoint ----------------------------------------------------------------------------------

@@ -195,7 +195,12 @@ static volatile sig_atomic_t stops;
 
 static void on_signal(int sig)
 {
+    static const char text[] = "\nwherry: interrupted\n";
     stops = stops + 1;
+    if (!wh_run_is_kept()) { /* looking or planning: nothing is to be saved */
+        wh_ignore(write(STDERR_FILENO, text, sizeof(text) - 1) < 0 ? WH_OK : WH_OK);
+        _exit(128 + sig);
+    }
     wh_run_stop(stops > 1 ? 2 : 1, sig);
 }
 

@@ -79,7 +79,7 @@ enum wh_result wh_attempt_judge(struct wh_attempt *at, int st, struct wh_session
         return WH_RESULT_FENCED;
     if (at->given_up || at->run->stop_level >= 2)
         return WH_RESULT_BACK;
-    if (st == WH_E_CANCELLED)
+    if (st == WH_E_CANCELLED || (st == WH_BLOCKED && wh_run_stopping(at->run)))
         return WH_RESULT_BACK;
     if (st == WH_LOST || st == WH_GONE || st == WH_BLOCKED || st == WH_UNKNOWN)
         return WH_RESULT_RETRY;
@@ -355,7 +355,8 @@ static int open_writer(struct wh_attempt *at, struct wh_error *reterr)
 
         if (st != WH_OK)
             close_writer(at);
-        if (st == WH_BLOCKED && wh_now_ns() < deadline && !at->given_up) {
+        if (st == WH_BLOCKED && wh_now_ns() < deadline && !at->given_up &&
+            !wh_run_stopping(at->run)) {
             int ended = unblock(at, reterr);
 
             if (ended == WH_BLOCKED) { /* no right to end it */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/service.h"
 #include "engine/registry.h"
+#include "engine/run.h"
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -58,6 +59,11 @@ static bool ctx_cancelled(const struct wh_ctx *ctx)
 
     return atomic_load_explicit(&self->services->stop, memory_order_relaxed) ||
            (self->hooks && atomic_load_explicit(&self->hooks->cancelled, memory_order_relaxed));
+}
+
+static bool ctx_hurried(const struct wh_ctx *ctx)
+{
+    return wh_run_hurried();
 }
 
 static int64_t ctx_deadline(const struct wh_ctx *ctx)
@@ -240,6 +246,7 @@ static const struct wh_ctx ctx_template = {
     .holder = wh_ctx_holder,
     .holder_touch = wh_ctx_holder_touch,
     .holder_release = wh_ctx_holder_release,
+    .hurried = ctx_hurried,
 };
 
 int wh_services_new(const char *state_dir, const char *program, struct wh_services **ret,

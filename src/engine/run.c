@@ -204,21 +204,26 @@ static int only_the_end(struct wh_runtime *run, struct wh_run_result *ret, struc
     return wh_run_end_record(run, ret, reterr);
 }
 
+static bool waited_for_lock(int st, const struct wh_error *err)
+{
+    return st == WH_HELD_BY || st == WH_BLOCKED ||
+           (st != WH_OK && st != WH_FENCED && strcmp(err->code, "E5010") == 0);
+}
+
 static int run_all(struct wh_runtime *run, struct wh_error *reterr)
 {
     int st = wh_keeper_start(run, reterr); /* first of all: it sees signals */
 
     if (st == WH_OK)
         st = wh_run_open(run, reterr);
-    if (st == WH_HELD_BY && wh_run_stopping(run))
-        st = wh_fail(reterr, WH_E_CANCELLED, "E7015", "stopped while waiting for a lock");
-
-    if (st != WH_OK)
-        return st;
-    wh_run_event(run, WH_EV_RUN_STARTED, NULL, NULL, NULL, NULL);
-    st = move(run, reterr);
+    if (st == WH_OK) {
+        wh_run_event(run, WH_EV_RUN_STARTED, NULL, NULL, NULL, NULL);
+        st = move(run, reterr);
+    }
     if (st == WH_OK)
         st = wh_run_finish(run, reterr);
+    if (run->stop_level && waited_for_lock(st, reterr))
+        st = wh_fail(reterr, WH_E_CANCELLED, "E7015", "stopped while waiting for a lock");
     return st;
 }
 
@@ -277,7 +282,9 @@ int wh_run_execute(struct wh_plan *plan, struct wh_services *services, struct wh
         if (run.touched)
             tell_end(&run, ret, &err);
         else
-            wh_run_take_back(&run, wh_error_exit(err.code, false));
+            ret->exit_code = wh_run_untouched_exit(&run, &err);
+        if (!run.touched)
+            wh_run_take_back(&run, ret->exit_code);
     }
     if (wh_state_sync(state, st == WH_OK ? &err : NULL) != WH_OK && st == WH_OK)
         st = err.status;

@@ -107,6 +107,11 @@ wh_status wh_run_discard(struct wh_plan *, struct wh_services *, struct wh_state
 /* From any thread or a signal handler: 1 = graceful (cut, commit, save, exit 130/143 within 10 s),
  * 2 = at once. Async-signal-safe. */
 void wh_run_stop(int level, int signal_number);
+/* Whether a run is under way that ends in good order when it is stopped; false while planning, when
+ * nothing is lost by ending at once. Async-signal-safe. */
+bool wh_run_is_kept(void);
+/* A stop was asked for a moment ago: locks of others are not waited for any longer. */
+bool wh_run_hurried(void);
 /* Live settings of a running process (limit RUN): reads them from the state at every tick. */
 
 #endif

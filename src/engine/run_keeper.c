@@ -28,6 +28,7 @@ enum {
 /* One run at a time per process; the handler only stores and writes. */
 static _Atomic int stop_level, stop_signal;
 static _Atomic int stop_fd = -1;
+static _Atomic int64_t stop_ns; /* when a stop was asked for; 0 = it was not */
 
 static void poke(int fd)
 {
@@ -45,8 +46,22 @@ void wh_run_stop(int level, int signal_number)
         atomic_store(&stop_level, level);
     if (signal_number)
         atomic_store(&stop_signal, signal_number);
+    if (!atomic_load(&stop_ns))
+        atomic_store(&stop_ns, wh_now_ns());
     poke(atomic_load(&stop_fd));
     errno = saved;
+}
+
+bool wh_run_is_kept(void)
+{
+    return atomic_load(&stop_fd) >= 0;
+}
+
+bool wh_run_hurried(void)
+{
+    int64_t since = atomic_load_explicit(&stop_ns, memory_order_relaxed);
+
+    return since && wh_now_ns() - since > (int64_t)WH_HURRY_AFTER_MS * MS;
 }
 
 void wh_run_wake(struct wh_runtime *run)
@@ -223,6 +238,8 @@ static void see_stop(struct wh_runtime *run, int64_t now)
         run->over_time = true;
     if (wh_run_stopping(run) && !run->stopped_ns)
         run->stopped_ns = now;
+    if (run->stopped_ns && !atomic_load(&stop_ns))
+        atomic_store(&stop_ns, run->stopped_ns);
 }
 
 static void see_limits(struct wh_runtime *run, const char *json)
@@ -340,6 +357,7 @@ void wh_keeper_stop(struct wh_runtime *run)
     fd = atomic_exchange(&stop_fd, -1);
     close(fd);
     stop_level = stop_signal = 0;
+    stop_ns = 0;
     wh_free(run->last_limits);
     run->last_limits = NULL;
 }

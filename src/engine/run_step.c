@@ -183,6 +183,8 @@ static int apply_until(struct applying *a, struct wh_bytes *receipt, struct wh_e
         if (st == WH_OK || st == WH_TWIN || st == WH_FENCED)
             return st == WH_TWIN ? WH_OK : st;
         a->maybe_done = true;
+        if (st == WH_BLOCKED && wh_run_stopping(a->run))
+            return wh_fail(reterr, WH_E_CANCELLED, "E7015", "stopped while waiting for a lock");
         if (!reterr->code[0])
             wh_ignore(
                 wh_fail(reterr, st, st == WH_LOST ? "E2008" : "E5008", "%s", wh_status_name(st)));

@@ -30,6 +30,7 @@ enum {
     WH_UNIT_BYTES = 64 << 20,
     WH_PACK_LEAST_BYTES = 1 << 20,
     WH_COMMIT_INTERVAL_MS = 10000,
+    WH_HURRY_AFTER_MS = 1000, /* then locks of others are not waited for any longer */
     WH_INTERRUPT_AFTER_MS = 2000,
     WH_STOP_AFTER_MS = 8000,
     WH_SKIP_REASONS = 8,
@@ -506,6 +507,8 @@ wh_status wh_run_drop_all(struct wh_runtime *, struct wh_error *reterr);
 wh_status wh_summary(struct wh_runtime *, const struct wh_error *, struct wh_run_result *ret);
 wh_status wh_summary_text(const struct wh_run_result *, struct wh_buf *);
 wh_status wh_summary_json(const struct wh_run_result *, struct wh_buf *);
+/* Exit code of a run that ended before it touched anything. */
+int wh_run_untouched_exit(const struct wh_runtime *, const struct wh_error *);
 int wh_exit_worse(int a, int b); /* the one that INTERFACE 6 lets win */
 wh_status wh_error_json(const struct wh_error *, struct wh_buf *);
 

@@ -300,7 +300,7 @@ static int execute(struct wh_job *job, struct wh_services *services, struct wh_s
             relay.last.result = &result;
             start->listener->event(start->listener->self, &relay.last);
         }
-        ret->exit_code = result.run ? result.exit_code : 0;
+        ret->exit_code = result.exit_code;
         if (st != WH_OK && ret->exit_code == 0)
             ret->exit_code = wh_exit_code(reterr);
         /* The listener has told people everything; the caller only needs the code. */

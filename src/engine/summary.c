@@ -48,6 +48,12 @@ static int stop_exit(const struct wh_runtime *run)
     return run->halted ? run->halt_exit : 0;
 }
 
+int wh_run_untouched_exit(const struct wh_runtime *run, const struct wh_error *err)
+{
+    return err->status == WH_E_CANCELLED && stop_exit(run) ? stop_exit(run)
+                                                           : wh_error_exit(err->code, false);
+}
+
 static int flow_exit(const struct wh_runtime *run, const struct wh_run_flow *fr)
 {
     int stopped;

@@ -19,6 +19,7 @@ import faults  # noqa: E402
 import harness  # noqa: E402
 import kills  # noqa: E402
 import many  # noqa: E402
+import night  # noqa: E402
 import plans  # noqa: E402
 import stops  # noqa: E402
 
@@ -37,7 +38,8 @@ SOME = [('tables', many.tables, 'late'), ('tables', many.tables, 'paged'), ('tab
 ALONE = [many.upserts, many.one_fails, many.two_resumes, many.discard_living, many.source_gone,
          faults.out_of_tries, faults.holder_dies, stops.cancelled, stops.own_limits, plans.held_words, plans.refused_plan,
          again.same_identity, again.job_changed, again.copy_does_not_guess, again.targets, again.fresh,
-         again.target_changed, again.living_owner_stopped]
+         again.target_changed, again.living_owner_stopped,
+         night.stopped_while_it_waits]
 
 
 def jobs():

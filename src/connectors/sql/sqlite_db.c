@@ -73,6 +73,8 @@ static int on_busy(void *arg, int times)
         return 0;
     if (se->ctx->cancelled && se->ctx->cancelled(se->ctx))
         return 0;
+    if (se->ctx->hurried && se->ctx->hurried(se->ctx))
+        return 0;
     until = now + (times < 9 ? pause_ms[times] : 25) * INT64_C(1000000);
     if (until > se->wait_until)
         until = se->wait_until;
