@@ -299,6 +299,14 @@ struct wh_scan {
     int64_t est_rows, est_bytes;
     int64_t sampled_rows; /* types were guessed from that many rows; 0 = not guessed */
     char note[256];       /* for the plan: "BOM dropped; sep= line dropped" */
+
+    /* Asked as well. */
+    int64_t max_row_bytes; /* a frame with a longer row ends its unit (WH_E_LIMIT); 0 = no limit */
+    const char *split_by;  /* column whose ranges are wanted as splits; NULL */
+    bool no_snapshot;      /* the run reads without an instant: physical places may move */
+    /* Answered as well. */
+    char frame_why[160]; /* a frame that the destination takes is not offered: why, for the plan */
+    int pins;            /* tables that the run's snapshot locks for this scan; 0 = none */
 };
 
 struct wh_source_ops {
@@ -423,6 +431,7 @@ struct wh_target {
     char instant[160];         /* when rows show: "each unit when it commits" */
     char on_kill[200];         /* what kill -9 leaves: "committed units stay; ..." */
     char note[256];
+    char frame_why[160]; /* it takes no frame here though caps.frames names some: why */
 };
 
 enum {
@@ -461,7 +470,8 @@ struct wh_tally {
     int64_t rows; /* acknowledged as input */
     int64_t bytes;
     bool has_hash;
-    uint64_t hash[2]; /* sum of row hashes (lo, hi) computed from what was encoded */
+    uint64_t hash[2]; /* sum of row hashes (lo, hi) computed from what was encoded; of frames:
+                         wh_framehash_add over what was sent, from 0 */
     int64_t inserted, updated, unchanged;
 };
 
@@ -588,8 +598,9 @@ enum {
     WH_CAP_QUERY = 8,
     WH_CAP_PROJECTION = 16,
     WH_CAP_LIMIT = 32,
-    WH_CAP_STDIO = 64,  /* "-" is an object */
-    WH_CAP_LOCAL = 128, /* no network: a lock of ours on this host is enough */
+    WH_CAP_STDIO = 64,     /* "-" is an object */
+    WH_CAP_LOCAL = 128,    /* no network: a lock of ours on this host is enough */
+    WH_CAP_SPLIT_BY = 256, /* understands scan.split_by */
 };
 
 struct wh_capabilities {
@@ -598,8 +609,9 @@ struct wh_capabilities {
     enum wh_class commit_class; /* best it can give */
     uint32_t atomics;           /* bit (1 << enum wh_atomic) */
     enum wh_snapshot_kind snapshot;
-    const char *grade;  /* "G1".."G5": what its tests ran against (DESIGN 10) */
-    const char *limits; /* one line for people, or NULL */
+    const char *grade;         /* "G1".."G5": what its tests ran against (DESIGN 10) */
+    const char *limits;        /* one line for people, or NULL */
+    const char *const *frames; /* encodings that its targets may take, NULL-terminated; or NULL */
 };
 
 /* How "scheme:REST" is read. */

@@ -33,6 +33,11 @@ struct wh_u128 wh_u128_add(struct wh_u128 a, struct wh_u128 b)
     return sum;
 }
 
+void wh_framehash_add(struct wh_u128 *sum, int64_t *count, const void *p, size_t n)
+{
+    *sum = wh_u128_add(*sum, wh_hash128(p, n, (uint64_t)++ * count));
+}
+
 bool wh_u128_eq(struct wh_u128 a, struct wh_u128 b)
 {
     return a.lo == b.lo && a.hi == b.hi;

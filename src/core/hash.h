@@ -11,6 +11,9 @@ struct wh_u128 {
 
 WH_EXPORT uint64_t wh_hash64(const void *p, size_t n, uint64_t seed);
 WH_EXPORT struct wh_u128 wh_hash128(const void *p, size_t n, uint64_t seed);
+/* The hash of a unit that passes as frames: a sum that depends on the order of the frames, taken
+ * where they leave the reader and again where they are sent. *count = frames so far. */
+WH_EXPORT void wh_framehash_add(struct wh_u128 *sum, int64_t *count, const void *p, size_t n);
 WH_EXPORT struct wh_u128 wh_u128_add(struct wh_u128 a, struct wh_u128 b); /* mod 2^128 */
 WH_EXPORT bool wh_u128_eq(struct wh_u128 a, struct wh_u128 b);
 WH_EXPORT void wh_u128_hex(struct wh_u128 v, char out[33]);

@@ -72,6 +72,14 @@ extern const struct wh_options pg_connection_table, pg_from_table, pg_to_table;
 /* ---- endpoint and session ----------------------------------------------------------------------
  */
 
+/* The name of a snapshot may come again after a restart of the server: these do not. */
+struct pg_held {
+    int64_t pid, started_us; /* of the holder's backend */
+    uint64_t content;        /* hash of pg_current_snapshot() */
+    uint64_t number;         /* of the snapshot in this endpoint, from 1; 0 = none */
+};
+struct pg_pin;
+
 struct pg_ep {
     const struct wh_ctx *ctx;
     const struct pg_connection *o;
@@ -81,6 +89,9 @@ struct pg_ep {
     char snapshot[80];     /* pg_export_snapshot's name */
     char system[96];       /* "system identifier/database oid": identity of the database */
     atomic_int session_no; /* n of the next session's tag */
+    struct pg_held held;   /* what proves that it is that snapshot (pg_snapshot.c) */
+    struct pg_pin *pins;   /* what scans want to be locked; memory of ctx->alloc */
+    size_t n_pins;
 };
 
 struct pg_se {
@@ -233,8 +244,11 @@ wh_status pg_encode(struct pg_encoder *, const int32_t *rows, int64_t first, int
 
 /* pg_frame.c: encoding "pgcopy-binary/<n>": the rows alone, without header and trailer. */
 #define PG_FRAME "pgcopy-binary"
-/* May column `from` be passed to `to` as raw bytes? Why not, for the plan. */
+/* May column `from` be passed to `to` as raw bytes? Why not, for the plan (static text). */
 bool pg_frame_fits(const struct pg_col *from, const struct pg_col *to, const char **ret_why);
+/* The same by the words of format_type(): what target_open knows of a source's column is its
+ * wherry.type. */
+bool pg_frame_types(struct wh_str from, struct wh_str to, const char **ret_why);
 /* Counts whole rows; WH_E_DATA if the bytes are not n_cols cells a row or do not end at a row
  * border. */
 wh_status pg_frame_rows(struct wh_bytes, int n_cols, int64_t *ret_rows, struct wh_error *reterr);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A scan: what is read of a table, view or query, and how it is divided. Read-only after scan_open
+ * but for the list of leaves and the cuts, which only split_next touches. */
+#ifndef WHERRY_CONNECTORS_SQL_PG_SCAN_H
+#define WHERRY_CONNECTORS_SQL_PG_SCAN_H
+
+#include "pg.h"
+
+enum {
+    PG_TOKEN_MAX = 60 << 10,
+    PG_SMALL_BYTES = 8 << 20, /* below which a table is one split */
+    PG_LEAVES_MAX = 100000,   /* partitions of one table */
+    PG_CUTS_MAX = 4096,
+};
+
+/* How rows are divided. */
+enum pg_method {
+    PG_BY_STREAM = 's', /* one stream: views, queries, limits, what cannot be divided */
+    PG_BY_CTID =
+        'c', /* block ranges of each table that holds rows (PostgreSQL 14: TID range scan) */
+    PG_BY_KEY = 'k', /* ranges of one column with an index, in the server's own order */
+};
+
+/* A relation that holds rows: the table itself, a leaf partition, an inheriting table. */
+struct pg_leaf {
+    uint32_t oid;
+    const char *schema, *name; /* arena text */
+    char kind;                 /* relkind */
+    int64_t blocks, bytes, rows;
+};
+
+struct pg_leaves {
+    struct wh_arena *arena;
+    struct pg_leaf *v; /* by oid */
+    size_t n;
+    int64_t bytes, rows; /* of all; rows -1 unknown */
+    bool may; /* SELECT is granted on every one of them, and no row security hides rows */
+};
+
+/* A split as bytes. Blocks [lo, hi) of one leaf; or rows with lo_text <= key < hi_text (either end
+ * may be open, and the open upper end holds NULLs); `skip` rows of it were read before. */
+struct pg_range {
+    char method; /* enum pg_method */
+    bool has_hi;
+    uint32_t oid;
+    int64_t lo, hi, skip;
+    struct wh_str schema, name;     /* of the leaf */
+    struct wh_str lo_text, hi_text; /* s == NULL: open */
+};
+
+struct pg_sc {
+    struct pg_ep *ep;
+    const struct wh_ctx *ctx;
+    const struct pg_from *o;
+    struct pg_table t;   /* of a query: its columns */
+    struct pg_col *cols; /* those that are read, in their order */
+    int n_cols;
+    const char *select; /* "a", "b"::text */
+    const char *from;   /* what follows FROM where all is read at once: "s"."t" or (query) q */
+    const char *where, *query; /* or NULL */
+    int64_t limit;
+    bool frame;       /* rows are passed on as they come */
+    bool no_snapshot; /* the run reads without one: physical places may move */
+    bool tree;        /* partitions or heirs hold (some of) the rows */
+    enum pg_method method;
+    int64_t step; /* blocks of a split */
+    int64_t unit, max_row;
+    int parallel;
+    const struct pg_col *key; /* PG_BY_KEY */
+    struct ArrowSchema schema;
+    /* split_next only */
+    struct pg_leaves leaves;
+    char leaves_at[96]; /* snapshot in which the leaves were listed */
+    char *cuts;         /* the server's array text of cut values, '{1,2}' */
+    bool cuts_made;
+    int64_t n_cuts;
+    struct wh_buf token, bounds;
+    atomic_ullong checked; /* snapshot in which the columns were found to be the plan's */
+};
+
+/* pg_split.c */
+wh_status pg_range_put(const struct pg_range *, struct wh_buf *); /* replaces its contents */
+bool pg_range_get(struct wh_bytes, struct pg_range *ret);         /* borrows from the bytes */
+void pg_range_label(const struct pg_sc *, const struct pg_range *, char *out, size_t size);
+/* The SELECT of a range, with WHERE, OFFSET and LIMIT. */
+wh_status pg_range_sql(const struct pg_sc *, const struct pg_range *, struct wh_buf *);
+/* All relations that hold rows of the table, with their sizes, in one query. */
+wh_status pg_leaves_list(struct pg_conn *, uint32_t oid, struct pg_leaves *ret,
+                         struct wh_error *reterr);
+void pg_leaves_free(struct pg_leaves *);
+/* A column that has an index by which it can be cut: the one named, else one of the primary key or
+ * of a unique index; NULL if there is none. */
+wh_status pg_split_key(struct pg_sc *, struct pg_conn *, const char *by, struct wh_error *reterr);
+wh_status pg_split_next(void *sc, void *se, const struct wh_bytes *cursor, struct wh_split *ret,
+                        struct wh_bytes *ret_cursor, struct wh_error *reterr);
+
+/* pg_read.c */
+enum {
+    PG_READER_SIZE = 768
+};
+wh_status pg_reader_open(void *rd, void *sc, void *se, const struct wh_ctx *,
+                         const struct wh_split *, struct ArrowSchema *, struct wh_error *reterr);
+wh_status pg_reader_next(void *rd, struct wh_batch *, struct wh_error *reterr);
+wh_status pg_reader_cut(void *rd, struct wh_split *rest, struct wh_split *done,
+                        struct wh_error *reterr);
+void pg_reader_close(void *rd);
+
+/* pg_snapshot.c: what the snapshot locks. Objects are those of wh_scan.object; `what` is SQL: a
+ * table "s"."t" for LOCK TABLE, or (prepared) any query. Repeatable. */
+wh_status pg_pin(struct pg_ep *, const struct wh_name *object, const char *what, bool query,
+                 struct wh_error *reterr);
+/* The snapshot that READ sessions enter now: a number that differs from snapshot to snapshot, 0 =
+ * none; its name in `name` (may be NULL). */
+uint64_t pg_instant(struct pg_ep *, char name[80]);
+
+#endif
