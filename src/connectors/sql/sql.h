@@ -10,6 +10,7 @@
 #define WHERRY_CONNECTORS_SQL_SQL_H
 
 #include <wherry/connector.h>
+#include "core/alloc.h"
 #include "core/buf.h"
 
 enum {
@@ -41,5 +42,69 @@ int64_t sql_step_unit(const struct wh_step *);
 
 /* 1-based position of a column in its source's primary key (wherry.key), 0 = none. */
 int sql_key_position(const struct ArrowSchema *field);
+
+/* ---- strategies (sql_mode.c): the same in every dialect
+ * ------------------------------------------
+ */
+
+/* Rows meet what is there by key. */
+bool sql_by_key(enum wh_mode);
+/* Units fill a stage, and a step puts it in place. */
+bool sql_is_staged(const struct wh_target *);
+/* The key to go by: as asked; else the table's primary key (`pk`, in its order; NULL: the table is
+ * made); else the source's. Empty only for insert-ignore. E3002: not delivered, E1062: none. */
+wh_status sql_keys(struct wh_arena *, const struct wh_target *, const char *table,
+                   const char *const *pk, size_t n_pk, const char ***ret, size_t *ret_n,
+                   struct wh_error *reterr);
+/* No key comes twice from the source: these columns hold its whole primary key. */
+bool sql_unique_at_source(const struct wh_target *, const char *const *keys, size_t n);
+
+/* ---- steps (sql_steps.c) ------------------------------------------------------------------------
+ */
+
+/* Statements of a step, each ended by a NUL, so that they can be run one by one. */
+struct sql_script {
+    struct wh_buf b;
+};
+
+enum {
+    SQL_SCRIPT_MAX = 16 << 20
+};
+#define SQL_SCRIPT ((struct sql_script){.b = WH_BUF(SQL_SCRIPT_MAX)})
+wh_status sql_script_end(struct sql_script *);                   /* of the statement so far */
+wh_status sql_script_text(struct sql_script *, const char *sql); /* a whole one */
+wh_status sql_script_one(struct sql_script *, const char *fmt, struct wh_str a); /* sql_add */
+struct wh_str sql_script_say(struct sql_script *); /* joined by ";", for people; changes it */
+
+/* A step's token is its kind, and what the dialect appends. */
+enum sql_step_kind {
+    SQL_STEP_CREATE = 'c',
+    SQL_STEP_RECREATE = 'r',
+    SQL_STEP_ADD = 'a',
+    SQL_STEP_CLEAR = 't',
+    SQL_STEP_STAGE = 's',
+    SQL_STEP_INDEX = 'i',
+    SQL_STEP_FOREIGN = 'f',
+    SQL_STEP_ANALYZE = 'z',
+    SQL_STEP_SWAP = 'w',
+    SQL_STEP_POUR = 'p',
+    SQL_STEP_DROP = 'd',
+};
+
+/* What a target needs. */
+struct sql_shape {
+    bool existed, creates, clears, adds, staged, swaps;
+};
+
+/* Fills the script of one step. */
+typedef int (*sql_script_fn)(void *self, struct wh_bytes token, struct sql_script *,
+                             struct wh_error *reterr);
+/* Adds one step behind *id. */
+wh_status sql_step_add(enum wh_phase, uint32_t *id, struct wh_bytes token, uint32_t flags,
+                       sql_script_fn, void *self, struct wh_step_sink *out,
+                       struct wh_error *reterr);
+/* The steps that every dialect has in this phase. */
+wh_status sql_steps_of(const struct sql_shape *, enum wh_phase, uint32_t *id, sql_script_fn,
+                       void *self, struct wh_step_sink *out, struct wh_error *reterr);
 
 #endif

@@ -5,17 +5,6 @@
 
 #include <stdlib.h>
 
-enum step_kind {
-    STEP_CREATE = 'c',
-    STEP_RECREATE = 'r',
-    STEP_ADD = 'a',
-    STEP_CLEAR = 't',
-    STEP_STAGE = 's',
-    STEP_SWAP = 'w',
-    STEP_POUR = 'p',
-    STEP_DROP = 'd',
-};
-
 static wh_status no_memory(struct wh_error *reterr)
 {
     return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a step");
@@ -24,29 +13,7 @@ static wh_status no_memory(struct wh_error *reterr)
 /* ---- what a step does, as statements -----------------------------------------------------------
  */
 
-/* Statements of a step, each ended by a NUL, so that they can be run one by one. */
-struct script {
-    struct wh_buf b;
-};
-
-static wh_status script_end(struct script *s)
-{
-    return wh_buf_addc(&s->b, '\0');
-}
-
-static wh_status one(struct script *s, const char *fmt, struct wh_str a)
-{
-    WH_TRY(sql_add(&s->b, fmt, &a));
-    return script_end(s);
-}
-
-static wh_status text(struct script *s, const char *sql)
-{
-    WH_TRY(wh_buf_adds(&s->b, sql));
-    return script_end(s);
-}
-
-static wh_status script_add_columns(const struct lite_fl *fl, struct script *s)
+static wh_status script_add_columns(const struct lite_fl *fl, struct sql_script *s)
 {
     struct wh_str table = wh_str(fl->table);
 
@@ -56,16 +23,16 @@ static wh_status script_add_columns(const struct lite_fl *fl, struct script *s)
         if (!fl->dest[i].added)
             continue;
         WH_TRY(sql_add(&s->b, "alter table %i add column %i %s", &table, &name, fl->dest[i].decl));
-        WH_TRY(script_end(s));
+        WH_TRY(sql_script_end(s));
     }
     return WH_OK;
 }
 
 /* Named indexes and triggers of a table, as they were made. */
-static wh_status dependants(struct lite_se *se, const struct lite_fl *fl, const char *filter,
-                            struct script *s,
-                            int (*put)(struct script *, const struct lite_fl *, const char *, int),
-                            struct wh_error *reterr)
+static wh_status
+dependants(struct lite_se *se, const struct lite_fl *fl, const char *filter, struct sql_script *s,
+           int (*put)(struct sql_script *, const struct lite_fl *, const char *, int),
+           struct wh_error *reterr)
 {
     sqlite3_stmt *q WH_CLEANUP(lite_finalizep) = NULL;
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
@@ -87,9 +54,9 @@ static wh_status dependants(struct lite_se *se, const struct lite_fl *fl, const 
     return WH_OK;
 }
 
-static int put_as_is(struct script *s, const struct lite_fl *fl, const char *sql, int n)
+static int put_as_is(struct sql_script *s, const struct lite_fl *fl, const char *sql, int n)
 {
-    return text(s, sql);
+    return sql_script_text(s, sql);
 }
 
 static void stage_index(const struct lite_fl *fl, int n, char out[SQL_STAGE_NAME + 8])
@@ -97,32 +64,32 @@ static void stage_index(const struct lite_fl *fl, int n, char out[SQL_STAGE_NAME
     snprintf(out, SQL_STAGE_NAME + 8, "%s_i%d", fl->stage, n);
 }
 
-static int put_on_stage(struct script *s, const struct lite_fl *fl, const char *sql, int n)
+static int put_on_stage(struct sql_script *s, const struct lite_fl *fl, const char *sql, int n)
 {
     char name[SQL_STAGE_NAME + 8];
 
     stage_index(fl, n, name);
     WH_TRY(lite_ddl_index_on(sql, name, fl->stage, &s->b));
-    return script_end(s);
+    return sql_script_end(s);
 }
 
-static int put_drop(struct script *s, const struct lite_fl *fl, const char *sql, int n)
+static int put_drop(struct sql_script *s, const struct lite_fl *fl, const char *sql, int n)
 {
     char name[SQL_STAGE_NAME + 8];
 
     stage_index(fl, n, name);
-    return one(s, "drop index if exists %i", wh_str(name));
+    return sql_script_one(s, "drop index if exists %i", wh_str(name));
 }
 
 static const char unique_only[] = "type = 'index' and sql like 'create unique%'";
 
 /* The stage, with the unique indexes of the table it will replace: a duplicate is then the row's
  * fault, at once. Other indexes are made when it is full. */
-static wh_status script_stage(struct lite_se *se, const struct lite_fl *fl, struct script *s,
+static wh_status script_stage(struct lite_se *se, const struct lite_fl *fl, struct sql_script *s,
                               struct wh_error *reterr)
 {
-    if (one(s, "drop table if exists %i", wh_str(fl->stage)) != WH_OK ||
-        text(s, fl->create_stage) != WH_OK)
+    if (sql_script_one(s, "drop table if exists %i", wh_str(fl->stage)) != WH_OK ||
+        sql_script_text(s, fl->create_stage) != WH_OK)
         return no_memory(reterr);
     if (!fl->swaps || !fl->existed || fl->recreate || !se->db)
         return WH_OK;
@@ -131,11 +98,11 @@ static wh_status script_stage(struct lite_se *se, const struct lite_fl *fl, stru
 
 /* Views and foreign keys find their table by name, so the swap leaves them as they are; triggers
  * and named indexes go with the old table and are made again. */
-static wh_status script_swap(struct lite_se *se, const struct lite_fl *fl, struct script *s,
+static wh_status script_swap(struct lite_se *se, const struct lite_fl *fl, struct sql_script *s,
                              struct wh_error *reterr)
 {
     struct wh_str stage = wh_str(fl->stage), table = wh_str(fl->table);
-    struct script after = {.b = WH_BUF(16 << 20)};
+    struct sql_script after = SQL_SCRIPT;
     bool keep = fl->existed && !fl->recreate && se->db;
     int st = WH_OK;
 
@@ -143,56 +110,57 @@ static wh_status script_swap(struct lite_se *se, const struct lite_fl *fl, struc
         st = dependants(se, fl, unique_only, s, put_drop, reterr);
     if (st == WH_OK && keep)
         st = dependants(se, fl, "type in ('index', 'trigger')", &after, put_as_is, reterr);
-    if (st == WH_OK && ((fl->existed && one(s, "drop table if exists %i", table) != WH_OK) ||
-                        sql_add(&s->b, "alter table %i rename to %i", &stage, &table) != WH_OK ||
-                        script_end(s) != WH_OK || wh_buf_add(&s->b, after.b.p, after.b.n) != WH_OK))
+    if (st == WH_OK &&
+        ((fl->existed && sql_script_one(s, "drop table if exists %i", table) != WH_OK) ||
+         sql_add(&s->b, "alter table %i rename to %i", &stage, &table) != WH_OK ||
+         sql_script_end(s) != WH_OK || wh_buf_add(&s->b, after.b.p, after.b.n) != WH_OK))
         st = no_memory(reterr);
     wh_buf_free(&after.b);
     return st;
 }
 
-static wh_status script_pour(const struct lite_fl *fl, struct script *s)
+static wh_status script_pour(const struct lite_fl *fl, struct sql_script *s)
 {
     struct wh_str stage = wh_str(fl->stage), table = wh_str(fl->table);
 
     if (fl->mode == WH_MODE_DELETE_INSERT) {
         WH_TRY(sql_add(&s->b, "delete from %i where (%s\n)", &table, fl->replace_where));
-        WH_TRY(script_end(s));
+        WH_TRY(sql_script_end(s));
     }
-    WH_TRY(text(s, fl->settle));
-    return one(s, "drop table %i", stage);
+    WH_TRY(sql_script_text(s, fl->settle));
+    return sql_script_one(s, "drop table %i", stage);
 }
 
 static wh_status script_of(struct lite_se *se, const struct lite_fl *fl, char kind,
-                           struct script *s, struct wh_error *reterr)
+                           struct sql_script *s, struct wh_error *reterr)
 {
     struct wh_str table = wh_str(fl->table), stage = wh_str(fl->stage);
     int st = WH_OK;
 
     switch (kind) {
-    case STEP_CREATE:
-        st = text(s, fl->create);
+    case SQL_STEP_CREATE:
+        st = sql_script_text(s, fl->create);
         break;
-    case STEP_RECREATE:
-        st = one(s, "drop table if exists %i", table);
+    case SQL_STEP_RECREATE:
+        st = sql_script_one(s, "drop table if exists %i", table);
         if (st == WH_OK)
-            st = text(s, fl->create);
+            st = sql_script_text(s, fl->create);
         break;
-    case STEP_ADD:
+    case SQL_STEP_ADD:
         st = script_add_columns(fl, s);
         break;
-    case STEP_CLEAR:
-        st = one(s, "delete from %i", table);
+    case SQL_STEP_CLEAR:
+        st = sql_script_one(s, "delete from %i", table);
         break;
-    case STEP_STAGE:
+    case SQL_STEP_STAGE:
         return script_stage(se, fl, s, reterr);
-    case STEP_SWAP:
+    case SQL_STEP_SWAP:
         return script_swap(se, fl, s, reterr);
-    case STEP_POUR:
+    case SQL_STEP_POUR:
         st = script_pour(fl, s);
         break;
-    case STEP_DROP:
-        st = one(s, "drop table if exists %i", stage);
+    case SQL_STEP_DROP:
+        st = sql_script_one(s, "drop table if exists %i", stage);
         break;
     default:
         return wh_fail(reterr, WH_E_STATE, "E7016", "the stored step is of another version");
@@ -203,76 +171,39 @@ static wh_status script_of(struct lite_se *se, const struct lite_fl *fl, char ki
 /* ---- listing -----------------------------------------------------------------------------------
  */
 
-static wh_status add(struct lite_fl *fl, struct lite_se *se, enum wh_phase phase, uint32_t *id,
-                     char kind, uint32_t flags, struct wh_step_sink *out, struct wh_error *reterr)
+struct listing {
+    struct lite_fl *fl;
+    struct lite_se *se;
+};
+
+static int fill(void *self, struct wh_bytes token, struct sql_script *s, struct wh_error *reterr)
 {
-    struct script s = {.b = WH_BUF(16 << 20)};
-    struct wh_step step = {
-        .id = *id + 1, .after = *id, .phase = phase, .flags = flags | WH_STEP_TRANSACTIONAL};
-    int st = script_of(se, fl, kind, &s, reterr);
+    struct listing *l = self;
 
-    if (st == WH_OK) {
-        for (size_t i = 0; i + 1 < s.b.n; i++)
-            if (!s.b.p[i])
-                s.b.p[i] = ';';
-        step.say = (struct wh_str){s.b.p, s.b.n ? s.b.n - 1 : 0};
-        step.token = (struct wh_bytes){&kind, 1};
-        st = out->add(out, &step);
-        (*id)++;
-    }
-    wh_buf_free(&s.b);
-    return st;
-}
-
-static wh_status prepare_steps(struct lite_fl *fl, struct lite_se *se, struct wh_step_sink *out,
-                               struct wh_error *reterr)
-{
-    uint32_t id = 0;
-    bool adds = false;
-
-    for (int i = 0; i < fl->n_dest; i++)
-        adds |= fl->dest[i].added;
-    if (fl->create && fl->existed)
-        WH_TRY(add(fl, se, WH_PREPARE, &id, STEP_RECREATE, WH_STEP_DESTRUCTIVE, out, reterr));
-    else if (fl->create)
-        WH_TRY(add(fl, se, WH_PREPARE, &id, STEP_CREATE, 0, out, reterr));
-    else if (fl->mode == WH_MODE_TRUNCATE)
-        WH_TRY(add(fl, se, WH_PREPARE, &id, STEP_CLEAR, WH_STEP_DESTRUCTIVE, out, reterr));
-    if (adds)
-        WH_TRY(add(fl, se, WH_PREPARE, &id, STEP_ADD, 0, out, reterr));
-    if (fl->staged)
-        WH_TRY(add(fl, se, WH_PREPARE, &id, STEP_STAGE, 0, out, reterr));
-    return WH_OK;
+    return script_of(l->se, l->fl, *(const char *)token.p, s, reterr);
 }
 
 wh_status lite_steps(void *self, void *session, enum wh_phase phase, struct wh_receipts *receipts,
                      struct wh_step_sink *out, struct wh_error *reterr)
 {
     struct lite_fl *fl = self;
-    struct lite_se *se = session;
+    struct listing l = {fl, session};
+    struct sql_shape shape = {.existed = fl->existed,
+                              .creates = fl->create != NULL,
+                              .clears = fl->mode == WH_MODE_TRUNCATE,
+                              .staged = fl->staged,
+                              .swaps = fl->swaps};
     uint32_t id = 0;
 
-    switch (phase) {
-    case WH_PREPARE:
-        return prepare_steps(fl, se, out, reterr);
-    case WH_PUBLISH:
-        if (!fl->staged)
-            return WH_OK;
-        return add(fl, se, phase, &id, fl->swaps ? STEP_SWAP : STEP_POUR, WH_STEP_DESTRUCTIVE, out,
-                   reterr);
-    case WH_DROP:
-        if (!fl->staged)
-            return WH_OK;
-        return add(fl, se, phase, &id, STEP_DROP, WH_STEP_DESTRUCTIVE, out, reterr);
-    default:
-        return WH_OK;
-    }
+    for (int i = 0; i < fl->n_dest; i++)
+        shape.adds |= fl->dest[i].added;
+    return sql_steps_of(&shape, phase, &id, fill, &l, out, reterr);
 }
 
 /* ---- doing -------------------------------------------------------------------------------------
  */
 
-static wh_status run_script(struct lite_se *se, struct script *s, struct wh_error *reterr)
+static wh_status run_script(struct lite_se *se, struct sql_script *s, struct wh_error *reterr)
 {
     for (size_t at = 0; at < s->b.n; at += strlen(s->b.p + at) + 1) {
         int st = lite_exec(se, s->b.p + at, reterr);
@@ -313,7 +244,7 @@ static wh_status may_drop(struct lite_se *se, const struct wh_fence *f, struct w
 static wh_status apply_inside(struct lite_fl *fl, struct lite_se *se, const struct wh_step *step,
                               const struct wh_fence *fence, struct wh_error *reterr)
 {
-    struct script s = {.b = WH_BUF(16 << 20)};
+    struct sql_script s = SQL_SCRIPT;
     char kind = *(const char *)step->token.p;
     int st;
 
@@ -334,17 +265,17 @@ static wh_status done_before(struct lite_fl *fl, struct lite_se *se, char kind, 
                              struct wh_error *reterr)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
-    struct wh_str name = wh_str(kind == STEP_CREATE ? fl->table : fl->stage);
+    struct wh_str name = wh_str(kind == SQL_STEP_CREATE ? fl->table : fl->stage);
     int64_t there;
 
     *ret = false;
-    if (kind != STEP_CREATE && kind != STEP_SWAP && kind != STEP_POUR)
+    if (kind != SQL_STEP_CREATE && kind != SQL_STEP_SWAP && kind != SQL_STEP_POUR)
         return WH_OK;
     if (sql_add(&b, "select 1 from sqlite_schema where type = 'table' and name = %l collate nocase",
                 &name) != WH_OK)
         return no_memory(reterr);
     WH_TRY(lite_number(se, b.p, 0, &there, reterr));
-    *ret = kind == STEP_CREATE ? there : !there;
+    *ret = kind == SQL_STEP_CREATE ? there : !there;
     return WH_OK;
 }
 

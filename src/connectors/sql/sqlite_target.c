@@ -44,8 +44,7 @@ static wh_status copy_settings(struct lite_fl *fl, const struct wh_target *io,
     fl->ctx = io->ctx;
     fl->marker_off = io->marker_off;
     fl->recreate = io->create == WH_CREATE_RECREATE;
-    fl->staged = io->mode == WH_MODE_OVERWRITE || io->mode == WH_MODE_DELETE_INSERT ||
-                 (io->atomic_asked && io->atomic != WH_ATOMIC_UNIT);
+    fl->staged = sql_is_staged(io);
     fl->swaps = io->mode == WH_MODE_OVERWRITE;
     sql_stage_name(&fl->fence, fl->stage);
     if (io->mode == WH_MODE_DELETE_INSERT) {
@@ -274,55 +273,21 @@ static wh_status columns(struct lite_fl *fl, const struct wh_target *io, struct 
 /* ---- keys --------------------------------------------------------------------------------------
  */
 
-static bool by_key(enum wh_mode m)
-{
-    return m == WH_MODE_UPSERT || m == WH_MODE_REPLACE || m == WH_MODE_UPDATE ||
-           m == WH_MODE_INSERT_IGNORE;
-}
-
-static wh_status add_key(struct lite_fl *fl, const char *name, struct wh_error *reterr)
-{
-    const char **more = wh_arena_alloc(fl->arena, (fl->n_keys + 1) * sizeof *more);
-
-    if (!more)
-        return no_memory(reterr);
-    if (fl->n_keys)
-        memcpy(more, fl->keys, fl->n_keys * sizeof *more);
-    more[fl->n_keys] = wh_arena_strdup(fl->arena, name);
-    if (!more[fl->n_keys])
-        return no_memory(reterr);
-    fl->keys = more;
-    fl->n_keys++;
-    return WH_OK;
-}
-
-/* As asked; else the table's primary key; else the source's. */
 static wh_status keys(struct lite_fl *fl, const struct wh_target *io, struct wh_error *reterr)
 {
-    if (!by_key(fl->mode))
-        return WH_OK;
-    for (size_t i = 0; i < io->n_keys; i++) {
-        if (wh_schema_find(io->source, wh_str(io->keys[i]), true) < 0)
-            return wh_fail(reterr, WH_E_NOT_FOUND, "E3002",
-                           "the key column \"%s\" is not delivered", io->keys[i]);
-        WH_TRY(add_key(fl, io->keys[i], reterr));
+    const char **pk = NULL;
+    size_t n = 0;
+
+    if (fl->existed) {
+        pk = wh_arena_alloc(fl->arena, (size_t)(fl->now.n_cols + 1) * sizeof *pk);
+        if (!pk)
+            return no_memory(reterr);
+        for (int at = 1; at <= fl->now.n_cols; at++)
+            for (int i = 0; i < fl->now.n_cols; i++)
+                if (fl->now.cols[i].pk == at)
+                    pk[n++] = fl->now.cols[i].name;
     }
-    for (int at = 1; io->n_keys == 0 && fl->existed && at <= fl->now.n_cols; at++)
-        for (int i = 0; i < fl->now.n_cols; i++)
-            if (fl->now.cols[i].pk == at)
-                WH_TRY(add_key(fl, fl->now.cols[i].name, reterr));
-    for (int at = 1; io->n_keys == 0 && !fl->existed && at <= io->source->n_children; at++)
-        for (int64_t i = 0; i < io->source->n_children; i++)
-            if (sql_key_position(io->source->children[i]) == at)
-                WH_TRY(add_key(fl, io->source->children[i]->name, reterr));
-    if (fl->n_keys == 0 && fl->mode != WH_MODE_INSERT_IGNORE) {
-        wh_ignore(
-            wh_fail(reterr, WH_E_USAGE, "E1062", "\"%s\" has no primary key to go by", fl->table));
-        if (reterr)
-            wh_error_hint(reterr, "name the columns: --key a,b");
-        return WH_E_USAGE;
-    }
-    return WH_OK;
+    return sql_keys(fl->arena, io, fl->table, pk, n, &fl->keys, &fl->n_keys, reterr);
 }
 
 /* ---- statements --------------------------------------------------------------------------------
@@ -386,7 +351,7 @@ static wh_status try_statements(struct lite_fl *fl, struct lite_se *se, struct w
         return no_memory(reterr);
     WH_TRY(lite_feed_open(se, fl->n_dest, reterr));
     st = lite_prepare(se, b.p, &s, reterr);
-    if (st == WH_E_REMOTE && by_key(fl->mode)) {
+    if (st == WH_E_REMOTE && sql_by_key(fl->mode)) {
         char why[256];
 
         snprintf(why, sizeof why, "%s", sqlite3_errmsg(se->db));

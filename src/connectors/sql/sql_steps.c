@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Steps: which ones a target needs, in which phase and order. What each one runs is the dialect's.
+ */
+#include "sql.h"
+
+wh_status sql_script_end(struct sql_script *s)
+{
+    return wh_buf_addc(&s->b, '\0');
+}
+
+wh_status sql_script_text(struct sql_script *s, const char *sql)
+{
+    WH_TRY(wh_buf_adds(&s->b, sql));
+    return sql_script_end(s);
+}
+
+wh_status sql_script_one(struct sql_script *s, const char *fmt, struct wh_str a)
+{
+    WH_TRY(sql_add(&s->b, fmt, &a));
+    return sql_script_end(s);
+}
+
+struct wh_str sql_script_say(struct sql_script *s)
+{
+    for (size_t i = 0; i + 1 < s->b.n; i++)
+        if (!s->b.p[i])
+            s->b.p[i] = ';';
+    return (struct wh_str){s->b.p ? s->b.p : "", s->b.n ? s->b.n - 1 : 0};
+}
+
+wh_status sql_step_add(enum wh_phase phase, uint32_t *id, struct wh_bytes token, uint32_t flags,
+                       sql_script_fn fill, void *self, struct wh_step_sink *out,
+                       struct wh_error *reterr)
+{
+    struct sql_script s = SQL_SCRIPT;
+    struct wh_step step = {.id = *id + 1,
+                           .after = *id,
+                           .phase = phase,
+                           .flags = flags | WH_STEP_TRANSACTIONAL,
+                           .token = token};
+    int st = fill(self, token, &s, reterr);
+
+    if (st == WH_OK) {
+        step.say = sql_script_say(&s);
+        st = out->add(out, &step);
+        (*id)++;
+    }
+    wh_buf_free(&s.b);
+    return st;
+}
+
+struct adding {
+    enum wh_phase phase;
+    uint32_t *id;
+    sql_script_fn fill;
+    void *self;
+    struct wh_step_sink *out;
+};
+
+static wh_status add(const struct adding *a, char kind, uint32_t flags, struct wh_error *reterr)
+{
+    return sql_step_add(a->phase, a->id, (struct wh_bytes){&kind, 1}, flags, a->fill, a->self,
+                        a->out, reterr);
+}
+
+static wh_status prepare(const struct sql_shape *t, const struct adding *a, struct wh_error *reterr)
+{
+    if (t->creates && t->existed)
+        WH_TRY(add(a, SQL_STEP_RECREATE, WH_STEP_DESTRUCTIVE, reterr));
+    else if (t->creates)
+        WH_TRY(add(a, SQL_STEP_CREATE, 0, reterr));
+    else if (t->clears)
+        WH_TRY(add(a, SQL_STEP_CLEAR, WH_STEP_DESTRUCTIVE, reterr));
+    if (t->adds)
+        WH_TRY(add(a, SQL_STEP_ADD, 0, reterr));
+    if (t->staged)
+        WH_TRY(add(a, SQL_STEP_STAGE, 0, reterr));
+    return WH_OK;
+}
+
+wh_status sql_steps_of(const struct sql_shape *t, enum wh_phase phase, uint32_t *id,
+                       sql_script_fn fill, void *self, struct wh_step_sink *out,
+                       struct wh_error *reterr)
+{
+    struct adding a = {phase, id, fill, self, out};
+
+    if (phase == WH_PREPARE)
+        return prepare(t, &a, reterr);
+    if (phase == WH_PUBLISH && t->staged)
+        return add(&a, t->swaps ? SQL_STEP_SWAP : SQL_STEP_POUR, WH_STEP_DESTRUCTIVE, reterr);
+    if (phase == WH_DROP && t->staged)
+        return add(&a, SQL_STEP_DROP, WH_STEP_DESTRUCTIVE, reterr);
+    return WH_OK;
+}
