@@ -432,6 +432,9 @@ struct wh_target {
     char on_kill[200];         /* what kill -9 leaves: "committed units stay; ..." */
     char note[256];
     char frame_why[160]; /* it takes no frame here though caps.frames names some: why */
+    /* Not empty: nothing can be committed here while something is read here (one writer or readers
+     * per file). What to do about it, for people; the engine refuses such a pair. */
+    char alone[160];
 };
 
 enum {

@@ -485,6 +485,26 @@ static int by_identity(const void *a, const void *b)
     return order ? order : x->index - y->index;
 }
 
+/* A destination that cannot commit while it is read, and something of this run reads it. */
+static void check_alone(const struct wh_plan *plan, struct wh_flow *f)
+{
+    char text[400];
+
+    if (f->refused || !f->tgt.alone[0])
+        return;
+    for (size_t i = 0; i < plan->n_endpoints; i++) {
+        const struct wh_endpoint *ep = plan->endpoints[i];
+
+        if (!ep->is_source || (ep != f->to && !same_file(ep, f->to)))
+            continue;
+        snprintf(text, sizeof text,
+                 "%.120s cannot be committed while %.120s is read: both are one file",
+                 wh_plan_target_text(f), ep->name);
+        refuse_flow(f, WH_E_UNSUPPORTED, "E1026", f->tgt.alone, text);
+        return;
+    }
+}
+
 int wh_plan_targets(struct wh_planner *p)
 {
     struct wh_plan *plan = p->plan;
@@ -493,8 +513,10 @@ int wh_plan_targets(struct wh_planner *p)
 
     if (!sorted)
         return WH_E_NOMEM;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         sorted[i] = plan->flows[i];
+        check_alone(plan, plan->flows[i]);
+    }
     qsort(sorted, n, sizeof(struct wh_flow *), by_identity);
     for (size_t i = 1; i < n; i++) {
         if (strcmp(sorted[i]->tgt.identity, sorted[first]->tgt.identity) != 0)

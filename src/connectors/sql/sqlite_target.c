@@ -422,7 +422,7 @@ static void say_note(const struct lite_fl *fl, struct wh_target *io)
     }
 }
 
-static void answers(struct lite_fl *fl, struct wh_target *io)
+static void answers(struct lite_fl *fl, struct lite_se *se, struct wh_target *io)
 {
     io->grain = WH_GRAIN_ROW;
     io->commit_class = fl->marker_off ? WH_CLASS_A : WH_CLASS_T;
@@ -453,6 +453,11 @@ static void answers(struct lite_fl *fl, struct wh_target *io)
             "%scommitted units stay, an open one is rolled back by the next who opens the file",
             fl->mode == WH_MODE_TRUNCATE ? "the table was emptied; " : "");
     say_note(fl, io);
+    if (se->db && !lite_is_wal(se->db) && se->ep->o->journal_mode != LITE_J_WAL)
+        snprintf(
+            io->alone, sizeof io->alone,
+            "--to journal_mode=wal lets one process read and write the file; or copy to another "
+            "file first");
 }
 
 /* What the plan fixed holds for ever: PREPARE may have made the table since. */
@@ -493,7 +498,7 @@ static wh_status target_open(void *self, void *ep, void *session, struct wh_targ
     WH_TRY(statements(fl, reterr));
     WH_TRY(try_statements(fl, se, reterr));
     WH_TRY(count_existing(fl, se, io, reterr));
-    answers(fl, io);
+    answers(fl, se, io);
     if (wh_schema_copy(&fl->accept, &io->accept) != WH_OK)
         return no_memory(reterr);
     return WH_OK;
