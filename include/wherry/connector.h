@@ -177,6 +177,7 @@ struct wh_recalled {
     struct wh_str run;
     uint32_t epoch;
     struct wh_str owner; /* for people: "pid 4711 on db1 since 2026-11-22T03:00:00Z" */
+    bool alive;          /* its process or its sessions are still there, as far as can be seen */
     struct wh_bytes memo;
     uint32_t flow, generation;
     int64_t unit; /* > 0 */

@@ -19,7 +19,8 @@ enum {
     WH_G_OUT = 128,     /* -o */
     WH_G_PREVIEW = 256, /* --limit alone, --from */
     WH_G_DISCARD = 512,
-    WH_G_FULL = 1024, /* --full */
+    WH_G_FULL = 1024,    /* --full */
+    WH_G_REBUILD = 2048, /* --rebuild-state */
 };
 
 struct wh_cli {
@@ -34,6 +35,7 @@ struct wh_cli {
     bool json, quiet, verbose, yes, no_input, no_progress, help;
     /* Which run. */
     const char *run_id, *scheduled, *plan_file, *output, *level, *status_filter, *lines, *save;
+    const char *rebuild;
     bool fresh, again, dry_run, discard, full;
     struct wh_list set; /* P=V */
 

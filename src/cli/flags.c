@@ -92,6 +92,8 @@ static const struct flag flags[] = {
     {"plan", 0, WH_G_START, F_TEXT, AT(plan_file), NULL, "FILE", "do exactly this plan"},
     {"dry-run", 0, COPY | WH_G_START, F_BOOL, AT(dry_run), NULL, NULL, "plan only"},
     {"save", 0, COPY, F_TEXT, AT(save), NULL, "FILE", "write the job file"},
+    {"rebuild-state", 0, WH_G_REBUILD, F_TEXT, AT(rebuild), NULL, "WHERE",
+     "the state is lost: make it again from destination or job"},
     {"discard", 0, WH_G_DISCARD, F_BOOL, AT(discard), NULL, NULL,
      "give it up: drop stages and parts"},
     {"level", 0, WH_G_VALIDATE, F_TEXT, AT(level), NULL, "LEVEL", "count, checksum"},

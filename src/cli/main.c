@@ -40,8 +40,10 @@ const struct wh_command wh_commands[] = {
      false, "  wherry run nightly.yaml\n  wherry run nightly.yaml --scheduled 2026-11-21\n"},
     {"plan", "JOB | SRC DST", "resolve all, touch nothing", MOVES | WH_G_OUT | WH_G_FULL,
      wh_cmd_plan, false, "  wherry plan nightly.yaml\n  wherry plan in.csv out.db\n"},
-    {"resume", "[RUN]", "go on with an unfinished run", WH_G_RUN | WH_G_START, wh_cmd_resume, false,
-     "  wherry resume\n  wherry resume r-20261122-7f3a\n"},
+    {"resume", "[RUN]", "go on with an unfinished run",
+     WH_G_RUN | WH_G_START | WH_G_JOB | WH_G_REBUILD, wh_cmd_resume, false,
+     "  wherry resume\n  wherry resume r-20261122-7f3a\n"
+     "  wherry resume --rebuild-state out.db\n"},
     {"cancel", "RUN [--discard]", "stop a run; --discard gives it up", WH_G_DISCARD, wh_cmd_cancel,
      false, "  wherry cancel r-20261122-7f3a\n"},
     {"validate", "JOB | A B", "are both ends equal?", WH_G_VALIDATE | WH_G_JOB, wh_cmd_validate,

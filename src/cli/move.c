@@ -153,24 +153,39 @@ int wh_cli_carry_out(struct wh_cli *c, struct wh_job *job)
     return code;
 }
 
+static bool names_a_job(const char *text)
+{
+    struct wh_str s = wh_str(text);
+    return wh_str_ends(s, ".yaml") || wh_str_ends(s, ".yml") || wh_str_ends(s, ".json");
+}
+
 int wh_cmd_resume(struct wh_cli *c)
 {
     struct wh_state *state;
     struct wh_services *services;
     struct wh_error e = {0};
     struct wh_outcome o = {0};
+    struct wh_job *job = NULL;
     if (c->args.n > 1)
         return wh_cli_usage(c, "E1011", "wherry resume [RUN]", "resume takes one run");
+    if (c->rebuild && names_a_job(c->rebuild) && !(job = wh_cli_job(c, c->rebuild)))
+        return 2;
     int st = wh_cli_state(c, &state, &e);
     if (st == WH_OK)
         st = wh_cli_services(c, &services, &e);
-    if (st != WH_OK)
+    if (st != WH_OK) {
+        wh_job_free(job);
         return wh_cli_fail(c, &e);
+    }
     struct wh_render *r = wh_render_new(c, false);
-    if (!r)
+    if (!r) {
+        wh_job_free(job);
         return 1;
+    }
     struct wh_start start = start_of(c, r);
-    st = wh_start_resume(c->args.n ? c->args.v[0] : NULL, services, state, &start, &o, &e);
+    const char *run = c->args.n ? c->args.v[0] : NULL;
+    st = c->rebuild ? wh_start_rebuild(c->rebuild, job, run, services, state, &start, &o, &e)
+                    : wh_start_resume(run, services, state, &start, &o, &e);
     int code = told(c, st, &o, &e);
     wh_render_free(r);
     return code;

@@ -3,7 +3,7 @@
  * that no marker or lock is held while a source waits; a unit without rows opens no writer. Writer,
  * reader, sessions are closed in this order, whatever happened.
  */
-#include "engine/runtime.h"
+#include "engine/rebuild.h"
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -329,6 +329,7 @@ static int open_once(struct wh_attempt *at, struct wh_error *reterr)
                            .est_rows = u->est_rows,
                            .est_bytes = u->est_bytes};
     size_t size = at->sink->wr_size;
+    struct wh_buf seed WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
 
     snprintf(unit.label, sizeof unit.label, "%s", u->label);
     if (!at->ws) {
@@ -338,6 +339,9 @@ static int open_once(struct wh_attempt *at, struct wh_error *reterr)
     at->wr = wh_calloc(1, size ? size : 1);
     if (!at->wr)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "writer");
+    if (at->fr->flow->to->connector->endpoint->recall && wh_seed_encode(u, &seed) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "seed of a unit");
+    unit.seed = (struct wh_bytes){seed.p, seed.n};
     at->wr_open = true;
     at->doing = "opens the writer";
     return at->sink->writer_open(at->wr, at->fr->flow->fl, at->ws->mem, &at->write_ctx, &unit,

@@ -5,7 +5,7 @@
  * rows becomes durable. The marker that the commit carries holds all that a later process needs to
  * record the unit as this one would have: counts, hash, what a cut left, where a range ended.
  */
-#include "engine/runtime.h"
+#include "engine/rebuild.h"
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -110,6 +110,10 @@ static int rest_unit(struct wh_run_flow *fr, const struct wh_run_unit *u, struct
 
         if (wh_bytes_copy((struct wh_bytes){splits.p, splits.n}, &own) == WH_OK)
             made = wh_unit_new(0, own);
+        if (made && wh_origin_rest(u->id, &made->origin) != WH_OK) {
+            wh_unit_free(made);
+            made = NULL;
+        }
         if (!made)
             st = wh_fail(reterr, WH_E_NOMEM, "E8002", "rest of a unit");
     }
@@ -140,7 +144,8 @@ static struct wh_unit_record record_of(const struct wh_run_flow *fr, const struc
                                    .order_seq = u->seq,
                                    .est_rows = u->est_rows,
                                    .est_bytes = u->est_bytes,
-                                   .instant = u->instant};
+                                   .instant = u->instant,
+                                   .origin = u->origin};
 }
 
 static void count_unit(struct wh_run_flow *fr, const struct wh_run_unit *u, const struct outcome *o,

@@ -21,6 +21,8 @@ static const struct wh_kill_name names[] = {
     {"snapshot-before", "prepare"}, /* */
     {"snapshot-taken", "prepare"},  /* taken (a holder may live), not recorded */
     {"snapshot-recorded", "prepare"} /* */,
+    {"remember-before", "prepare"},
+    {"remember-after", "prepare"}, /* the run row knows the snapshot */
     {"prepare-step-before", "prepare"},
     {"prepare-step-intended", "prepare"},
     {"prepare-step-applied", "prepare"},

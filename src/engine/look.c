@@ -96,6 +96,11 @@ const char *wh_look_name(const struct wh_look *look)
     return look->ep->name;
 }
 
+struct wh_endpoint *wh_look_endpoint(struct wh_look *look)
+{
+    return look->ep;
+}
+
 /* ---- check ------------------------------------------------------------------------------------
  */
 

@@ -17,6 +17,7 @@ wh_status wh_look_open(const char *object, const struct wh_node *connections,
                        struct wh_error *reterr);
 void wh_look_close(struct wh_look *);             /* NULL is fine */
 const char *wh_look_name(const struct wh_look *); /* the connection, for people */
+struct wh_endpoint *wh_look_endpoint(struct wh_look *);
 
 /* Reach, login, rights: a session is opened and the connector's own check is done. */
 wh_status wh_look_check(struct wh_look *, struct wh_error *reterr);

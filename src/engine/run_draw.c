@@ -2,7 +2,7 @@
 /* Drawing: splits from the source's lazy cursor, packed into units, stored together with the cursor
  * behind them before anybody works on them. What is drawn is never drawn twice.
  */
-#include "engine/runtime.h"
+#include "engine/rebuild.h"
 
 #include "core/clock.h"
 
@@ -24,6 +24,7 @@ struct drawing {
     size_t n_pack;
     int64_t pack_bytes, pack_rows, target;
     struct wh_arena *arena;
+    struct wh_bytes before; /* the cursor in front of the unit being filled; in the arena */
     bool all;
 };
 
@@ -53,7 +54,7 @@ static int64_t pack_target(const struct wh_run_flow *fr)
     return share < unit ? share : unit;
 }
 
-static int close_unit(struct drawing *d, struct wh_error *reterr)
+static int close_unit(struct drawing *d, struct wh_bytes behind, struct wh_error *reterr)
 {
     struct wh_buf b = WH_BUF(256 << 20);
     struct wh_bytes own = {0};
@@ -68,6 +69,10 @@ static int close_unit(struct drawing *d, struct wh_error *reterr)
     wh_buf_free(&b);
     if (st == WH_OK)
         u = wh_unit_new(d->fr->next_unit + (int64_t)d->n, own);
+    if (u && wh_origin_drawn(d->before, behind, &u->origin) != WH_OK) {
+        wh_unit_free(u);
+        u = NULL;
+    }
     if (!u)
         return wh_fail(reterr, st == WH_E_LIMIT ? WH_E_BUG : WH_E_NOMEM,
                        st == WH_E_LIMIT ? "E9003" : "E8002", "a unit of %zu splits", d->n_pack);
@@ -95,11 +100,20 @@ static bool fits(const struct drawing *d, const struct wh_split *s)
            d->pack_bytes + s->est_bytes <= d->target;
 }
 
-static int add_split(struct drawing *d, const struct wh_split *s, struct wh_error *reterr)
+static int add_split(struct drawing *d, const struct wh_split *s, struct wh_bytes at,
+                     struct wh_error *reterr)
 {
     struct wh_split *to = &d->pack[d->n_pack];
     void *token = wh_arena_alloc(d->arena, s->token.n + 1);
 
+    if (token && d->n_pack == 0) {
+        void *before = wh_arena_alloc(d->arena, at.n + 1);
+
+        if (before && at.n)
+            memcpy(before, at.p, at.n);
+        d->before = (struct wh_bytes){before, before ? at.n : 0};
+        token = before ? token : NULL;
+    }
     if (!token)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "splits of %s", d->fr->flow->table);
     *to = *s;
@@ -126,12 +140,12 @@ static int draw_splits(struct drawing *d, void *se, struct wh_bytes *cursor,
 
         if (st == WH_END) {
             d->all = true;
-            return close_unit(d, reterr);
+            return close_unit(d, *cursor, reterr);
         }
         if (st != WH_OK)
             return st;
         if (!fits(d, &s)) {
-            WH_TRY(close_unit(d, reterr));
+            WH_TRY(close_unit(d, *cursor, reterr));
             if (d->n == d->want)
                 return WH_OK;
         }
@@ -139,7 +153,7 @@ static int draw_splits(struct drawing *d, void *se, struct wh_bytes *cursor,
             return wh_fail(reterr, WH_E_BUG, "E9003", "a split without a cursor behind it");
         if (wh_bytes_copy(next, &own) != WH_OK)
             return wh_fail(reterr, WH_E_NOMEM, "E8002", "cursor");
-        st = add_split(d, &s, reterr);
+        st = add_split(d, &s, *cursor, reterr);
         wh_bytes_free(cursor);
         *cursor = own;
         WH_TRY(st);
@@ -164,7 +178,8 @@ static int store(struct wh_runtime *run, struct drawing *d, struct wh_bytes curs
                                        .order_seq = u->seq,
                                        .est_rows = u->est_rows,
                                        .est_bytes = u->est_bytes,
-                                       .instant = u->instant};
+                                       .instant = u->instant,
+                                       .origin = u->origin};
     }
     wh_kill_point("draw-before");
     WH_TRY(wh_state_units_draw(run->state, run->id, run->epoch, d->fr->flow->index, r, d->n, cursor,

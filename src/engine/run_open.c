@@ -2,7 +2,7 @@
 /* Beginning: the run's record, its owner, its targets here and at the destinations, one snapshot
  * per source server. Nothing is written to a destination before all of this holds.
  */
-#include "engine/runtime.h"
+#include "engine/rebuild.h"
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -174,6 +174,7 @@ static int claim_there(struct wh_runtime *run, struct wh_endpoint *ep, int64_t d
                        struct wh_error *reterr)
 {
     const struct wh_endpoint_ops *ops = ep->connector->endpoint;
+    struct wh_buf memo WH_CLEANUP(wh_buf_free) = WH_BUF(256 << 20);
     struct wh_fence fence = {.run = {run->id, strlen(run->id)}, .epoch = run->epoch};
     int64_t lock_ms = run->options->timeouts.lock > 0 ? run->options->timeouts.lock : 30000;
     int64_t blocked_until = wh_now_ns() + lock_ms * MS;
@@ -183,6 +184,9 @@ static int claim_there(struct wh_runtime *run, struct wh_endpoint *ep, int64_t d
     if (!ops->claim)
         return WH_OK;
     WH_TRY(objects_at(run, ep, &targets, reterr));
+    if (ops->recall && run->recorded_state == WH_RUN_PLANNED)
+        WH_TRY(wh_rebuild_memo(run, &memo, reterr));
+    fence.memo = (struct wh_bytes){memo.p, memo.n};
     wh_kill_point("claim-before");
     for (;;) {
         int st;
@@ -342,5 +346,5 @@ int wh_run_snapshots(struct wh_runtime *run, struct wh_error *reterr)
         if (ep->is_source && ep->connector->endpoint->snapshot)
             WH_TRY(snapshot_of(run, ep, reterr));
     }
-    return WH_OK;
+    return wh_rebuild_remember(run, reterr);
 }

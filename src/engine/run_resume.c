@@ -26,6 +26,10 @@ static struct wh_run_unit *unit_of(const struct wh_unit_record *r)
 
     if (wh_bytes_copy(r->splits, &own) != WH_OK || !(u = wh_unit_new(r->unit, own)))
         return NULL;
+    if (wh_bytes_copy(r->origin, &u->origin) != WH_OK) {
+        wh_unit_free(u);
+        return NULL;
+    }
     u->attempt = r->attempt;
     u->group = r->order_group;
     u->seq = r->order_seq;

@@ -106,6 +106,7 @@ wh_status wh_rest_apply(struct wh_bytes rest, struct wh_bytes splits, struct wh_
                         struct wh_error *reterr);
 wh_status wh_bytes_copy(struct wh_bytes, struct wh_bytes *ret); /* owned: wh_bytes_free */
 void wh_bytes_free(struct wh_bytes *);
+/* origin: owned bytes of rebuild.h, set by the caller. */
 struct wh_run_unit *wh_unit_new(int64_t id, struct wh_bytes take_splits);
 void wh_unit_free(struct wh_run_unit *);
 

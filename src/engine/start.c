@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/errors.h"
+#include "engine/rebuild.h"
 #include "engine/validate.h"
 #include "state/state.h"
 
@@ -526,4 +527,64 @@ int wh_start_discard(const char *run, struct wh_services *services, struct wh_st
     WH_TRY(keep(state, run, &k, reterr));
     WH_TRY(over_already(&k.run, reterr));
     return discard_kept(&k, services, state, start, ret_rows_staying, reterr);
+}
+
+/* ---- a lost state ---- */
+
+/* With its records in the state again: the plan they mean, and from it the units. */
+static int rebuild_units(const char *run, uint32_t epoch, struct wh_services *services,
+                         struct wh_state *state, const struct wh_start *start,
+                         struct wh_error *reterr)
+{
+    struct kept k WH_CLEANUP(kept_done) = {0};
+    const struct wh_start plain = {.override = start->override};
+    struct wh_job *job = NULL;
+    struct wh_plan *plan = NULL;
+    int st = keep(state, run, &k, reterr);
+    if (st == WH_OK)
+        st = stored_job(&k.run, &plain, &job, reterr);
+    if (st == WH_OK)
+        st = wh_plan_make(job, services, &k.frozen, &plan, reterr);
+    if (st == WH_OK)
+        st = wh_rebuild_units(plan, state, epoch, reterr);
+    wh_plan_free(plan);
+    wh_job_free(job);
+    return st;
+}
+
+static int rebuild(const char *where, const struct wh_job *job, const char *wanted,
+                   struct wh_services *services, struct wh_state *state,
+                   const struct wh_start *start, char run[64], struct wh_error *reterr)
+{
+    struct wh_look *look = NULL;
+    struct wh_error ignored;
+    uint32_t epoch = 0;
+    int st = WH_OK;
+    run[0] = '\0';
+    if (!job)
+        st = wh_look_open(where, NULL, NULL, services, &look, reterr);
+    if (st == WH_OK)
+        st = wh_rebuild_records(look, job, wanted, services, state, run, &epoch, reterr);
+    wh_look_close(look);
+    if (st == WH_OK)
+        st = rebuild_units(run, epoch, services, state, start, reterr);
+    if (epoch)
+        wh_state_run_unclaim(state, run, epoch);
+    if (st != WH_OK && run[0])
+        wh_ignore(wh_state_run_forget(state, run, &ignored));
+    return st;
+}
+
+int wh_start_rebuild(const char *where, struct wh_job *take, const char *run,
+                     struct wh_services *services, struct wh_state *state,
+                     const struct wh_start *start, struct wh_outcome *ret, struct wh_error *reterr)
+{
+    char found[64];
+    *ret = (struct wh_outcome){0};
+    int st = rebuild(where, take, run, services, state, start, found, reterr);
+    wh_job_free(take);
+    if (st == WH_OK)
+        return wh_start_resume(found, services, state, start, ret, reterr);
+    ret->exit_code = wh_exit_code(reterr);
+    return st;
 }

@@ -38,6 +38,12 @@ wh_status wh_start_job(struct wh_job *take, struct wh_services *, struct wh_stat
 /* run NULL: the only unfinished one; several are listed in the message. */
 wh_status wh_start_resume(const char *run, struct wh_services *, struct wh_state *,
                           const struct wh_start *, struct wh_outcome *ret, struct wh_error *reterr);
+/* The state is lost: it is made again from what the destination of `where` (an object, "out.db",
+ * "dw:", or, with `job`, the job's destinations) keeps of an unfinished run, then that run is
+ * resumed. run NULL: the only one there. Takes the job. */
+wh_status wh_start_rebuild(const char *where, struct wh_job *take, const char *run,
+                           struct wh_services *, struct wh_state *, const struct wh_start *,
+                           struct wh_outcome *ret, struct wh_error *reterr);
 wh_status wh_start_discard(const char *run, struct wh_services *, struct wh_state *,
                            const struct wh_start *, int64_t *ret_rows_staying,
                            struct wh_error *reterr);

@@ -77,15 +77,31 @@ int wh_state_run_new(struct wh_state *s, const struct wh_run_record *r, struct w
     int st = wh_db_run(s, NULL, reterr,
                        "insert into run(run, job, file, identity, is_copy, scheduled, job_json,"
                        "shape, version, state, epoch, exit_code, finished, created_us, host, pid,"
-                       "beat_us) values (?,?,?,?,?,?,?,?,?,?,0,-1,0,?,?,?,?)",
-                       "ssssnssssnisii", r->run, r->job, r->file, r->identity, r->is_copy,
+                       "beat_us) values (?,?,?,?,?,?,?,?,?,?,?,-1,0,?,?,?,?)",
+                       "ssssnssssnuisii", r->run, r->job, r->file, r->identity, r->is_copy,
                        r->scheduled, r->job_json, r->shape, r->version, (int)WH_RUN_PLANNED,
-                       r->created_us ? r->created_us : wh_wall_us(), host_name(host),
+                       r->epoch, r->created_us ? r->created_us : wh_wall_us(), host_name(host),
                        (int64_t)getpid(), (int64_t)0);
     st = wh_db_end(s, st, reterr);
     if (st == WH_OK)
         wh_transition("run", r->run, "none", "planned");
     return st;
+}
+
+int wh_state_run_forget(struct wh_state *s, const char *run, struct wh_error *reterr)
+{
+    static const char *const each[] = {
+        "delete from unit where run = ?",     "delete from step where run = ?",
+        "delete from phase where run = ?",    "delete from flow where run = ?",
+        "delete from snapshot where run = ?", "delete from target where run = ?",
+        "delete from run where run = ?",
+    };
+    WH_DB_GUARD(s);
+    WH_TRY(wh_db_begin(s, NULL, 0, reterr));
+    int st = WH_OK;
+    for (size_t i = 0; st == WH_OK && i < sizeof(each) / sizeof(each[0]); i++)
+        st = wh_db_run(s, NULL, reterr, each[i], "s", run);
+    return wh_db_end(s, st, reterr);
 }
 
 int wh_state_run_get(struct wh_state *s, const char *run, struct wh_arena *a,

@@ -70,7 +70,7 @@ struct wh_run_record {
 };
 
 wh_status wh_state_run_new(struct wh_state *, const struct wh_run_record *,
-                           struct wh_error *reterr);
+                           struct wh_error *reterr); /* epoch: the highest one known */
 /* By full id or a unique prefix (with or without "r-"). WH_E_NOT_FOUND lists candidates. */
 wh_status wh_state_run_get(struct wh_state *, const char *run, struct wh_arena *,
                            struct wh_run_record *ret, struct wh_error *reterr);
@@ -82,6 +82,8 @@ wh_status wh_state_runs(struct wh_state *, const char *job, const char *identity
  * living process owns it (host, pid, since in the message); a dead or stale owner is taken over. */
 wh_status wh_state_run_claim(struct wh_state *, const char *run, int64_t stale_ms,
                              uint32_t *ret_epoch, struct wh_error *reterr);
+/* Everything about a run: one whose rebuilding failed half-way. */
+wh_status wh_state_run_forget(struct wh_state *, const char *run, struct wh_error *reterr);
 void wh_state_run_unclaim(struct wh_state *, const char *run, uint32_t epoch);
 /* Whether a living process owns it: 1 yes, 0 no, -1 another host and not stale. */
 int wh_state_run_alive(struct wh_state *, const struct wh_run_record *, int64_t stale_ms);

@@ -247,6 +247,10 @@ wh_status lite_claim(void *ep, void *se, const struct wh_fence *, const struct w
                      struct wh_error *reterr);
 wh_status lite_evict(void *ep, void *se, const struct wh_fence *, const struct wh_str *ident,
                      struct wh_error *reterr);
+wh_status lite_remember(void *ep, void *se, const struct wh_fence *, struct wh_bytes memo,
+                        struct wh_error *reterr);
+wh_status lite_recall(void *ep, void *se, const struct wh_str *run, wh_recall_fn, void *arg,
+                      struct wh_error *reterr);
 wh_status lite_run_close(void *ep, void *se, const struct wh_fence *, struct wh_error *reterr);
 
 #endif

@@ -7,6 +7,7 @@
  * process that holds the write lock cannot be ended from here: BLOCKED names it. */
 #include "sqlite.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,11 +19,12 @@ enum {
 
 static const char *const make_tables[] = {
     "create table if not exists wherry_run(run text not null primary key, epoch integer not null,"
-    " state text not null, pid integer, host text, since text, closed_at integer) without rowid",
+    " state text not null, pid integer, host text, since text, closed_at integer, memo blob)"
+    " without rowid",
     "create table if not exists wherry_unit(run text not null, flow integer not null,"
     " generation integer not null, unit integer not null, attempt integer not null,"
     " epoch integer not null, rows integer, bytes integer, dirty integer, filtered integer,"
-    " skipped integer, hash blob, rest blob, ends blob,"
+    " skipped integer, hash blob, rest blob, ends blob, seed blob,"
     " primary key(run, flow, generation, unit)) without rowid",
     "create table if not exists wherry_target(object text not null primary key collate nocase,"
     " run text not null) without rowid",
@@ -71,16 +73,18 @@ static wh_status take_run(struct lite_se *se, const struct wh_fence *f, struct w
     wh_ignore(gethostname(host, sizeof host - 1));
     wh_format_utc(wh_wall_us(), since);
     WH_TRY(lite_prepare(se,
-                        "insert into wherry_run(run, epoch, state, pid, host, since) "
-                        "values(?1, ?2, 'open', ?3, ?4, ?5) on conflict(run) do update set "
+                        "insert into wherry_run(run, epoch, state, pid, host, since, memo) "
+                        "values(?1, ?2, 'open', ?3, ?4, ?5, ?6) on conflict(run) do update set "
                         "epoch = excluded.epoch, pid = excluded.pid, host = excluded.host, "
-                        "since = excluded.since",
+                        "since = excluded.since, memo = coalesce(excluded.memo, memo)",
                         &put, reterr));
     lite_bind_str(put, 1, f->run);
     sqlite3_bind_int64(put, 2, f->epoch);
     sqlite3_bind_int64(put, 3, getpid());
     lite_bind_str(put, 4, wh_str(host));
     lite_bind_str(put, 5, wh_str(since));
+    if (f->memo.n)
+        sqlite3_bind_blob64(put, 6, f->memo.p, f->memo.n, SQLITE_STATIC);
     return run_once(se, put, "cannot write the run row", reterr);
 }
 
@@ -228,4 +232,97 @@ wh_status lite_run_close(void *endpoint, void *session, const struct wh_fence *f
         return WH_OK;
     WH_TRY(lite_exec(se, "begin immediate", reterr));
     return commit_or_not(se, close_inside(se, f, reterr), reterr);
+}
+
+/* ---- what rebuilds a lost state ----------------------------------------------------------------
+ */
+
+wh_status lite_remember(void *endpoint, void *session, const struct wh_fence *f,
+                        struct wh_bytes memo, struct wh_error *reterr)
+{
+    struct lite_se *se = session;
+    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
+
+    WH_TRY(lite_prepare(se,
+                        "update wherry_run set memo = ?3 where run = ?1 and epoch = ?2 and "
+                        "state = 'open'",
+                        &s, reterr));
+    lite_bind_str(s, 1, f->run);
+    sqlite3_bind_int64(s, 2, f->epoch);
+    sqlite3_bind_blob64(s, 3, memo.p, memo.n, SQLITE_STATIC);
+    lite_patience(se);
+    WH_TRY(run_once(se, s, "cannot keep the run's memo", reterr));
+    if (sqlite3_changes(se->db) != 1)
+        return wh_fail(reterr, WH_FENCED, "E7010", "this run is closed, or another process's");
+    return WH_OK;
+}
+
+static struct wh_bytes blob_of(sqlite3_stmt *s, int column)
+{
+    const void *p = sqlite3_column_blob(s, column);
+
+    return (struct wh_bytes){p, p ? (size_t)sqlite3_column_bytes(s, column) : 0};
+}
+
+static void open_run(sqlite3_stmt *s, struct wh_recalled *r, char *owner, size_t size)
+{
+    char host[64] = "";
+    int64_t pid = sqlite3_column_int64(s, 2);
+
+    wh_ignore(gethostname(host, sizeof host - 1));
+    snprintf(owner, size, "pid %lld on %.*s since %.*s", (long long)pid,
+             WH_STR_FMT(lite_text_at(s, 3)), WH_STR_FMT(lite_text_at(s, 4)));
+    r->owner = wh_str(owner);
+    r->alive = wh_str_eqs(lite_text_at(s, 3), host) && pid > 0 && pid != getpid() &&
+               kill((pid_t)pid, 0) == 0;
+    r->epoch = (uint32_t)sqlite3_column_int64(s, 1);
+    r->memo = blob_of(s, 5);
+}
+
+static void marker_of(sqlite3_stmt *s, struct wh_recalled *r)
+{
+    r->flow = (uint32_t)sqlite3_column_int64(s, 1);
+    r->generation = (uint32_t)sqlite3_column_int64(s, 2);
+    r->unit = sqlite3_column_int64(s, 3);
+    r->attempt = sqlite3_column_int(s, 4);
+    r->rest = blob_of(s, 5);
+    r->seed = blob_of(s, 6);
+}
+
+wh_status lite_recall(void *endpoint, void *session, const struct wh_str *run, wh_recall_fn each,
+                      void *arg, struct wh_error *reterr)
+{
+    struct lite_se *se = session;
+    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
+    int64_t ours = 0;
+    int rc;
+
+    if (!se->db)
+        return WH_OK;
+    WH_TRY(lite_number(
+        se, "select count(*) from sqlite_schema where name in ('wherry_run', 'wherry_unit')", 0,
+        &ours, reterr));
+    if (ours != 2)
+        return WH_OK;
+    WH_TRY(lite_prepare(
+        se,
+        run ? "select run, flow, generation, unit, attempt, rest, seed from wherry_unit "
+              "where run = ?1 and unit > 0 order by flow, generation, unit"
+            : "select run, epoch, pid, host, since, memo from wherry_run where state = 'open'",
+        &s, reterr));
+    if (run)
+        lite_bind_str(s, 1, *run);
+    while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+        struct wh_recalled r = {.run = lite_text_at(s, 0)};
+        char owner[160];
+
+        if (run)
+            marker_of(s, &r);
+        else
+            open_run(s, &r, owner, sizeof owner);
+        WH_TRY(each(arg, &r));
+    }
+    return rc == SQLITE_DONE
+               ? WH_OK
+               : lite_fail(se, rc, reterr, WH_E_REMOTE, "E4002", "cannot read our own tables");
 }

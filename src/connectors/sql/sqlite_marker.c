@@ -13,6 +13,12 @@ static void bind_key(sqlite3_stmt *s, const struct wh_fence *f, int64_t unit)
     sqlite3_bind_int64(s, 4, unit);
 }
 
+static void bind_blob(sqlite3_stmt *s, int at, struct wh_bytes b)
+{
+    if (b.n)
+        sqlite3_bind_blob64(s, at, b.p, b.n, SQLITE_STATIC);
+}
+
 static bool have_tables(struct lite_se *se)
 {
     struct wh_error ignored;
@@ -27,7 +33,7 @@ static bool have_tables(struct lite_se *se)
 }
 
 wh_status lite_marker_open(struct lite_se *se, const struct wh_fence *f, int64_t unit,
-                           int32_t attempt, struct wh_error *reterr)
+                           int32_t attempt, struct wh_bytes seed, struct wh_error *reterr)
 {
     sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
     int rc;
@@ -35,14 +41,16 @@ wh_status lite_marker_open(struct lite_se *se, const struct wh_fence *f, int64_t
     if (!have_tables(se))
         return wh_fail(reterr, WH_E_STATE, "E7009",
                        "%s has lost this run's tables (wherry_run ...)", se->ep->path);
-    WH_TRY(lite_prepare(se,
-                        "insert into wherry_unit(run, flow, generation, unit, attempt, epoch) "
-                        "select run, ?2, ?3, ?4, ?5, epoch from wherry_run "
-                        "where run = ?1 and state = 'open' and epoch = ?6",
-                        &s, reterr));
+    WH_TRY(
+        lite_prepare(se,
+                     "insert into wherry_unit(run, flow, generation, unit, attempt, epoch, seed) "
+                     "select run, ?2, ?3, ?4, ?5, epoch, ?7 from wherry_run "
+                     "where run = ?1 and state = 'open' and epoch = ?6",
+                     &s, reterr));
     bind_key(s, f, unit);
     sqlite3_bind_int(s, 5, attempt);
     sqlite3_bind_int64(s, 6, f->epoch);
+    bind_blob(s, 7, seed);
     rc = sqlite3_step(s);
     if ((rc & 0xff) == SQLITE_CONSTRAINT)
         return wh_fail(reterr, WH_TWIN, "E7016", "unit %lld was committed before", (long long)unit);
@@ -53,12 +61,6 @@ wh_status lite_marker_open(struct lite_se *se, const struct wh_fence *f, int64_t
                        "run %.*s is closed here or owned by another process (we are epoch %u)",
                        WH_STR_FMT(f->run), f->epoch);
     return WH_OK;
-}
-
-static void bind_blob(sqlite3_stmt *s, int at, struct wh_bytes b)
-{
-    if (b.n)
-        sqlite3_bind_blob64(s, at, b.p, b.n, SQLITE_STATIC);
 }
 
 wh_status lite_marker_fill(struct lite_se *se, const struct wh_fence *f, int64_t unit,

@@ -251,7 +251,7 @@ static wh_status apply_inside(struct lite_fl *fl, struct lite_se *se, const stru
     if (step->phase == WH_DROP)
         WH_TRY(may_drop(se, fence, reterr));
     else if (!fl->marker_off)
-        WH_TRY(lite_marker_open(se, fence, sql_step_unit(step), 1, reterr));
+        WH_TRY(lite_marker_open(se, fence, sql_step_unit(step), 1, (struct wh_bytes){0}, reterr));
     st = script_of(se, fl, kind, &s, reterr);
     if (st == WH_OK)
         st = run_script(se, &s, reterr);

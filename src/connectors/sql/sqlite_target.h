@@ -61,6 +61,7 @@ wh_status lite_apply(void *fl, void *se, const struct wh_step *, const struct wh
 
 /* sqlite_marker.c: the first and last statements of every transaction that writes */
 wh_status lite_marker_open(struct lite_se *, const struct wh_fence *, int64_t unit, int32_t attempt,
+                           struct wh_bytes seed,
                            struct wh_error *reterr); /* inside BEGIN IMMEDIATE; TWIN, FENCED */
 wh_status lite_marker_fill(struct lite_se *, const struct wh_fence *, int64_t unit,
                            const struct wh_marker *, struct wh_error *reterr);

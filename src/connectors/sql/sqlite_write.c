@@ -83,7 +83,7 @@ static wh_status open_inside(struct lite_wr *wr, const struct wh_unit *u, struct
     int st;
 
     if (!fl->marker_off)
-        WH_TRY(lite_marker_open(wr->se, &wr->fence, u->id, u->attempt, reterr));
+        WH_TRY(lite_marker_open(wr->se, &wr->fence, u->id, u->attempt, u->seed, reterr));
     WH_TRY(lite_feed_open(wr->se, fl->n_dest, reterr));
     st = lite_prepare(wr->se, fl->insert, &wr->insert, reterr);
     if (st == WH_E_REMOTE)
