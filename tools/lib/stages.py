@@ -10,9 +10,9 @@ import subprocess
 from gate import ROOT, Failed, last_line, stage
 
 # How deep each tier goes; tests read these from the environment.
-DEPTH = {'check': {'WH_TEST_KILLS': '5', 'WH_TEST_KILL_ROWS': '50000'},
-         'all': {'WH_TEST_KILLS': '20', 'WH_TEST_KILL_ROWS': '500000'},
-         'soak': {'WH_TEST_KILLS': '200', 'WH_TEST_KILL_ROWS': '500000'}}
+DEPTH = {'check': {'WH_TEST_KILLS': '5', 'WH_TEST_KILL_ROWS': '50000', 'WH_TEST_PG_ROWS': '100000'},
+         'all': {'WH_TEST_KILLS': '20', 'WH_TEST_KILL_ROWS': '500000', 'WH_TEST_PG_ROWS': '2000000'},
+         'soak': {'WH_TEST_KILLS': '200', 'WH_TEST_KILL_ROWS': '500000', 'WH_TEST_PG_ROWS': '2000000'}}
 FUZZ_RUNS = {'all': 1000000, 'soak': 10000000}
 
 
