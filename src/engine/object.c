@@ -39,7 +39,8 @@ static void mask(struct reading *r, struct wh_str span)
         r->masks[r->n_masks++] = span;
 }
 
-/* The text with secret spans replaced, for people. */
+/* The text with secret spans replaced, for people. A password that is said again elsewhere in the
+ * text is hidden there too, unless it is so short that it hides nothing but the rest. */
 static const char *masked(struct reading *r, const char *text)
 {
     char *out = wh_arena_alloc(r->arena, strlen(text) + 4 * r->n_masks + 1);
@@ -49,7 +50,8 @@ static const char *masked(struct reading *r, const char *text)
         size_t skip = 0;
 
         for (size_t i = 0; i < r->n_masks; i++)
-            if (p == r->masks[i].s)
+            if (p == r->masks[i].s ||
+                (r->masks[i].n >= 8 && strncmp(p, r->masks[i].s, r->masks[i].n) == 0))
                 skip = r->masks[i].n;
         if (skip) {
             memcpy(out + n, "***", 3);

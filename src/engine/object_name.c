@@ -11,7 +11,7 @@
 enum {
     PARTS_MAX = 4,
     REGEX_MAX = 4096,
-    COST_MAX = 10000
+    REPEAT_MAX = 1000
 };
 
 bool wh_part_is_pattern(const struct wh_part *part)
@@ -219,62 +219,110 @@ static bool posix_regex(const char *text, char out[REGEX_MAX])
     return true;
 }
 
-/* What regcomp would make of a pattern, roughly in states: it copies what is repeated, so that
- * "a+++++" or nested bounds cost exponential memory. -1: more than anybody means, or a
- * back-reference, whose matching has no bound either. */
-static long regex_cost(const char *p)
+/* A group of an expression that is being measured, and the last thing in it, which a repetition
+ * would repeat. */
+struct level {
+    long cost;       /* of what stands before the last thing */
+    bool empty;      /* that can match nothing */
+    bool any_empty;  /* as can one of the branches before this one */
+    long item;       /* cost of the last thing, 0: none yet */
+    bool item_empty; /* it can match nothing */
+};
+
+struct measure {
+    struct level level[32];
+    int depth;
+    long repeated; /* states under repetitions */
+};
+
+static void next_item(struct level *l, long cost, bool empty)
 {
-    long sum[32] = {0}, item = 0;
-    int depth = 0;
-
-    for (; *p; p++) {
-        long times = 0;
-
-        if (*p == '\\' && p[1]) {
-            if (isdigit((unsigned char)*++p))
-                return -1;
-        } else if (*p == '[') {
-            p += 1 + (p[1] == '^');
-            p += *p == ']';
-            p += strcspn(p, "]");
-            if (!*p)
-                return 0; /* regcomp says what is wrong */
-        } else if (*p == '(') {
-            if (++depth == 32)
-                return -1;
-            sum[depth - 1] += item;
-            sum[depth] = item = 0;
-            continue;
-        } else if (*p == ')' && depth) {
-            item += sum[depth--] + 1;
-            continue;
-        } else if (strchr("*?+", *p)) {
-            times = *p == '+' ? 2 : 1;
-        } else if (*p == '{') {
-            const char *comma = p + 1 + strspn(p + 1, "0123456789");
-
-            times = strtol(*comma == ',' && isdigit((unsigned char)comma[1]) ? comma + 1 : p + 1,
-                           NULL, 10) +
-                    1;
-        }
-        if (times > 300 || item > COST_MAX || sum[depth] > COST_MAX)
-            return -1;
-        if (times) {
-            item = item * times + 1;
-            p += *p == '{' ? strcspn(p, "}") - (p[strcspn(p, "}")] == 0) : 0;
-        } else {
-            sum[depth] += item;
-            item = 1;
-        }
-    }
-    for (; depth >= 0; depth--)
-        item += sum[depth];
-    return item > COST_MAX ? -1 : item;
+    l->cost += l->item;
+    l->empty &= l->item_empty;
+    l->item = cost;
+    l->item_empty = empty;
 }
 
-bool wh_regex_bounded(const char *pattern)
+static void next_branch(struct level *l)
 {
-    return regex_cost(pattern) >= 0;
+    next_item(l, 0, true);
+    l->any_empty |= l->empty;
+    l->empty = true;
+    l->cost++;
+}
+
+static void close_group(struct measure *m)
+{
+    struct level *inner = &m->level[m->depth--];
+
+    next_branch(inner);
+    next_item(&m->level[m->depth], inner->cost, inner->any_empty);
+}
+
+/* The last byte of the [class] at `p`, or of the pattern. */
+static const char *last_of_class(const char *p)
+{
+    p += 1 + (p[1] == '^');
+    p += *p == ']';
+    p += strcspn(p, "]");
+    return *p ? p : p - 1;
+}
+
+/* The repetition at `p`; false: it makes the expression too dear. */
+static bool repeat(struct measure *m, const char *p)
+{
+    struct level *l = &m->level[m->depth];
+    const char *comma = p + 1 + strspn(p + 1, "0123456789");
+    bool bounds = *p == '{', open = bounds && comma[0] == ',' && !isdigit((unsigned char)comma[1]);
+    long least = bounds ? strtol(p + 1, NULL, 10) : *p == '+';
+    long times = !bounds                  ? 1 + (*p == '+')
+                 : *comma == ',' && !open ? strtol(comma + 1, NULL, 10) + 1
+                                          : least + 1;
+
+    if (times > 300 || ((open || *p == '*' || *p == '+') && l->item_empty))
+        return false;
+    l->item = l->item * times + 1;
+    l->item_empty |= least == 0;
+    m->repeated += l->item;
+    return m->repeated <= REPEAT_MAX;
+}
+
+/* Whether glibc can compile and match a pattern in reasonable time and memory. It copies what is
+ * repeated, so that "a+++++" or nested bounds cost exponential memory; states under a repetition
+ * cost their square for each byte of a name ("(a{0,255}b?){0,30}" takes a minute); and to compile a
+ * loop around what can be empty, as in "(a*b?)*", has no bound, as matching back-references has
+ * none. Plain text is cheap. */
+bool wh_regex_bounded(const char *p)
+{
+    struct measure m = {.level[0] = {.empty = true, .item_empty = true}};
+
+    for (; *p; p++) {
+        struct level *l = &m.level[m.depth];
+
+        if (*p == '(') {
+            if (++m.depth == 32)
+                return false;
+            m.level[m.depth] = (struct level){.empty = true, .item_empty = true};
+        } else if (*p == ')' && m.depth) {
+            close_group(&m);
+        } else if (*p == '|') {
+            next_branch(l);
+        } else if (strchr("*?+{", *p)) {
+            if (!l->item)
+                return true; /* regcomp says what is wrong */
+            if (!repeat(&m, p))
+                return false;
+            p += *p == '{' ? strcspn(p, "}") - (p[strcspn(p, "}")] == 0) : 0;
+        } else if (*p == '\\' && p[1]) {
+            if (isdigit((unsigned char)*++p))
+                return false;
+            next_item(l, 1, strchr("bB<>`'", *p));
+        } else {
+            next_item(l, 1, *p == '^' || *p == '$');
+            p = *p == '[' ? last_of_class(p) : p;
+        }
+    }
+    return true;
 }
 
 static int compile(struct wh_matcher *m, struct wh_error *reterr)

@@ -40,8 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     FUZZ_CHECK(arena);
     /* References depend on the machine; a stored job has our own notes in x-wherry. */
-    if (memmem(data, n, "file:", 5) || memmem(data, n, "env:", 4) || memmem(data, n, ":@", 2) ||
-        memmem(data, n, "x-wherry", 8) || memmem(data, n, "***", 3))
+    if (!data || memmem(data, n, "file:", 5) || memmem(data, n, "env:", 4) ||
+        memmem(data, n, ":@", 2) || memmem(data, n, "x-wherry", 8) || memmem(data, n, "***", 3))
         goto out;
     if (wh_job_read("fuzz.yaml", (const char *)data, n, NULL, NULL, &job, &problems) == WH_OK) {
         FUZZ_CHECK(problems.errors == 0);

@@ -26,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct wh_zone *zone;
 
     FUZZ_CHECK(arena);
-    if (n < 2 || memchr(data, 0, n) || memmem(data, n, "file:", 5) || memmem(data, n, "env:", 4))
+    if (!data || n < 2 || memchr(data, 0, n) || memmem(data, n, "file:", 5) ||
+        memmem(data, n, "env:", 4))
         goto out;
     FUZZ_CHECK(wh_zone_open(arena, zones[data[0] % 3], &zone, NULL) == WH_OK);
     struct wh_macros m = {.arena = arena,

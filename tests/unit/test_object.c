@@ -194,6 +194,12 @@ static void refusals(void **state)
         {"out.db#/((((a{90}){90}){90}){90})/",
          "E1025 regular expression /((((a{90}){90}){90}){90})/ is too complex, or refers back "
          "(\\1) | write regular expressions between slashes and in single quotes"},
+        {"out.db#/(a*b?)*/",
+         "E1025 regular expression /(a*b?)*/ is too complex, or refers back (\\1) | write regular "
+         "expressions between slashes and in single quotes"},
+        {"out.db#/(a{0,255}b?){0,30}/",
+         "E1025 regular expression /(a{0,255}b?){0,30}/ is too complex, or refers back (\\1) | "
+         "write regular expressions between slashes and in single quotes"},
         {"out.db#/(a)\\1/",
          "E1025 regular expression /(a)\\1/ is too complex, or refers back (\\1) | write regular "
          "expressions between slashes and in single quotes"},
