@@ -38,6 +38,8 @@ enum {
     WH_OPT_RUNTIME = 4,      /* may change while running */
     WH_OPT_ROW_TEMPLATE = 8, /* takes {row.col} */
     WH_OPT_PATH = 16,        /* completion offers files */
+    WH_OPT_ELSEWHERE = 32, /* a secret that may also come from the system's own places (PGPASSWORD,
+                              .pgpass): a resume that does not know it goes without */
 };
 
 struct wh_secret {

@@ -58,6 +58,8 @@ static void set_option(struct wh_arena *arena, const struct wh_options *table, v
     bool secret = row && row->type == WH_T_SECRET;
     struct wh_node *value;
 
+    if (secret && strcmp(node->text, "***") == 0 && (row->flags & WH_OPT_ELSEWHERE))
+        return;
     if (secret && strcmp(node->text, "***") == 0) {
         wh_problem_add(problems, "E1055", where,
                        "run the job file again: it resumes by itself; or keep the secret outside "
