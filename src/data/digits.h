@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Digits in and out, eight at a time; shared by the files behind number.h. */
+/* Digits in and out, eight at a time; shared by the files behind number.h, and by connectors whose
+ * wire has decimals of its own. */
 #ifndef WHERRY_DATA_DIGITS_H
 #define WHERRY_DATA_DIGITS_H
 
@@ -8,10 +9,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <wherry/status.h>
+
 #define WH_E19 UINT64_C(10000000000000000000) /* 10^19: greatest power of ten in 64 bits */
 
-extern const uint64_t wh_pow10_u64[20];
-extern const char wh_two_digits[200]; /* "00" "01" ... "99" */
+extern WH_EXPORT const uint64_t wh_pow10_u64[20];
+extern WH_EXPORT const char wh_two_digits[200]; /* "00" "01" ... "99" */
 
 static inline bool wh_is_digit(char c)
 {
@@ -108,7 +111,7 @@ struct wh_decimal_text {
 };
 
 /* [-+]? digits, a point anywhere but at least one digit, [eE][-+]?digits; the whole text. */
-bool wh_scan_decimal(const char *s, size_t n, struct wh_decimal_text *ret);
+WH_EXPORT bool wh_scan_decimal(const char *s, size_t n, struct wh_decimal_text *ret);
 
 /* number_float.c: is the number exactly this finite float? */
 bool wh_decimal_is_float(const struct wh_decimal_text *, double);
@@ -131,8 +134,9 @@ enum wh_unscaled wh_decimal_to256(const struct wh_decimal_text *, int precision,
 size_t wh_place_point(bool negative, const char *digits, size_t n, int scale, char *out);
 
 /* 256-bit two's complement, little-endian words. */
-void wh_256_negate(uint64_t w[4]);
-bool wh_256_mul_add(uint64_t w[4], uint64_t m, uint64_t add); /* unsigned; false on overflow */
-uint64_t wh_256_div(uint64_t w[4], uint64_t d);               /* unsigned, in place; remainder */
+WH_EXPORT void wh_256_negate(uint64_t w[4]);
+WH_EXPORT bool wh_256_mul_add(uint64_t w[4], uint64_t m,
+                              uint64_t add);              /* unsigned; false on overflow */
+WH_EXPORT uint64_t wh_256_div(uint64_t w[4], uint64_t d); /* unsigned, in place; remainder */
 
 #endif

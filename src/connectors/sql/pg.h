@@ -13,6 +13,7 @@
  *   pg_target.c     shape and mode of a destination    pg_ddl.c     create table, staging,
  * statements pg_steps.c      create, stage, settle, swap, drop  pg_marker.c  marker, lookup, verify
  *   pg_write.c      units                              pg_encode.c  batches -> COPY BINARY
+ *   pg_numeric.c    base 10000 <-> integers and text (pg_codec.h)
  *   pg_frame.c      pass-through: its whitelist, its name, its walker
  */
 #ifndef WHERRY_CONNECTORS_SQL_PG_H
@@ -214,33 +215,52 @@ wh_status pg_qualified(struct wh_buf *, const char *schema, const char *name); /
 /* pg_decode.c: header, rows, trailer, as they come (a message holds whole rows; the header comes
  * with the first). sans-I/O. */
 struct pg_decoder;
-/* cols: of the statement, in order; their types are those of the builder's columns. */
-wh_status pg_decoder_new(const struct pg_col *cols, int n, struct wh_builder *,
-                         struct pg_decoder **ret, struct wh_error *reterr);
-void pg_decoder_free(struct pg_decoder *);
-/* Appends all rows of one message. WH_E_DATA: not what the format promises. A cell that is no value
- * of its column's type (infinity, year out of range, NaN under a decimal) makes its row bad: the
- * builder is cut back, *ret_bad counts 1 and pg_decoder_bad says why; go on with the next message.
+/* cols: of the statement, in order, borrowed while the decoder lives; their types are those of the
+ * builder's columns. check_text: the server does not vouch for UTF-8 (server_encoding SQL_ASCII);
+ * then each text is looked at. WH_E_BUG: a column's type cannot take its wire. Taken together:
+ *
+ *   TEXT JSONB: UTF8   BOOL: BOOL   I16 I32 I64: the same or a wider integer   OID: U32 I64
+ *   F32 F64: the same   NUMERIC: DEC128 DEC256 DECTEXT   BYTEA: BINARY   DATE: DATE32
+ *   TIME: TIME64 us   TIMESTAMP, TIMESTAMPTZ: TIMESTAMP us   INTERVAL: INTERVAL   UUID: FIXED(16)
  */
+wh_status pg_decoder_new(const struct pg_col *cols, int n, struct wh_builder *, bool check_text,
+                         struct pg_decoder **ret, struct wh_error *reterr);
+void pg_decoder_free(struct pg_decoder *); /* NULL is fine */
+/* Appends all rows of one message. WH_E_DATA: not what the format promises (whole rows before it
+ * stay). A cell that is no value of its column's type (infinity, year out of range, NaN under a
+ * decimal, larger than max_cell) makes its row bad: the builder is cut back, *ret_bad is 1 and
+ * pg_decoder_bad says why. The call then ends behind that row, and pg_decoder_rest is what is left
+ * of the message (empty where a message is a row, as PostgreSQL sends them): decode it next. */
 wh_status pg_decode(struct pg_decoder *, struct wh_bytes message, int64_t *ret_rows, int *ret_bad,
                     struct wh_error *reterr);
 void pg_decoder_bad(const struct pg_decoder *, int *ret_column, const char **ret_code,
                     const char **ret_text);
+/* The bad row's own bytes, for the archive; borrowed from the message. */
+struct wh_bytes pg_decoder_bad_row(const struct pg_decoder *);
+struct wh_bytes pg_decoder_rest(const struct pg_decoder *);
 bool pg_decoder_ended(const struct pg_decoder *); /* the trailer was seen */
 
 /* pg_encode.c */
 struct pg_encoder;
-/* schema: what target_open accepted; wires in its order. */
+/* schema: what target_open accepted; wires in its order: the pairs of pg_decoder_new, and a
+ * narrower integer on a wider wire, I8 U8 U16, DICT as TEXT or JSONB, FIXED as BYTEA, integers and
+ * DECTEXT as NUMERIC. WH_E_BUG for any other pair. */
 wh_status pg_encoder_new(const struct ArrowSchema *, const enum pg_wire *wires, int n,
                          struct pg_encoder **ret, struct wh_error *reterr);
-void pg_encoder_free(struct pg_encoder *);
-void pg_encode_header(struct wh_buf *);  /* 19 bytes; WH_E_NOMEM is kept in the buffer */
-void pg_encode_trailer(struct wh_buf *); /* ff ff */
+void pg_encoder_free(struct pg_encoder *);    /* NULL is fine */
+wh_status pg_encode_header(struct wh_buf *);  /* 19 bytes */
+wh_status pg_encode_trailer(struct wh_buf *); /* ff ff */
 /* Binds a batch's columns; then rows [first, first + n) or rows[0..n) are appended to the buffer
- * until it holds `most` bytes; *ret_done = rows appended. */
+ * until it holds `most` bytes; *ret_done = rows appended (one at least). Room: the buffer's max
+ * must be above `most` by the largest row, else WH_E_LIMIT.
+ * WH_REFUSED: row *ret_done of those asked for is a value that PostgreSQL cannot hold (a NUL in a
+ * text, a year out of its range); pg_encoder_bad says why, nothing of it is in the buffer, those
+ * before it are; go on behind it or end. *ret_done is written then too. */
 wh_status pg_encoder_bind(struct pg_encoder *, const struct wh_batch *, struct wh_error *reterr);
 wh_status pg_encode(struct pg_encoder *, const int32_t *rows, int64_t first, int64_t n, size_t most,
                     struct wh_buf *out, int64_t *ret_done, struct wh_error *reterr);
+void pg_encoder_bad(const struct pg_encoder *, int *ret_column, const char **ret_code,
+                    const char **ret_text);
 
 /* pg_frame.c: encoding "pgcopy-binary/<n>": the rows alone, without header and trailer. */
 #define PG_FRAME "pgcopy-binary"
