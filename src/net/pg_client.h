@@ -44,6 +44,16 @@ int pg_backend_pid(const struct pg_conn *);
 const char *pg_parameter(const struct pg_conn *, const char *name); /* "server_encoding"; NULL */
 char pg_transaction(const struct pg_conn *); /* 'I' idle, 'T' inside, 'E' failed, 'A' under way */
 bool pg_uses_tls(const struct pg_conn *);
+const char *pg_who(const struct pg_conn *); /* "db1:5432/shop as etl", for messages */
+/* The value that a libpq keyword will have, with service files and the environment looked at. */
+bool pg_effective(const char *const *keys, const char *const *values, const char *want, char *out,
+                  size_t size);
+/* The server's notices and warnings never go to stderr: the `back`-th last one (0 = the last), or
+ * NULL. A field of the last error (PG_DIAG_...: 'C' SQLSTATE, 'W' context "COPY t, line 3, column
+ * b", 'n' constraint, 'c' column, 't' table), "" where there is none. Borrowed until the next call.
+ */
+const char *pg_notice(const struct pg_conn *, int back);
+const char *pg_error_field(const struct pg_conn *, char field);
 /* What the last refusal of the server said beside its message, by libpq's letters: 'W' context
  * ("COPY t, line 17"), 'n' constraint, 's' schema, 't' table, 'c' column. Kept until the next one;
  * s NULL: nothing. */
@@ -60,17 +70,21 @@ wh_status pg_exec(struct pg_conn *, const char *sql, struct wh_error *reterr);
  * $1.. $n as text (NULL = NULL), types left to the server. */
 wh_status pg_query(struct pg_conn *, const char *sql, int n, const char *const *params,
                    struct pg_rows **ret, struct wh_error *reterr);
-/* Two statements in one packet and one round trip: `first` (no parameters, result dropped), then as
- * pg_query. The first's failure is the answer. */
+/* One packet and one round trip: `first` (one or a few statements without parameters, cut at their
+ * semicolons; results dropped), then as pg_query. The first failure is the answer, and nothing
+ * behind it ran. */
 wh_status pg_query_after(struct pg_conn *, const char *first, const char *sql, int n,
                          const char *const *params, struct pg_rows **ret, struct wh_error *reterr);
 /* `sql` with parameters and COMMIT in one packet. ret_rows: rows that sql touched. OK only if the
  * server answered COMMIT; an answer of ROLLBACK is WH_E_REMOTE; a connection lost before the answer
  * is WH_UNKNOWN. require: commit only if sql touched exactly that many rows, else the transaction
- * is rolled back and the answer is WH_FENCED (-1 = any number). */
+ * is rolled back and the answer is WH_FENCED (-1 = any number); then sql is an insert, update or
+ * delete without `returning`. Any other failure rolls back as well. Asked to stop, it still waits
+ * 5 s for the answer. */
 wh_status pg_query_commit(struct pg_conn *, const char *sql, int n, const char *const *params,
                           int64_t require, int64_t *ret_rows, struct wh_error *reterr);
-/* rollback if a transaction is open; best effort, bounded; a failure leaves the connection dead. */
+/* rollback if a transaction is open; best effort, bounded (also when asked to stop); a failure
+ * leaves the connection dead. Ends a COPY that is under way, too. */
 void pg_rollback(struct pg_conn *);
 
 int pg_n_rows(const struct pg_rows *);
@@ -79,23 +93,27 @@ struct wh_str pg_cell(const struct pg_rows *, int row, int column); /* s == NULL
 int64_t pg_cell_i64(const struct pg_rows *, int row, int column, int64_t otherwise);
 bool pg_cell_bool(const struct pg_rows *, int row, int column);
 int64_t pg_touched(const struct pg_rows *); /* rows by the command tag; 0 where it has none */
-void pg_rows_free(struct pg_rows *);        /* NULL is fine */
-void pg_rows_freep(struct pg_rows **);      /* cleanup attribute */
+uint32_t pg_column_type(const struct pg_rows *, int column, int32_t *ret_typmod); /* oid */
+const char *pg_column_name(const struct pg_rows *, int column);
+void pg_rows_free(struct pg_rows *);   /* NULL is fine */
+void pg_rows_freep(struct pg_rows **); /* cleanup attribute */
 
 /* ---- COPY --------------------------------------------------------------------------------------
  */
 
-/* "copy (...) to stdout (format binary)": then rows. */
+/* "copy (...) to stdout (format binary)": then rows. Statements in front of it in the same text go
+ * in the same packet; their results are dropped. */
 wh_status pg_copy_out(struct pg_conn *, const char *sql, struct wh_error *reterr);
 /* One CopyData message: for COPY TO a whole row (the first one with the file's header in front).
  * Borrowed until the next call. OK, END (the server's row count is then in pg_copy_rows). */
 wh_status pg_copy_get(struct pg_conn *, struct wh_bytes *ret, struct wh_error *reterr);
-/* "copy t (...) from stdin (format binary)". */
+/* "copy t (...) from stdin (format binary)"; statements may stand in front of it as above. */
 wh_status pg_copy_in(struct pg_conn *, const char *sql, struct wh_error *reterr);
 /* Any piece of the stream; returns when it is buffered or sent, never with more than about
  * 1 MiB unsent. An error of the server that has already come back is answered here. */
 wh_status pg_copy_put(struct pg_conn *, const void *p, size_t n, struct wh_error *reterr);
-/* Ends the stream (or, with `why`, makes the server fail the COPY) and waits for the answer. */
+/* Ends the stream and waits for the answer. With `why`: makes the server fail the COPY, which is
+ * then OK, and leaves the transaction failed. After a failed put: the same failure again. */
 wh_status pg_copy_end(struct pg_conn *, const char *why, int64_t *ret_rows,
                       struct wh_error *reterr);
 int64_t pg_copy_rows(const struct pg_conn *); /* rows of the last COPY by its command tag */

@@ -39,18 +39,22 @@ enum pg_tls {
     PG_TLS_REQUIRE, /* encrypted, not verified: said in the plan */
     PG_TLS_PREFER,
     PG_TLS_OFF,
+    PG_TLS_AUTO, /* verify-full, but as the server offers where nothing leaves this machine */
 };
 
 struct pg_connection {
     const char *host; /* one or several "a,b"; a path = folder of a unix socket */
     int64_t port;
-    const char *database, *user, *password;
+    const char *database, *user;
+    struct wh_secret password;
     const char *service, *service_file, *passfile;
-    int tls; /* enum pg_tls; loopback addresses and sockets may go without, see pg_endpoint.c */
+    const char *target_session_attrs;
+    int tls; /* enum pg_tls */
     const char *tls_ca, *tls_cert, *tls_key;
     const char *options; /* server settings: "-c work_mem=64MB" */
     int64_t connect_timeout, network_timeout, lock_timeout, statement_timeout; /* ms; 0 = none */
-    const char *role; /* set role after log-in */
+    const char *role;  /* set role after log-in */
+    bool row_security; /* false: a table whose policies hide rows from us is refused */
 };
 
 struct pg_from {
@@ -98,18 +102,24 @@ struct pg_ep {
 struct pg_se {
     struct pg_ep *ep;
     struct pg_conn *c;
+    _Atomic(struct pg_conn *) live; /* c, for interrupt */
+    atomic_bool stopped;
     const struct wh_ctx *ctx; /* services of whoever uses the session now */
     enum wh_use use;
     bool in_snapshot; /* READ: the transaction entered the run's snapshot */
-    char ident[96];   /* "pid/backend start" */
+    char ident[96];   /* "pid/backend_start in us since 1970" */
 };
 
 /* pg_endpoint.c */
 extern const struct wh_endpoint_ops pg_endpoint;
 /* Opens a connection as `use` needs it: tag, timeouts (idle ones off), UTC, ISO dates, extra_float
- * digits, search_path ''. ctx: of the one who waits. kind: "c" control, "r", "w", "s", "hold". */
-wh_status pg_dial(const struct pg_ep *, const struct pg_connection *, const struct wh_ctx *,
+ * digits, search_path '' (the user's own SQL wants `set search_path to default` first). ctx: of the
+ * one who waits. kind: "c" control, "r", "w", "s", "hold". ep may be NULL. */
+wh_status pg_dial(struct pg_ep *, const struct pg_connection *, const struct wh_ctx *,
                   const char *kind, struct pg_conn **ret, struct wh_error *reterr);
+/* The same on a connection that pg_new has made, so that it can be interrupted meanwhile. */
+wh_status pg_dial_on(struct pg_conn *, struct pg_ep *, const struct pg_connection *,
+                     const struct wh_ctx *, const char *kind, struct wh_error *reterr);
 
 /* pg_snapshot.c */
 wh_status pg_snapshot(void *ep, void *se, const struct wh_objects *pin, int sessions,

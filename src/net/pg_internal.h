@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files of pg_client: the connection, waiting, and results of libpq. */
+#ifndef WHERRY_NET_PG_INTERNAL_H
+#define WHERRY_NET_PG_INTERNAL_H
+
+#include <libpq-fe.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/alloc.h"
+#include "core/buf.h"
+#include "net/pg_client.h"
+
+enum {
+    PG_NOTICES = 4,
+    PG_NOTICE_LEN = 256,
+    PG_CLEANUP_MS = 5000, /* rollback and other cleaning may take so long */
+    PG_CANCEL_MS = 2000,
+};
+
+enum pg_copying {
+    PG_COPY_NONE,
+    PG_COPY_IN,
+    PG_COPY_OUT
+};
+
+struct pg_conn {
+    const struct wh_ctx *ctx;
+    PGconn *pg;
+    PGcancel *cancel; /* made while the connection was well */
+    PGresult *error;  /* the last error that the server sent */
+    struct pg_times times;
+
+    /* For pg_interrupt. The descriptor is a copy of our own: libpq may close its one at any time,
+     * and its number may then belong to somebody else. */
+    pthread_mutex_t lock;
+    int shut_fd;
+    atomic_bool interrupted;
+
+    bool dead;
+    bool running;    /* a statement is under way at the server */
+    bool committing; /* a COMMIT may have been sent: asked to stop, still wait a little */
+    bool gone;       /* the server said that it ends this session */
+    int64_t until;   /* not 0: wait until then, asked to stop or not (cleaning up) */
+
+    enum pg_copying copying;
+    bool copy_ended;       /* COPY TO came to its end */
+    char *row;             /* libpq's last COPY row */
+    struct wh_buf out;     /* gathered COPY data */
+    int64_t copy_rows;     /* by the command tag */
+    struct wh_error fault; /* why a COPY failed before pg_copy_end; status 0 = it has not */
+
+    char notices[PG_NOTICES][PG_NOTICE_LEN];
+    unsigned n_notices; /* all that ever came */
+    char who[160];
+};
+
+/* pg_error.c */
+/* The connection is of no use any more: WH_LOST (or the reason why waiting ended). */
+int pg_lost(struct pg_conn *, struct wh_error *reterr);
+/* Words and status of a result that is an error; keeps it for pg_error_field. */
+int pg_refused(struct pg_conn *, PGresult *taken, struct wh_error *reterr);
+/* Why a connection could not be made, from libpq's words. */
+int pg_connect_error(struct pg_conn *, struct wh_error *reterr);
+/* Our own mistake: the protocol is not where it should be. */
+int pg_misused(struct pg_conn *, const char *what, struct wh_error *reterr);
+
+/* pg_client.c */
+int pg_wait(struct pg_conn *, short events, struct wh_error *reterr);
+int pg_wait_until(struct pg_conn *, short events, int64_t deadline_ns, struct wh_error *reterr);
+/* Reads what has come; false: the connection is gone. */
+bool pg_consume(struct pg_conn *);
+/* Asks the server to end what runs; at most PG_CANCEL_MS. */
+void pg_cancel_running(struct pg_conn *);
+
+/* pg_statement.c */
+bool pg_usable(struct pg_conn *, int *ret_status, struct wh_error *reterr);
+/* The next result, NULL when the statement is over. Waits. */
+int pg_next(struct pg_conn *, PGresult **ret, struct wh_error *reterr);
+/* Sends what is left in libpq's buffer, reading meanwhile. */
+int pg_flush_all(struct pg_conn *, struct wh_error *reterr);
+/* Throws the rest of the results away until the connection is ready; keeps the first failure. */
+int pg_drain(struct pg_conn *, int st, struct wh_error *reterr);
+bool pg_is_error(const PGresult *);
+int64_t pg_tag_rows(const PGresult *);
+/* Sends sql and reads results until COPY begins (`wanted`). */
+int pg_begin_copy(struct pg_conn *, const char *sql, ExecStatusType wanted,
+                  struct wh_error *reterr);
+
+#endif
