@@ -106,10 +106,9 @@ bool wh_limits_change(struct wh_limits *l, const char *json)
 enum wh_pressure wh_limits_pressure(struct wh_limits *l)
 {
     int64_t now = atomic_load_explicit(&l->resident, memory_order_relaxed);
+    int64_t most = atomic_load_explicit(&l->memory, memory_order_relaxed);
 
-    if (l->memory <= 0 || now <= 0)
+    if (most <= 0 || now <= 0)
         return WH_MEMORY_FINE;
-    return now > l->memory           ? WH_MEMORY_OVER
-           : now > l->memory / 8 * 7 ? WH_MEMORY_NEAR
-                                     : WH_MEMORY_FINE;
+    return now > most ? WH_MEMORY_OVER : now > most / 8 * 7 ? WH_MEMORY_NEAR : WH_MEMORY_FINE;
 }

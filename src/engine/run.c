@@ -14,6 +14,7 @@
 enum {
     BEAT_MS = 5000,
     STALE_MS = 30000,
+    MEMORY_MS = 30000,
     RUN_ARENA = 256 << 20,
 };
 
@@ -84,6 +85,7 @@ static int init(struct wh_runtime *run, struct wh_error *reterr)
     run->beat_ms = test_setting("WH_TEST_BEAT_MS", BEAT_MS);
     run->pack_bytes = test_setting("WH_TEST_PACK_BYTES", 0);
     run->stale_ms = test_setting("WH_TEST_STALE_MS", STALE_MS);
+    run->memory_ms = test_setting("WH_TEST_MEMORY_MS", MEMORY_MS);
     wh_limits_init(&run->limits, o, lanes, o->memory);
     run->arena = wh_arena_new(RUN_ARENA);
     if (!run->arena)
@@ -239,7 +241,7 @@ static void tell_end(struct wh_runtime *run, struct wh_run_result *ret, struct w
             wh_ignore(wh_fail(&run->stop_error, WH_FENCED, "E7010",
                               "another process has taken run %s over", run->id));
         *err = run->stop_error;
-    } else if (run->stuck && !err->status) {
+    } else if ((run->stuck || run->over_memory) && !err->status) {
         *err = run->stop_error;
     }
     if (wh_summary(run, err, ret) != WH_OK)

@@ -281,13 +281,46 @@ static void beat(struct wh_runtime *run)
     }
 }
 
-static void see_memory(struct wh_runtime *run)
+/* mutex held */
+static bool attempts_under_way(const struct wh_runtime *run)
 {
-    enum wh_pressure before = wh_limits_pressure(&run->limits);
+    for (int i = 0; i < run->n_lanes; i++)
+        if (run->lanes[i].attempt)
+            return true;
+    return false;
+}
 
+/* The readers pause while memory is over its ceiling. Where that does not help, to go on would mean
+ * a batch now and then: what was read is committed, and the run says why it ends. */
+static void memory_stays_over(struct wh_runtime *run, int64_t now)
+{
+    long long mb = 1000000;
+
+    pthread_mutex_lock(&run->mutex);
+    if (!wh_run_stopping(run) && attempts_under_way(run)) {
+        wh_ignore(wh_fail(&run->stop_error, WH_E_LIMIT, "E8001",
+                          "resident memory is %lld MB and has been over --memory %lld MB for "
+                          "%.1f s, although the readers paused",
+                          run->limits.resident / mb, run->limits.memory / mb,
+                          (double)(now - run->over_since_ns) * 1e-9));
+        wh_error_hint(&run->stop_error, "wherry resume %s with a larger --memory or a lower -j",
+                      run->id);
+        run->over_memory = true;
+    }
+    pthread_mutex_unlock(&run->mutex);
+}
+
+static void see_memory(struct wh_runtime *run, int64_t now)
+{
     run->limits.resident = wh_mem_rss();
-    if (before != WH_MEMORY_OVER && wh_limits_pressure(&run->limits) == WH_MEMORY_OVER)
+    if (wh_limits_pressure(&run->limits) != WH_MEMORY_OVER) {
+        run->over_since_ns = 0;
+    } else if (!run->over_since_ns) {
+        run->over_since_ns = now;
         malloc_trim(0);
+    } else if (now - run->over_since_ns > run->memory_ms * MS) {
+        memory_stays_over(run, now);
+    }
 }
 
 static void *keeper_main(void *arg)
@@ -310,7 +343,7 @@ static void *keeper_main(void *arg)
             beat(run);
             next_beat = now + run->beat_ms * MS;
         }
-        see_memory(run);
+        see_memory(run, now);
         pthread_mutex_lock(&run->mutex);
         see_stop(run, now);
         look_at_lanes(run, now);

@@ -148,7 +148,7 @@ struct wh_limits {
     pthread_mutex_t mutex;
     struct wh_bucket bytes, rows;
     _Atomic bool rate_on;
-    int64_t memory;           /* ceiling, 0 = none */
+    _Atomic int64_t memory;   /* ceiling, 0 = none */
     _Atomic int64_t resident; /* sampled by the keeper */
     _Atomic bool paused;
     _Atomic int parallel;
@@ -408,6 +408,7 @@ struct wh_runtime {
     struct wh_arena *arena; /* management thread */
     _Atomic uint32_t epoch; /* 0 until claimed; the keeper beats from then on */
     int64_t stale_ms, beat_ms;
+    int64_t memory_ms;  /* so long may resident memory stay over its ceiling */
     int64_t pack_bytes; /* tests: how much goes into one unit; 0 = as is best */
     enum wh_run_state recorded_state;
     bool replanned; /* resumed before anything was claimed: its tables are recorded anew */
@@ -435,11 +436,12 @@ struct wh_runtime {
     struct wh_limits limits;
     _Atomic int stop_level;  /* 1 graceful, 2 at once */
     _Atomic int stop_signal; /* 0 = a limit of ours or `cancel` */
-    _Atomic bool fenced, halted, discard_asked, over_time, stuck;
+    _Atomic bool fenced, halted, discard_asked, over_time, over_memory, stuck;
     int halt_exit;              /* stop_on_failure: the exit code of the table that failed */
-    struct wh_error stop_error; /* FENCED, no progress; under mutex */
+    struct wh_error stop_error; /* FENCED, no progress, memory; under mutex */
     struct wh_session *step_session;
-    char *last_limits; /* keeper's own: what `limit RUN` said before */
+    char *last_limits;     /* keeper's own: what `limit RUN` said before */
+    int64_t over_since_ns; /* keeper's own: resident memory over its ceiling; 0 = it is not */
     bool keeper_ending;
     int64_t started_ns, stopped_ns;
     int64_t next_tick_ns, next_progress_ns;
@@ -486,7 +488,7 @@ void wh_run_fenced(struct wh_runtime *, const struct wh_error *);
 bool wh_run_still_ours(struct wh_runtime *);
 static inline bool wh_run_stopping(const struct wh_runtime *run)
 {
-    return run->stop_level || run->fenced || run->over_time || run->halted;
+    return run->stop_level || run->fenced || run->over_time || run->over_memory || run->halted;
 }
 /* Sleeps until the time or the run stops at once; false when it was woken to stop. */
 bool wh_run_pause(struct wh_runtime *, int64_t ns, struct wh_attempt *);

@@ -43,7 +43,7 @@ static int stop_exit(const struct wh_runtime *run)
         return 5;
     if (run->stop_level)
         return run->stop_signal ? 128 + run->stop_signal : 130;
-    if (run->over_time)
+    if (run->over_time || run->over_memory)
         return 7;
     return run->halted ? run->halt_exit : 0;
 }

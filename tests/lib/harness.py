@@ -24,6 +24,14 @@ def program():
     return os.path.abspath(os.environ.get('WHERRY_PROGRAM', os.path.join(ROOT, 'build', 'wherry')))
 
 
+def sanitized():
+    """Whether the program carries AddressSanitizer or ThreadSanitizer, whose own memory is many times
+    that of the program."""
+    with open(program(), 'rb') as f:
+        text = f.read()
+    return b'__asan_init' in text or b'__tsan_init' in text
+
+
 def scratch(name):
     """A new folder. In memory where there is room: what is killed here is processes, not machines, and
     a disk that other work keeps busy would only make the tests slow. WH_TEST_TMP chooses another."""

@@ -8,6 +8,7 @@
 #include "test.h"
 
 #include "core/alloc.h"
+#include "core/clock.h"
 #include "data/builder.h"
 #include "data/rowhash.h"
 #include "engine/ctx.h"
@@ -32,6 +33,7 @@ enum fault {
     READ_FATAL,
     FENCE_COMMIT,
     READ_HANGS,  /* the source does not answer until it is interrupted */
+    OPEN_HANGS,  /* a connection to the destination is not answered until it is interrupted */
     READER_LIES, /* the source counts a row as skipped that it also delivers */
 };
 
@@ -63,6 +65,7 @@ struct fake {
     _Atomic int open_writers, most_writers;
     _Atomic int64_t early; /* rows acknowledged before they were committed */
     uint32_t epoch;
+    _Atomic int interrupts;
 };
 
 static struct fake fake;
@@ -108,8 +111,20 @@ static wh_status fk_session_open(void *se, void *ep, enum wh_use use, struct wh_
     char *text = se;
 
     snprintf(text, 32, "s%d", n);
+    if (use == WH_WRITE && fault_once(OPEN_HANGS, 0)) {
+        int64_t until = wh_now_ns() + 15000000000;
+
+        while (!fake.interrupts && wh_now_ns() < until)
+            usleep(10000);
+        return wh_fail(reterr, WH_LOST, "E2008", "interrupted while connecting");
+    }
     *ident = (struct wh_str){text, strlen(text)};
     return WH_OK;
+}
+
+static void fk_interrupt(void *se)
+{
+    fake.interrupts++;
 }
 
 static void fk_session_close(void *se)
@@ -146,6 +161,7 @@ static void fk_close(void *ep)
 static const struct wh_endpoint_ops fk_endpoint = {.size = sizeof(struct wh_endpoint_ops),
                                                    .open = fk_open,
                                                    .session_open = fk_session_open,
+                                                   .interrupt = fk_interrupt,
                                                    .session_close = fk_session_close,
                                                    .claim = fk_claim,
                                                    .evict = fk_evict,

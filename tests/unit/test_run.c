@@ -383,6 +383,53 @@ static void no_progress(void **state)
     end();
 }
 
+/* Red when a stop waits for a server that does not answer a log-in. */
+static void connects_for_ever(void **state)
+{
+    fake_reset(2000, 20);
+    fake.fault = OPEN_HANGS;
+    rig_new(&rig);
+    rig.stop_at_unit = 2;
+    int64_t from = wh_now_ns();
+    RUN(130);
+    int64_t ms = (wh_now_ns() - from) / 1000000;
+    print_message("stopped after %d ms\n", (int)ms);
+    assert_true(ms < 6000);
+    assert_true(fake.interrupts > 0);
+    rig.stop_at_unit = 0;
+    rig_unplan(&rig);
+    assert_ok(rig_run(&rig, true));
+    assert_int_equal(rig.result.exit_code, 0);
+    assert_all_once();
+    end();
+}
+
+/* Red when a run crawls for ever because pausing does not bring its memory under the ceiling, ends
+ * without saying so, or loses what it had read. (The program alone is larger than 2 MiB.) */
+static void memory_over(void **state)
+{
+    fake_reset(200000, 50);
+    fake.cuts = true;
+    fake.sleep_row_ns = 10000;
+    rig_new(&rig);
+    rig.job.run.memory = 2 << 20;
+    setenv("WH_TEST_MEMORY_MS", "600", 1);
+    int64_t from = wh_now_ns();
+    RUN(7);
+    unsetenv("WH_TEST_MEMORY_MS");
+    assert_true(wh_now_ns() - from < 8000000000);
+    assert_string_equal(rig.last_error.code, "E8001");
+    assert_non_null(strstr(rig.last_error.message, "over --memory 2 MB"));
+    assert_true(rig.result.counts.rows_read > 0);
+    fake.sleep_row_ns = 0;
+    rig.job.run.memory = 0;
+    rig_unplan(&rig);
+    assert_ok(rig_run(&rig, true));
+    assert_int_equal(rig.result.exit_code, 0);
+    assert_all_once();
+    end();
+}
+
 /* Red when a rate limit is not kept. */
 static void rate(void **state)
 {
@@ -452,6 +499,8 @@ int main(void)
         cmocka_unit_test(commit_interval),
         cmocka_unit_test(signalled),
         cmocka_unit_test(no_progress),
+        cmocka_unit_test(connects_for_ever),
+        cmocka_unit_test(memory_over),
         cmocka_unit_test(rate),
         cmocka_unit_test(one_writer),
         cmocka_unit_test(resume_of_nothing),
