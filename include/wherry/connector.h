@@ -186,6 +186,13 @@ struct wh_recalled {
 };
 typedef wh_status (*wh_recall_fn)(void *arg, const struct wh_recalled *);
 
+/* Runs that were given up because nobody is left to finish them. */
+struct wh_disowned {
+    int runs;
+    int64_t rows;   /* committed by them; they stay where they are */
+    char text[300]; /* "run r-... (process 12 on host since ...)" */
+};
+
 struct wh_endpoint_ops {
     uint32_t size;
     /* Reads options (connection table); may connect or not. */
@@ -235,6 +242,12 @@ struct wh_endpoint_ops {
     wh_status (*remember)(void *ep, void *se, const struct wh_fence *, struct wh_bytes memo,
                           struct wh_error *reterr);
     wh_status (*recall)(void *ep, void *se, const struct wh_str *run, wh_recall_fn each, void *arg,
+                        struct wh_error *reterr);
+    /* After claim answered HELD_BY with E7005: closes the runs that hold these targets, if their
+     * owners are provably dead (else HELD_BY again), and drops what they staged. act = false: only
+     * counts. Optional. */
+    wh_status (*disown)(void *ep, void *se, const struct wh_fence *,
+                        const struct wh_objects *targets, bool act, struct wh_disowned *ret,
                         struct wh_error *reterr);
 };
 

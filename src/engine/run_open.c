@@ -170,6 +170,40 @@ static int claim_once(struct wh_runtime *run, struct wh_endpoint *ep, const stru
     return st;
 }
 
+/* --fresh onto a target whose run is in nobody's state: given up with consent, if its owner is
+ * provably dead. OK: claim again. */
+static int disown(struct wh_runtime *run, struct wh_endpoint *ep, const struct wh_fence *fence,
+                  const struct wh_objects *targets, struct wh_error *reterr)
+{
+    const struct wh_endpoint_ops *ops = ep->connector->endpoint;
+    struct wh_disowned d = {0};
+    void *se = NULL;
+
+    WH_TRY(wh_endpoint_control(ep, &se, reterr));
+    WH_TRY(ops->disown(ep->ep, se, fence, targets, run->start->yes, &d, reterr));
+    if (!run->start->yes) {
+        int st = wh_fail(reterr, WH_E_USAGE, "E1012",
+                         "%s is unfinished and not known here; %" PRId64
+                         " rows that it committed would stay",
+                         d.text, d.rows);
+
+        wh_error_hint(reterr, "--fresh --yes gives it up and leaves them");
+        return st;
+    }
+    run->rows_disowned += d.rows;
+    wh_note(run, WH_EV_WARNING, NULL, 0, 0, NULL,
+            "given up: %s; %" PRId64 " rows that it committed stay, what it staged is dropped",
+            d.text, d.rows);
+    return WH_OK;
+}
+
+static bool may_disown(const struct wh_runtime *run, const struct wh_endpoint *ep, int st,
+                       const struct wh_error *err, bool done)
+{
+    return st == WH_HELD_BY && !done && run->start->fresh && strcmp(err->code, "E7005") == 0 &&
+           ep->connector->endpoint->disown;
+}
+
 static int claim_there(struct wh_runtime *run, struct wh_endpoint *ep, int64_t deadline,
                        struct wh_error *reterr)
 {
@@ -179,6 +213,7 @@ static int claim_there(struct wh_runtime *run, struct wh_endpoint *ep, int64_t d
     int64_t lock_ms = run->options->timeouts.lock > 0 ? run->options->timeouts.lock : 30000;
     int64_t blocked_until = wh_now_ns() + lock_ms * MS;
     struct wh_objects targets;
+    bool disowned = false;
     int tries = 0;
 
     if (!ops->claim)
@@ -197,6 +232,11 @@ static int claim_there(struct wh_runtime *run, struct wh_endpoint *ep, int64_t d
             break;
         if (wait_for_lock(run, st, reterr, deadline))
             continue;
+        if (may_disown(run, ep, st, reterr, disowned)) {
+            WH_TRY(disown(run, ep, &fence, &targets, reterr));
+            disowned = true;
+            continue;
+        }
         /* E_AUTH: who blocks cannot be ended by us; that was waited for as long as it may take. */
         bool again = (st == WH_BLOCKED && wh_now_ns() < blocked_until) ||
                      ((st == WH_LOST || (st < 0 && st != WH_E_AUTH && reterr->retriable)) &&

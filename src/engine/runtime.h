@@ -398,6 +398,7 @@ struct wh_step_job {
 };
 
 struct wh_runtime {
+    int64_t rows_disowned; /* committed by runs that were given up at a destination */
     struct wh_plan *plan;
     struct wh_services *services;
     struct wh_state *state;

@@ -211,7 +211,7 @@ int wh_summary(struct wh_runtime *run, const struct wh_error *err, struct wh_run
     ret->cpu_seconds = (double)wh_cpu_ns() / 1e9;
     ret->peak_rss = wh_mem_peak_rss();
     ret->snapshot = run_snapshot(run);
-    ret->rows_staying = run->start->rows_staying;
+    ret->rows_staying = run->start->rows_staying + run->rows_disowned;
     if (!finished(exit_code) && exit_code != 2)
         ret->resume = wh_arena_printf(run->plan->arena, "wherry resume %s", run->id);
     return WH_OK;

@@ -22,8 +22,8 @@ static int held_by(struct wh_state *s, const char *identity, const struct wh_run
     int st = wh_fail(reterr, WH_HELD_BY, "E7005",
                      "%s belongs to run %s of job '%s', which began %s and is unfinished", identity,
                      r->run, r->job, since);
-    wh_error_hint(reterr, "finish it: wherry resume %s; or give it up: run that job with --fresh",
-                  r->run);
+    wh_error_hint(reterr, "finish it: wherry resume %s; or give it up: wherry cancel %s --discard",
+                  r->run, r->run);
     return st;
 }
 

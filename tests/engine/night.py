@@ -82,3 +82,112 @@ def under_way(t, place, point):
         code, _, err = place.run('resume')
         n = sqlite3.connect(place.path('out.db')).execute('select count(*), count(distinct id) from b').fetchone()
         t.check(code == 0 and n == (100, 100), what + ', resumed: every row once', '%s %s\n%s' % (code, n, err))
+
+
+def lost_state(t):
+    """Red when a target whose run is in nobody's state is held for ever, or given up without consent,
+    silently, or while its owner lives."""
+    place = harness.Place('lost')
+    try:
+        rows_csv(place, 'in.csv', 100)
+        for mode, stay in (('append', 100), ('overwrite', 0)):
+            table = 'out.db#' + mode
+            sqlite3.connect(place.path('out.db')).execute('create table if not exists "%s"(id integer, name text)' % mode)
+            code, _, err = place.run('copy', 'in.csv', table, '--mode', mode, WH_TEST_KILL='record-after:1')
+            t.check(code == -9, mode + ': killed', err)
+            place.forget()
+            given_up(t, place, table, mode, stay)
+        other_host(t, place)
+    finally:
+        place.remove()
+
+
+def given_up(t, place, table, mode, stay):
+    code, _, err = place.run('copy', 'in.csv', table, '--mode', mode)
+    t.check(code == 2 and 'E7005' in err and 'gone' in err and '--fresh --yes' in err,
+            mode + ': refused, and names the way out', '%s\n%s' % (code, err))
+    code, _, err = place.run('copy', 'in.csv', table, '--mode', mode, '--fresh')
+    t.check(code == 2 and 'E1012' in err and ' %d rows' % stay in err, mode + ': --fresh alone asks, with the count',
+            '%s\n%s' % (code, err))
+    code, out, err = place.run('copy', 'in.csv', table, '--mode', mode, '--fresh', '--yes', '--json')
+    event = harness.finished(out)
+    t.check(code == 0 and event.get('rows_staying', 0) == stay and 'given up' in out, mode + ': taken over',
+            '%s %s\n%s' % (code, event, err))
+    db = sqlite3.connect(place.path('out.db'))
+    n = db.execute('select count(*), count(distinct id) from "%s"' % mode).fetchone()
+    t.check(n == (100 + stay, 100), mode + ': what stays is what was said', n)
+    names = [r[0] for r in db.execute("select name from sqlite_schema where name like 'wherry_stage%'")]
+    t.check(names == [], mode + ': no stage is left', names)
+    t.check(db.execute("select count(*) from wherry_run where state = 'open'").fetchone() == (0,), mode + ': nothing is open')
+    t.check(place.leftovers() == [], mode + ': nothing is left in the state', place.leftovers())
+
+
+def other_host(t, place):
+    """What cannot be seen from here is not taken over, whatever the flags."""
+    place.run('copy', 'in.csv', 'far.db#t', WH_TEST_KILL='record-after:1')
+    place.forget()
+    db = sqlite3.connect(place.path('far.db'))
+    db.execute("update wherry_run set host = 'elsewhere.example'")
+    db.commit()
+    code, _, err = place.run('copy', 'in.csv', 'far.db#t', '--fresh', '--yes')
+    t.check(code == 2 and 'E7005' in err and 'elsewhere.example' in err, 'a run of another host stays its owner\'s',
+            '%s\n%s' % (code, err))
+
+
+def owner_elsewhere(t):
+    """Red when a living owner whose state is in another folder is not told as one (exit 10: host, pid,
+    since), is taken over, or is not waited for."""
+    place = harness.Place('elsewhere')
+    try:
+        rows_csv(place, 'in.csv', 100)
+        p = place.start('copy', 'in.csv', 'out.db#t', WH_TEST_STOP='lease-after:1')
+        if not t.check(harness.wait_stopped(p, 20), 'the owner is under way'):
+            harness.end(p)
+            return
+        other = dict(HOME=place.path('home2'))
+        for flags in ((), ('--fresh', '--yes')):
+            code, _, err = place.run('copy', 'in.csv', 'out.db#t', *flags, **other)
+            t.check(code == 10 and 'E7006' in err and 'process %d on ' % p.pid in err and ' since 2' in err,
+                    'a living owner in another state %s' % (flags,), '%s\n%s' % (code, err))
+        waits = place.start('copy', 'in.csv', 'out.db#t', '--lock-wait', '20s', **other)
+        time.sleep(0.7)
+        p.send_signal(signal.SIGCONT)
+        code, _, err = harness.finish(p, 20)
+        t.check(code == 0, 'the owner ends well', err)
+        code, _, err = harness.finish(waits, 20)
+        n = sqlite3.connect(place.path('out.db')).execute('select count(*) from t').fetchone()
+        t.check(code == 0 and n == (200,), 'the other one waited for it', '%s %s\n%s' % (code, n, err))
+    finally:
+        place.remove()
+
+
+def restored(t):
+    """Red when a destination that was restored from a backup is held for ever: by a run that our state
+    has ended, or that goes on there."""
+    place = harness.Place('restored')
+    try:
+        rows_csv(place, 'in.csv', 100)
+        place.run('copy', 'in.csv', 'out.db#t', WH_TEST_KILL='record-after:1')
+        with open(place.path('out.db'), 'rb') as f:
+            backup = f.read()
+        code, _, err = place.run('resume')
+        t.check(code == 0, 'resumed', err)
+        with open(place.path('out.db'), 'wb') as f:   # from the middle of a run that has ended since
+            f.write(backup)
+        code, _, err = place.run('copy', 'in.csv', 'out.db#t')
+        t.check(code == 2 and '--fresh --yes' in err, 'restored: refused, and names the way out', '%s\n%s' % (code, err))
+        code, _, err = place.run('copy', 'in.csv', 'out.db#t', '--fresh', '--yes')
+        t.check(code == 0 and '100 rows' in err, 'restored: taken over', '%s\n%s' % (code, err))
+        # And from before the run: the run goes on here, and there nothing is known of it.
+        place.run('copy', 'in.csv', 'new.db#t', WH_TEST_KILL='record-after:1')
+        sqlite3.connect(place.path('empty.db')).execute('create table other(a)')
+        with open(place.path('empty.db'), 'rb') as f, open(place.path('new.db'), 'wb') as g:
+            g.write(f.read())
+        code, _, err = place.run('resume')
+        t.check(code in (1, 2) and '--fresh' in err, 'rows are gone: resume refuses, and names --fresh', '%s\n%s' % (code, err))
+        code, _, err = place.run('copy', 'in.csv', 'new.db#t', '--fresh', '--yes')
+        n = sqlite3.connect(place.path('new.db')).execute('select count(*) from t').fetchone()
+        t.check(code == 0 and n == (100,), 'rows are gone: --fresh starts again', '%s %s\n%s' % (code, n, err))
+        t.check(place.leftovers() == [], 'nothing is left in the state', place.leftovers())
+    finally:
+        place.remove()

@@ -162,6 +162,9 @@ void lite_bind_str(sqlite3_stmt *, int at, struct wh_str); /* borrowed until res
  * would drop SQLite's own locks. */
 void lite_lock_holders(const struct lite_ep *, char *out, size_t size);
 
+/* Is the process there that claimed a run on this host, not another one that got its number? */
+bool lite_process_lives(int64_t pid, int64_t claimed_at_s);
+
 bool lite_is_wal(sqlite3 *db); /* sqlite_print.c */
 /* Call inside a read transaction of db. */
 wh_status lite_print_take(sqlite3 *db, const char *path, struct lite_print *ret);
@@ -251,6 +254,8 @@ wh_status lite_remember(void *ep, void *se, const struct wh_fence *, struct wh_b
                         struct wh_error *reterr);
 wh_status lite_recall(void *ep, void *se, const struct wh_str *run, wh_recall_fn, void *arg,
                       struct wh_error *reterr);
+wh_status lite_disown(void *ep, void *se, const struct wh_fence *, const struct wh_objects *,
+                      bool act, struct wh_disowned *ret, struct wh_error *reterr);
 wh_status lite_run_close(void *ep, void *se, const struct wh_fence *, struct wh_error *reterr);
 
 #endif

@@ -88,36 +88,106 @@ static wh_status take_run(struct lite_se *se, const struct wh_fence *f, struct w
     return run_once(se, put, "cannot write the run row", reterr);
 }
 
-/* One run per target, also for runs of other machines whose state we cannot see. */
-static wh_status take_target(struct lite_se *se, const struct wh_fence *f, struct wh_str object,
-                             struct wh_error *reterr)
+/* ---- targets that another run holds ------------------------------------------------------------
+ */
+
+enum owner {
+    OWNER_DEAD,      /* provably: it was here, and it is not here any more */
+    OWNER_LIVES,     /* or is stopped */
+    OWNER_ELSEWHERE, /* another host: cannot be told */
+};
+
+struct held {
+    char run[64], host[64], since[32];
+    int64_t pid;
+    enum owner owner;
+};
+
+static enum owner owner_of(const struct held *h, int64_t since_s)
 {
-    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL, *put WH_CLEANUP(lite_finalizep) = NULL;
+    char host[64] = "";
+
+    wh_ignore(gethostname(host, sizeof host - 1));
+    if (strcmp(host, h->host) != 0)
+        return OWNER_ELSEWHERE;
+    /* One process carries out one run at a time: an earlier one of ours is over. */
+    if (h->pid == getpid() || !lite_process_lives(h->pid, since_s))
+        return OWNER_DEAD;
+    return OWNER_LIVES;
+}
+
+/* Who holds the table: OK, END (nobody but us). */
+static wh_status holder_of(struct lite_se *se, const struct wh_fence *f, struct wh_str object,
+                           struct held *ret, struct wh_error *reterr)
+{
+    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
     int rc;
 
     WH_TRY(lite_prepare(se,
-                        "select r.run, r.pid, r.host, r.since from wherry_target t join "
-                        "wherry_run r on r.run = t.run where t.object = ?1 and r.run <> ?2 and "
-                        "r.state = 'open'",
+                        "select r.run, r.pid, r.host, r.since, strftime('%s', r.since) from "
+                        "wherry_target t join wherry_run r on r.run = t.run where t.object = ?1 "
+                        "and r.run <> ?2 and r.state = 'open'",
                         &s, reterr));
     lite_bind_str(s, 1, object);
     lite_bind_str(s, 2, f->run);
     rc = sqlite3_step(s);
-    if (rc == SQLITE_ROW) {
-        wh_ignore(
-            wh_fail(reterr, WH_HELD_BY, "E7005",
-                    "table \"%.*s\" belongs to the unfinished run %.*s (pid %lld on %.*s since "
-                    "%.*s)",
-                    WH_STR_FMT(object), WH_STR_FMT(lite_text_at(s, 0)),
-                    (long long)sqlite3_column_int64(s, 1), WH_STR_FMT(lite_text_at(s, 2)),
-                    WH_STR_FMT(lite_text_at(s, 3))));
+    if (rc == SQLITE_DONE)
+        return WH_END;
+    if (rc != SQLITE_ROW)
+        return lite_fail(se, rc, reterr, WH_E_REMOTE, "E5013", "cannot read the target rows");
+    snprintf(ret->run, sizeof ret->run, "%.*s", WH_STR_FMT(lite_text_at(s, 0)));
+    ret->pid = sqlite3_column_int64(s, 1);
+    snprintf(ret->host, sizeof ret->host, "%.*s", WH_STR_FMT(lite_text_at(s, 2)));
+    snprintf(ret->since, sizeof ret->since, "%.*s", WH_STR_FMT(lite_text_at(s, 3)));
+    ret->owner = owner_of(ret, sqlite3_column_int64(s, 4));
+    return WH_OK;
+}
+
+static wh_status held_by(const struct lite_se *se, struct wh_str object, const struct held *h,
+                         struct wh_error *reterr)
+{
+    if (h->owner == OWNER_LIVES) {
+        wh_ignore(wh_fail(reterr, WH_HELD_BY, "E7006",
+                          "table \"%.*s\" is being written by run %s (process %lld on %s since %s)",
+                          WH_STR_FMT(object), h->run, (long long)h->pid, h->host, h->since));
         if (reterr)
-            wh_error_hint(reterr, "wherry resume %.*s, or start anew with --fresh",
-                          WH_STR_FMT(lite_text_at(s, 0)));
+            wh_error_hint(reterr,
+                          "wait for it with --lock-wait 10m; its state is in another folder "
+                          "than ours");
         return WH_HELD_BY;
     }
-    if (rc != SQLITE_DONE)
-        return lite_fail(se, rc, reterr, WH_E_REMOTE, "E5013", "cannot read the target rows");
+    wh_ignore(
+        wh_fail(reterr, WH_HELD_BY, "E7005",
+                "table \"%.*s\" belongs to the unfinished run %s (process %lld on %s since %s, "
+                "%s)",
+                WH_STR_FMT(object), h->run, (long long)h->pid, h->host, h->since,
+                h->owner == OWNER_DEAD ? "gone" : "not to be seen from here"));
+    if (reterr && h->owner == OWNER_DEAD)
+        wh_error_hint(
+            reterr,
+            "wherry resume %s, where its state is; if that is lost, --fresh --yes gives it "
+            "up: rows that it committed stay",
+            h->run);
+    else if (reterr)
+        wh_error_hint(reterr,
+                      "wherry resume %s on %s; if that machine is lost for good: sqlite3 '%s' "
+                      "\"update wherry_run set state = 'closed' where run = '%s'\"",
+                      h->run, h->host, se->ep->path, h->run);
+    return WH_HELD_BY;
+}
+
+/* One run per target, also for runs of other machines whose state we cannot see. */
+static wh_status take_target(struct lite_se *se, const struct wh_fence *f, struct wh_str object,
+                             struct wh_error *reterr)
+{
+    sqlite3_stmt *put WH_CLEANUP(lite_finalizep) = NULL;
+    struct held h;
+    int st = holder_of(se, f, object, &h, reterr);
+
+    if (st == WH_OK)
+        return held_by(se, object, &h, reterr);
+    if (st != WH_END)
+        return st;
     WH_TRY(lite_prepare(se, "insert or replace into wherry_target(object, run) values(?1, ?2)",
                         &put, reterr));
     lite_bind_str(put, 1, object);
@@ -215,6 +285,125 @@ static wh_status close_inside(struct lite_se *se, const struct wh_fence *f, stru
             sqlite3_bind_int64(w, 2, wh_wall_us() / 1000000);
         WH_TRY(run_once(se, w, "cannot close the run", reterr));
     }
+    return WH_OK;
+}
+
+/* ---- giving up runs of the dead ----------------------------------------------------------------
+ */
+
+/* Stages of the run: nobody will ever ask for them. */
+static wh_status drop_stages(struct lite_se *se, const struct wh_fence *f, struct wh_error *reterr)
+{
+    char stage[SQL_STAGE_NAME], sql[SQL_STAGE_NAME + 32];
+    size_t prefix;
+
+    sql_stage_name(f, stage);
+    prefix = (size_t)(strstr(stage, "_f") - stage) + 2;
+    for (;;) {
+        sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
+        int rc;
+
+        WH_TRY(lite_prepare(se,
+                            "select name from sqlite_schema where type = 'table' and "
+                            "substr(name, 1, ?2) = ?1",
+                            &s, reterr));
+        lite_bind_str(s, 1, (struct wh_str){stage, prefix});
+        sqlite3_bind_int64(s, 2, (int64_t)prefix);
+        rc = sqlite3_step(s);
+        if (rc == SQLITE_DONE)
+            return WH_OK;
+        if (rc != SQLITE_ROW)
+            return lite_fail(se, rc, reterr, WH_E_REMOTE, "E5013", "cannot list stages");
+        snprintf(sql, sizeof sql, "drop table \"%.*s\"", WH_STR_FMT(lite_text_at(s, 0)));
+        lite_finalizep(&s);
+        WH_TRY(lite_exec(se, sql, reterr));
+    }
+}
+
+/* Rows that show: those of flows without a stage, and of stages that were published. */
+static wh_status rows_of(struct lite_se *se, const struct wh_fence *f, int64_t *ret,
+                         struct wh_error *reterr)
+{
+    static const char sql[] =
+        "select sum(u.rows) from wherry_unit u where u.run = ?1 and u.unit > 0 and (not exists("
+        "select 1 from sqlite_schema where type = 'table' and name = ?2 || u.flow || '_g' || "
+        "u.generation) or exists(select 1 from wherry_unit p where p.run = u.run and p.flow = "
+        "u.flow "
+        "and p.generation = u.generation and p.unit between ?3 and ?4))";
+    struct wh_step first = {.phase = WH_PUBLISH, .id = 0},
+                   last = {.phase = WH_PUBLISH, .id = 999999};
+    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
+    char stage[SQL_STAGE_NAME];
+    int rc;
+
+    sql_stage_name(f, stage);
+    WH_TRY(lite_prepare(se, sql, &s, reterr));
+    lite_bind_str(s, 1, f->run);
+    lite_bind_str(s, 2, (struct wh_str){stage, (size_t)(strstr(stage, "_f") - stage) + 2});
+    sqlite3_bind_int64(s, 3, sql_step_unit(&last));
+    sqlite3_bind_int64(s, 4, sql_step_unit(&first));
+    rc = sqlite3_step(s);
+    if (rc != SQLITE_ROW)
+        return lite_fail(se, rc, reterr, WH_E_REMOTE, "E5013", "cannot count what stays");
+    *ret = sqlite3_column_int64(s, 0);
+    return WH_OK;
+}
+
+/* Closes the run at this database as its own owner would: whoever may still believe in it is
+ * fenced. */
+static wh_status disown_one(struct lite_se *se, const struct held *h, bool act,
+                            struct wh_disowned *ret, struct wh_error *reterr)
+{
+    struct wh_fence f = {.run = wh_str(h->run), .epoch = UINT32_MAX};
+    size_t at = strlen(ret->text);
+    int64_t rows = 0;
+
+    WH_TRY(rows_of(se, &f, &rows, reterr));
+    ret->rows += rows;
+    ret->runs++;
+    snprintf(ret->text + at, sizeof ret->text - at, "%srun %s (process %lld on %s since %s)",
+             at ? ", " : "", h->run, (long long)h->pid, h->host, h->since);
+    if (!act)
+        return WH_OK;
+    WH_TRY(drop_stages(se, &f, reterr));
+    return close_inside(se, &f, reterr);
+}
+
+static wh_status disown_inside(struct lite_se *se, const struct wh_fence *f,
+                               const struct wh_objects *targets, bool act, struct wh_disowned *ret,
+                               struct wh_error *reterr)
+{
+    char seen[64] = "";
+
+    for (size_t i = 0; targets && i < targets->n; i++) {
+        const struct wh_name *n = &targets->v[i];
+        struct wh_str object = n->n > 0 ? n->part[n->n - 1] : (struct wh_str){0};
+        struct held h;
+        int st = n->n > 0 ? holder_of(se, f, object, &h, reterr) : WH_END;
+
+        if (st == WH_END || (st == WH_OK && strcmp(seen, h.run) == 0))
+            continue;
+        WH_TRY(st);
+        if (h.owner != OWNER_DEAD)
+            return held_by(se, object, &h, reterr);
+        snprintf(seen, sizeof seen, "%s", h.run);
+        WH_TRY(disown_one(se, &h, act, ret, reterr));
+    }
+    return WH_OK;
+}
+
+wh_status lite_disown(void *endpoint, void *session, const struct wh_fence *f,
+                      const struct wh_objects *targets, bool act, struct wh_disowned *ret,
+                      struct wh_error *reterr)
+{
+    struct lite_se *se = session;
+    struct wh_disowned found = {0};
+
+    if (!se->db)
+        return WH_OK;
+    WH_TRY(lite_exec(se, "begin immediate", reterr));
+    WH_TRY(commit_or_not(se, disown_inside(se, f, targets, act, &found, reterr), reterr));
+    *ret = found;
     return WH_OK;
 }
 

@@ -373,6 +373,7 @@ const struct wh_endpoint_ops lite_endpoint = {
     .run_close = lite_run_close,
     .remember = lite_remember,
     .recall = lite_recall,
+    .disown = lite_disown,
     .footprint = footprint,
     .session_close = session_close,
     .close = ep_close,
