@@ -52,6 +52,7 @@ struct ArrowArray {
 #define WH_META_DEFAULT   "wherry.default"   /* source's default expression text */
 #define WH_META_GENERATED "wherry.generated" /* "always", "identity" */
 #define WH_META_COLLATION "wherry.collation"
+#define WH_META_LOSSY     "wherry.lossy"   /* "1": --accept-lossy names this column */
 #define WH_META_GUESSED   "wherry.guessed" /* "1": type was inferred from a sample */
 
 /* Target and hard sizes of a batch (DESIGN 11, CONTRACT 5): whichever comes first. */

@@ -326,6 +326,15 @@ static int mapped_field(const struct wh_flow *f, const struct wh_plan_column *c,
     return strcmp(from->name, c->name) == 0 ? WH_OK : wh_field_rename(ret, c->name);
 }
 
+/* The destination may know of losses that no pair of types shows: it is told what was accepted. */
+static int tell_accepted(const struct wh_stream *s, const char *name, struct ArrowSchema *field)
+{
+    for (size_t i = 0; i < s->accept_lossy.n; i++)
+        if (strcmp(s->accept_lossy.v[i], name) == 0)
+            return wh_meta_set(field, WH_META_LOSSY, "1");
+    return WH_OK;
+}
+
 int wh_plan_mapping(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
 {
     WH_TRY(list_columns(p, f, reterr));
@@ -335,6 +344,9 @@ int wh_plan_mapping(struct wh_planner *p, struct wh_flow *f, struct wh_error *re
         return wh_plan_no_memory(reterr);
     for (int64_t i = 0; i < f->n_columns; i++) {
         int st = mapped_field(f, &f->columns[i], f->mapped.children[i], reterr);
+
+        if (st == WH_OK)
+            st = tell_accepted(f->stream, f->columns[i].name, f->mapped.children[i]);
 
         if (st == WH_E_NOMEM)
             return wh_plan_no_memory(reterr);

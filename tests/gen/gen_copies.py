@@ -171,7 +171,7 @@ def copy(program, home, source, target):
     for key in ('WHERRY_MODULES', 'ASAN_OPTIONS', 'UBSAN_OPTIONS', 'LSAN_OPTIONS'):
         if key in os.environ:
             env[key] = os.environ[key]
-    p = subprocess.run([program, 'copy', source, target, '-j', '1', '--no-progress'], env=env,
+    p = subprocess.run([program, 'copy', source, target, '-j', '1', '--no-progress', '--accept-lossy', 'f32,f64'], env=env,
                        capture_output=True, timeout=240, check=False)
     if p.returncode:
         print(p.stderr.decode('utf-8', 'replace')[-800:])

@@ -117,7 +117,7 @@ static void as_frozen(const struct wh_target *io, int64_t i, struct wh_type *t)
 }
 
 static wh_status set_accept(struct lite_fl *fl, const struct wh_target *io, int64_t i,
-                            const struct lite_dest *d, struct wh_type *t, struct wh_error *reterr)
+                            struct lite_dest *d, struct wh_type *t, struct wh_error *reterr)
 {
     const struct ArrowSchema *source = io->source->children[i];
     const char *meta[] = {WH_META_TYPE, d->decl, NULL, NULL, NULL};
@@ -130,6 +130,12 @@ static wh_status set_accept(struct lite_fl *fl, const struct wh_target *io, int6
         meta[3] = key;
     }
     as_frozen(io, i, t);
+    if ((t->kind == WH_K_F32 || t->kind == WH_K_F64) && d->affinity == LITE_A_REAL) {
+        struct wh_str word;
+
+        d->lossy = wh_meta_get(source, WH_META_LOSSY, &word);
+        d->no_minus_zero = !d->lossy;
+    }
     if (wh_schema_set(&fl->accept, i, d->name, t, meta) != WH_OK)
         return no_memory(reterr);
     return WH_OK;
@@ -408,10 +414,11 @@ static void set_identity(const struct lite_fl *fl, char *out, size_t size)
 
 static void say_note(const struct lite_fl *fl, struct wh_target *io)
 {
+    bool floats = false, accepted = false;
     size_t n = 0;
 
     io->note[0] = 0;
-    for (int i = 0; i < fl->n_dest && n < sizeof io->note - 80; i++) {
+    for (int i = 0; i < fl->n_dest && n < sizeof io->note - 160; i++) {
         const struct lite_dest *d = &fl->dest[i];
         bool text = strstr(d->decl, "_TEXT") != NULL && strcmp(d->decl, "JSON_TEXT") != 0;
 
@@ -419,7 +426,13 @@ static void say_note(const struct lite_fl *fl, struct wh_target *io)
             n += (size_t)snprintf(io->note + n, sizeof io->note - n,
                                   "%s%.40s is stored as exact text (%.30s)", n ? "; " : "", d->name,
                                   d->decl);
+        floats |= d->no_minus_zero;
+        accepted |= d->lossy;
     }
+    if (floats || accepted)
+        snprintf(io->note + n, sizeof io->note - n, "%sSQLite stores -0.0 as 0.0: %s",
+                 n ? "; " : "",
+                 !floats ? "accepted" : "a dirty row, unless --accept-lossy names the column");
 }
 
 static void answers(struct lite_fl *fl, struct lite_se *se, struct wh_target *io)

@@ -11,10 +11,12 @@ struct lite_dest {
     const char *name;     /* as the table spells it */
     char decl[LITE_DECL]; /* of a new column */
     enum lite_affinity affinity;
-    bool added;      /* evolve: add */
-    bool never_null; /* the rowid itself: SQLite would make up a number for NULL */
-    bool digits;     /* decimal text into NUMERIC: only 15 digits survive */
-    bool no_numbers; /* text into NUMERIC: SQLite would turn '007' into 7 */
+    bool added;         /* evolve: add */
+    bool never_null;    /* the rowid itself: SQLite would make up a number for NULL */
+    bool digits;        /* decimal text into NUMERIC: only 15 digits survive */
+    bool no_minus_zero; /* a REAL column stores -0.0 as 0.0, and that was not accepted */
+    bool lossy;         /* it was accepted */
+    bool no_numbers;    /* text into NUMERIC: SQLite would turn '007' into 7 */
 };
 
 struct lite_fl {

@@ -191,11 +191,12 @@ static void lend_verdicts(struct lite_wr *wr, struct wh_acks *ret)
 /* What SQLite would take and change without a word. */
 enum check {
     CHECK_NOTHING,
-    CHECK_NULL = 1,       /* the rowid: NULL becomes a number of its own */
-    CHECK_NAN = 2,        /* becomes NULL */
-    CHECK_DIGITS = 4,     /* more than 15 digits are rounded in a NUMERIC column */
-    CHECK_NO_NUMBERS = 8, /* '007' becomes 7 in a NUMERIC column */
-    CHECK_JSON = 16,      /* a JSON number may, if it has no more than 15 digits */
+    CHECK_NULL = 1,        /* the rowid: NULL becomes a number of its own */
+    CHECK_NAN = 2,         /* becomes NULL */
+    CHECK_DIGITS = 4,      /* more than 15 digits are rounded in a NUMERIC column */
+    CHECK_NO_NUMBERS = 8,  /* '007' becomes 7 in a NUMERIC column */
+    CHECK_MINUS_ZERO = 32, /* becomes 0.0 in a REAL column */
+    CHECK_JSON = 16,       /* a JSON number may, if it has no more than 15 digits */
 };
 
 static unsigned checks_of(const struct lite_dest *d, const struct wh_view *v)
@@ -206,6 +207,8 @@ static unsigned checks_of(const struct lite_dest *d, const struct wh_view *v)
         c |= CHECK_NULL;
     if (v->type.kind == WH_K_F32 || v->type.kind == WH_K_F64)
         c |= CHECK_NAN;
+    if (d->no_minus_zero)
+        c |= CHECK_MINUS_ZERO;
     if (d->digits)
         c |= CHECK_DIGITS;
     if (d->no_numbers)
@@ -247,6 +250,11 @@ static wh_status check_cell(struct lite_wr *wr, int64_t row, int64_t i, int col,
     } else if (checks & CHECK_NAN) {
         if (isnan(wh_view_f64(v, i)))
             WH_TRY(judge(wr, row, col, "E6012", "column \"%s\": SQLite stores NaN as NULL", name));
+        else if (checks & CHECK_MINUS_ZERO && wh_view_f64(v, i) == 0 && signbit(wh_view_f64(v, i)))
+            WH_TRY(judge(wr, row, col, "E6013",
+                         "column \"%s\" is REAL: SQLite would store -0.0 as 0.0 (--accept-lossy "
+                         "lets it)",
+                         name));
     } else if (checks & (CHECK_DIGITS | CHECK_NO_NUMBERS | CHECK_JSON)) {
         b = wh_view_bytes(v, i);
         if ((checks & CHECK_DIGITS || (checks & CHECK_JSON && looks_like_number(b.p, b.n))) &&
@@ -262,23 +270,34 @@ static wh_status check_cell(struct lite_wr *wr, int64_t row, int64_t i, int col,
     return WH_OK;
 }
 
-/* No NaN among so many doubles? The sum of x - x is 0 unless one is NaN or infinite. */
-static bool all_finite(const struct wh_view *v, int64_t first, int64_t n)
+/* No NaN and no -0.0 among so many doubles? The sum of x - x is 0 unless one is NaN or infinite. */
+static bool all_plain(const struct wh_view *v, int64_t first, int64_t n)
 {
     double sum = 0;
+    bool minus_zero = false;
 
     if (v->type.kind == WH_K_F64) {
         const double *p = (const double *)v->data + v->offset + first;
 
-        for (int64_t i = 0; i < n; i++)
+        for (int64_t i = 0; i < n; i++) {
+            uint64_t bits;
+
+            memcpy(&bits, p + i, sizeof bits);
+            minus_zero |= bits == UINT64_C(1) << 63;
             sum += p[i] - p[i];
+        }
     } else {
         const float *p = (const float *)v->data + v->offset + first;
 
-        for (int64_t i = 0; i < n; i++)
+        for (int64_t i = 0; i < n; i++) {
+            uint32_t bits;
+
+            memcpy(&bits, p + i, sizeof bits);
+            minus_zero |= bits == UINT32_C(1) << 31;
             sum += (double)(p[i] - p[i]);
+        }
     }
-    return sum == 0;
+    return sum == 0 && !minus_zero;
 }
 
 /* Checks one column; marks bad rows with -1 in wr->good. */
@@ -288,7 +307,7 @@ static wh_status check_column(struct lite_wr *wr, int col, const int32_t *rows, 
     const struct wh_view *v = &wr->se->feed->cols[col].view;
     unsigned checks = checks_of(&wr->fl->dest[col], v);
 
-    if (!checks || (checks == CHECK_NAN && !rows && all_finite(v, first, n)))
+    if (!checks || (!(checks & ~(CHECK_NAN | CHECK_MINUS_ZERO)) && !rows && all_plain(v, first, n)))
         return WH_OK;
     for (int64_t r = 0; r < n; r++) {
         bool bad = false;
