@@ -355,6 +355,8 @@ struct wh_source_ops {
                              struct wh_error *reterr);
     void (*reader_close)(void *rd);
     void (*scan_close)(void *sc);
+    /* The engine took scan.frame: readers give frames from now on. Never called: columns. */
+    void (*use_frames)(void *sc);
 };
 
 /* ---- destination --------------------------------------------------------------------------------

@@ -59,14 +59,17 @@ struct pg_sc {
     const char *from;   /* what follows FROM where all is read at once: "s"."t" or (query) q */
     const char *where, *query; /* or NULL */
     int64_t limit;
-    bool frame;       /* rows are passed on as they come */
-    bool no_snapshot; /* the run reads without one: physical places may move */
-    bool tree;        /* partitions or heirs hold (some of) the rows */
+    const char *select_raw; /* without casts; NULL: rows cannot pass as they are */
+    bool frames;            /* rows are passed on as they come */
+    bool no_snapshot;       /* the run reads without one: physical places may move */
+    bool tree;              /* partitions or heirs hold (some of) the rows */
     enum pg_method method;
     int64_t step; /* blocks of a split */
     int64_t unit, max_row;
     int parallel;
     const struct pg_col *key; /* PG_BY_KEY */
+    const char *key_collate;  /* ' collate "x"."y"' or '' */
+    int64_t n_wanted;         /* ranges of the key */
     struct ArrowSchema schema;
     /* split_next only */
     struct pg_leaves leaves;
@@ -88,9 +91,10 @@ wh_status pg_range_sql(const struct pg_sc *, const struct pg_range *, struct wh_
 wh_status pg_leaves_list(struct pg_conn *, uint32_t oid, struct pg_leaves *ret,
                          struct wh_error *reterr);
 void pg_leaves_free(struct pg_leaves *);
-/* A column that has an index by which it can be cut: the one named, else one of the primary key or
- * of a unique index; NULL if there is none. */
-wh_status pg_split_key(struct pg_sc *, struct pg_conn *, const char *by, struct wh_error *reterr);
+/* sc->key: the column named, else the first of the primary key or of a unique index, NULL if there
+ * is none. *ret_index: an index finds its ranges. */
+wh_status pg_split_key(struct pg_sc *, struct pg_conn *, const char *by, bool *ret_index,
+                       struct wh_error *reterr);
 wh_status pg_split_next(void *sc, void *se, const struct wh_bytes *cursor, struct wh_split *ret,
                         struct wh_bytes *ret_cursor, struct wh_error *reterr);
 
@@ -98,6 +102,8 @@ wh_status pg_split_next(void *sc, void *se, const struct wh_bytes *cursor, struc
 enum {
     PG_READER_SIZE = 768
 };
+/* Does the statement compile (`where`, `query`)? Nothing is read. */
+wh_status pg_reader_probe(struct pg_sc *, struct pg_se *, struct wh_error *reterr);
 wh_status pg_reader_open(void *rd, void *sc, void *se, const struct wh_ctx *,
                          const struct wh_split *, struct ArrowSchema *, struct wh_error *reterr);
 wh_status pg_reader_next(void *rd, struct wh_batch *, struct wh_error *reterr);
