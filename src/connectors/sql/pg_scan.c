@@ -301,8 +301,9 @@ static wh_status as_bound(struct pg_sc *sc, struct pg_se *se, const struct wh_sc
         return WH_OK;
     WH_TRY(pg_split_key(sc, se->c, io->split_by, &index, reterr));
     if (!sc->key || !wh_str_eqs(r.name, sc->key->name))
-        return wh_fail(reterr, WH_E_STATE, "E7016", "%s was divided by \"%.*s\", which has no index now",
-                       sc->t.name, WH_STR_FMT(r.name));
+        return wh_fail(reterr, WH_E_STATE, "E7016",
+                       "%s was divided by \"%.*s\", which has no index now", sc->t.name,
+                       WH_STR_FMT(r.name));
     return WH_OK;
 }
 
@@ -360,7 +361,8 @@ static void answers(struct pg_sc *sc, struct wh_scan *io, const struct wh_buf *n
     io->splittable = divided(sc);
     io->resumable = sc->method == PG_BY_CTID && !sc->no_snapshot;
     io->max_readers = sc->method == PG_BY_STREAM ? 1 : 0;
-    io->pins = sc->no_snapshot ? 0 : (int)(sizes ? sc->leaves.n : 0) + (sc->t.kind == 'p' || !sizes);
+    io->pins =
+        sc->no_snapshot ? 0 : (int)(sizes ? sc->leaves.n : 0) + (sc->t.kind == 'p' || !sizes);
     for (size_t i = 0; i < io->n_preds; i++)
         io->preds[i].pushed = WH_PUSH_NO;
     method_words(sc, io->method, sizeof io->method);
