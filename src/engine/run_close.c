@@ -104,13 +104,13 @@ static int close_there(struct wh_runtime *run, struct wh_endpoint *ep, struct wh
                      ((st == WH_LOST || st == WH_UNKNOWN ||
                        (st < 0 && st != WH_E_AUTH && reterr->retriable)) &&
                       tries++ < (int)run->options->retry_times);
-        if (!again) {
+        if (!again || wh_run_stopping(run)) { /* all rows are in: resume only closes */
             if (!reterr->code[0])
                 wh_ignore(wh_fail(reterr, st, "E5010", "the run cannot be closed at '%s': %s",
                                   ep->name, wh_status_name(st)));
             return st;
         }
-        wh_sleep_ms(CLOSE_PAUSE_MS);
+        wh_ignore(wh_run_pause(run, (int64_t)CLOSE_PAUSE_MS * 1000000, NULL) ? WH_OK : WH_OK);
     }
     wh_kill_point("run-close-after");
     return WH_OK;

@@ -25,7 +25,8 @@ def stopped_while_it_waits(t):
             for number in (signal.SIGINT, signal.SIGTERM):
                 waiting(t, place, what, statements, number)
         # The lock comes when the run is under way: it is touched, and resumable.
-        for point in ('claim-recorded', 'prepare-step-intended', 'writer-opened', 'commit-before'):
+        for point in ('claim-recorded', 'prepare-step-intended', 'writer-opened', 'commit-before', 'record-after',
+                      'run-close-before'):
             under_way(t, place, point)
     finally:
         place.remove()
