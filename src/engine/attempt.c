@@ -173,6 +173,7 @@ static int begin(struct wh_attempt *at, struct wh_error *reterr)
     at->fused = flow->fused;
     at->careful = at->unit->careful || s->dirty_rows > 0 || s->dirty_ratio > 0;
     at->hash_rows = wants_hash(at);
+    at->hash_frames = at->run->options->checksum != 2;
     at->limit_left = fr->limit_left;
     at->rest = WH_BUF(64 << 10);
     at->open_tail = &at->open_head;

@@ -55,15 +55,45 @@ static int check_rows(struct wh_attempt *at, struct wh_error *reterr)
     return WH_OK;
 }
 
+static int hashes_differ(const struct wh_attempt *at, struct wh_u128 ours, struct wh_u128 theirs,
+                         const char *what, struct wh_error *reterr)
+{
+    char a[33], b[33];
+
+    wh_u128_hex(ours, a);
+    wh_u128_hex(theirs, b);
+    return wh_fail(reterr, WH_E_BUG, "E5006", "unit %" PRId64 ": %s hash to %s, %s to %s",
+                   at->unit->id, what, a, at->frames ? "bytes sent" : "rows encoded", b);
+}
+
+/* Frames: over their bytes, in their order, where they left the reader and where they were sent. */
+static int check_frames(struct wh_attempt *at, struct wh_u128 *ret, struct wh_error *reterr)
+{
+    struct wh_u128 theirs = {at->tally.hash[0], at->tally.hash[1]};
+
+    if (!at->hash_frames || !at->wr_open)
+        return WH_OK;
+    *ret = at->frames_sum;
+    if (!at->tally.has_hash) {
+        at->fr->hash_off = true; /* said in the summary: never claimed */
+        return WH_OK;
+    }
+    return wh_u128_eq(at->frames_sum, theirs)
+               ? WH_OK
+               : hashes_differ(at, at->frames_sum, theirs, "bytes read", reterr);
+}
+
 /* The reader's side hashed what it handed over; refused rows are taken out of it again. */
 static int check_hash(struct wh_attempt *at, struct wh_u128 *ret, struct wh_error *reterr)
 {
     struct wh_u128 ours = minus(at->passed.sum, at->refused.sum);
     struct wh_u128 theirs = {at->tally.hash[0], at->tally.hash[1]};
-    char a[33], b[33];
 
-    *ret = at->hash_rows && !at->frames ? ours : (struct wh_u128){0};
-    if (!at->hash_rows || at->frames || !at->wr_open)
+    *ret = (struct wh_u128){0};
+    if (at->frames)
+        return check_frames(at, ret, reterr);
+    *ret = at->hash_rows ? ours : (struct wh_u128){0};
+    if (!at->hash_rows || !at->wr_open)
         return WH_OK;
     if (at->passed.rows != at->rows_passed)
         return wh_fail(reterr, WH_E_BUG, "E9002", "%" PRId64 " rows hashed, %" PRId64 " passed on",
@@ -72,13 +102,8 @@ static int check_hash(struct wh_attempt *at, struct wh_u128 *ret, struct wh_erro
         at->fr->hash_off = true; /* said in the summary: never claimed */
         return WH_OK;
     }
-    if (wh_u128_eq(ours, theirs))
-        return WH_OK;
-    wh_u128_hex(ours, a);
-    wh_u128_hex(theirs, b);
-    return wh_fail(reterr, WH_E_BUG, "E5006",
-                   "unit %" PRId64 ": rows decoded hash to %s, rows encoded to %s", at->unit->id, a,
-                   b);
+    return wh_u128_eq(ours, theirs) ? WH_OK
+                                    : hashes_differ(at, ours, theirs, "rows decoded", reterr);
 }
 
 /* ---- the record in the state -------------------------------------------------------------------

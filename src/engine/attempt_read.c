@@ -279,7 +279,11 @@ static int take_batch(struct wh_attempt *at, struct wh_batch *b, struct wh_item 
     at->read_any = true;
     at->moved_ns = wh_now_ns();
     at->owed_ns = wh_limits_take(limits, bytes, b->n_rows, at->moved_ns);
-    at->frames = at->frames || b->frame.p;
+    if (b->frame.p) {
+        at->frames = true;
+        if (at->hash_frames) /* as they left the reader; the writer hashes what it sends */
+            wh_framehash_add(&at->frames_sum, &at->n_frames, b->frame.p, b->frame.n);
+    }
     at->doing = "converts";
     st = wh_transform_run(at->transform, b, bad_row, &ra, &item, reterr);
     if (st == WH_OK && at->hash_rows && !item->batch.frame.p)

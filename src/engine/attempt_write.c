@@ -451,6 +451,13 @@ static int refused(struct wh_attempt *at, size_t bad, struct wh_error *reterr)
     struct wh_piece *list = NULL;
     struct wh_error why = *reterr;
 
+    /* Rows of a frame are not told apart here: the server's words name the one. */
+    if (at->frames) {
+        wh_ignore(
+            wh_fail(reterr, WH_E_LIMIT, "E6001", "the destination refused a row: %s", why.message));
+        wh_error_hint(reterr, "--from frames=off decodes rows, so that refused ones are archived");
+        return WH_E_LIMIT;
+    }
     if (!at->careful)
         return WH_REFUSED;
     if (at->fr->flow->tgt.grain == WH_GRAIN_ATTEMPT)

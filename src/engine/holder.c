@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 enum {
+    CONFIG_MOST = 4 << 20,
     READY_MOST = 64 << 10,
     READY_WAIT_MS = 60000,
 };
@@ -276,7 +277,7 @@ int wh_hold_main(int argc, char **argv)
     struct wh_error err = {0};
     const struct wh_connector *c = NULL;
     struct hold_life life = {0};
-    char *config = wh_alloc(READY_MOST);
+    char *config = wh_alloc(CONFIG_MOST);
     size_t n = 0;
     int ready_fd, st = WH_E_USAGE;
 
@@ -288,7 +289,7 @@ int wh_hold_main(int argc, char **argv)
     if (st == WH_OK && (!c->hold || !write_pid(life.path)))
         st = wh_fail(&err, WH_E_UNSUPPORTED, "E9003", "%s cannot hold", argv[2]);
     if (st == WH_OK &&
-        read_all(0, config, READY_MOST, &n, wh_now_ns() + (int64_t)READY_WAIT_MS * 1000000))
+        read_all(0, config, CONFIG_MOST, &n, wh_now_ns() + (int64_t)READY_WAIT_MS * 1000000))
         st = wh_fail(&err, WH_E_IO, "E9001", "no configuration");
     if (st == WH_OK) {
         ready_fd = dup(1);
@@ -297,7 +298,7 @@ int wh_hold_main(int argc, char **argv)
         st = c->hold((struct wh_bytes){config, n}, ready_fd, hold_alive, &life, &err);
     }
     if (config)
-        wh_wipe(config, READY_MOST);
+        wh_wipe(config, n);
     wh_free(config);
     if (st != WH_OK)
         dprintf(2, "%s", err.message);

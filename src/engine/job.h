@@ -69,8 +69,9 @@ struct wh_stream {
     int create, evolve; /* enum wh_create, wh_evolve */
     int merge;          /* 0 not said, 1 same, 2 union, 3 common */
     bool split_none;
-    int64_t split_bytes; /* wanted unit size; 0 = default */
-    int64_t parallel;    /* cap; 0 = none */
+    int64_t split_bytes;  /* wanted unit size; 0 = default */
+    const char *split_by; /* column whose ranges are units; NULL */
+    int64_t parallel;     /* cap; 0 = none */
     struct wh_value_policy values;
     int64_t max_row_bytes;
     int64_t dirty_rows; /* limit; default 0 */

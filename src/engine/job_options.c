@@ -120,12 +120,12 @@ static const struct wh_job_key dirty_keys[] = {
 
 static const struct wh_option split_rows[] = {ROW(S, "target_bytes", split_bytes, WH_T_SIZE,
                                                   int64_t, .min = 1 << 20, .max = INT64_C(1) << 40),
+                                              ROW(S, "by", split_by, WH_T_STRING, const char *),
                                               WH_OPT_END};
 static const struct wh_options split_table = {split_rows, sizeof(S), "split"};
-#define BY_BYTES "units are cut by bytes: 'split: { target_bytes: 64MiB }', 'split: none'"
+#define BY_BYTES "give the size of a unit: 'split: { by: id, target_bytes: 64MiB }', 'split: none'"
 static const struct wh_job_key split_keys[] = {
-    {"target_bytes"},          {"by", true, BY_BYTES},
-    {"parts", true, BY_BYTES}, {"target_rows", true, BY_BYTES},
+    {"target_bytes"},          {"by"}, {"parts", true, BY_BYTES}, {"target_rows", true, BY_BYTES},
     {"range", true, BY_BYTES}, {NULL}};
 
 static const struct wh_option guard_rows[] = {

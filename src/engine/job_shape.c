@@ -178,6 +178,7 @@ static int line_stream(struct lines *l, const struct wh_stream *s)
     WH_TRY(line(l, "merge", merges[s->merge]));
     WH_TRY(line(l, "split", s->split_none ? "none" : NULL));
     WH_TRY(line_i64(l, "split.target_bytes", s->split_bytes));
+    WH_TRY(line(l, "split.by", s->split_by));
     WH_TRY(line_list(l, "accept_lossy", s->accept_lossy));
     return line_values(l, s);
 }

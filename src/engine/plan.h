@@ -72,9 +72,10 @@ struct wh_flow {
     struct wh_plan_step *steps; /* forms of all phases */
     size_t n_steps;
 
-    const char *frame;    /* pass-through encoding or NULL */
-    bool fused;           /* one thread: frame, or less than one batch expected */
-    int lanes;            /* at most, after all caps */
+    const char *frame;     /* pass-through encoding or NULL */
+    const char *frame_why; /* the destination takes frames, but this table is decoded: why */
+    bool fused;            /* one thread: frame, or less than one batch expected */
+    int lanes;             /* at most, after all caps */
     const char *delivery; /* "exactly once per unit" | "per run" | "idempotent" | "at least once" */
     const char *on_kill;  /* one sentence */
     struct wh_u128 fingerprint; /* of both schemas, mapping, mode, method, bounds, memo */

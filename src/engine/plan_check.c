@@ -84,6 +84,16 @@ static int refuse_filter(const struct wh_stream *s, const char *key, struct wh_e
     return st;
 }
 
+static int refuse_split_by(const struct wh_stream *s, struct wh_error *reterr)
+{
+    int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1060", "%s does not divide a table by a column",
+                     s->from.connector->name);
+
+    wh_error_where(reterr, "%s", s->where_place);
+    wh_error_hint(reterr, "leave split.by out: units are cut by places or bytes");
+    return st;
+}
+
 /* What needs no server. */
 int wh_plan_check_stream(const struct wh_stream *s, struct wh_error *reterr)
 {
@@ -96,6 +106,8 @@ int wh_plan_check_stream(const struct wh_stream *s, struct wh_error *reterr)
         return refuse_atomic(s, reterr);
     if (s->where && !(from->flags & WH_CAP_WHERE))
         return refuse_filter(s, "where", reterr);
+    if (s->split_by && !(from->flags & WH_CAP_SPLIT_BY))
+        return refuse_split_by(s, reterr);
     if (s->query && !(from->flags & WH_CAP_QUERY))
         return refuse_filter(s, "query", reterr);
     if (stdio && s->from.connector->storage && !(from->flags & WH_CAP_STDIO))
@@ -310,21 +322,51 @@ static bool all_identity(const struct wh_flow *f)
     if (f->n_columns != f->source_schema.n_children)
         return false;
     for (int64_t i = 0; i < f->n_columns; i++)
-        if (f->columns[i].source != i || f->columns[i].fit != WH_FIT_EXACT)
+        if (f->columns[i].source != i || f->columns[i].fit > WH_FIT_WIDENING)
             return false;
     return true;
 }
 
-/* A frame passes only if nothing looks at its rows (DESIGN 4). */
-static const char *decide_frame(const struct wh_flow *f)
+/* No policy that may change or refuse a value that both ends can hold. */
+static bool values_stay(const struct wh_stream *s)
+{
+    const struct wh_value_policy *v = &s->values;
+
+    return !(v->zero_date_null || v->infinity_null || v->nan_null || v->invalid_text_replace ||
+             v->empty_text_null || v->char_padding_trim || v->nan_refuse || v->infinity_refuse);
+}
+
+/* A frame passes only if nothing looks at its rows (DESIGN 4). NULL: it does; "": there is nothing
+ * to say about it. */
+static const char *why_no_frame(const struct wh_flow *f)
 {
     const struct wh_stream *s = f->stream;
 
-    if (!f->scan.frame || !f->tgt.frame || strcmp(f->scan.frame, f->tgt.frame) != 0)
-        return NULL;
-    if (!all_identity(f) || s->dirty_rows > 0 || s->dirty_ratio > 0)
-        return NULL;
-    return f->scan.frame;
+    if (!f->to->connector->caps->frames || (!f->scan.frame && !f->scan.frame_why[0]))
+        return "";
+    if (!f->scan.frame)
+        return f->scan.frame_why;
+    if (!f->from->connector->source->use_frames)
+        return "the source cannot";
+    if (!f->tgt.frame || strcmp(f->scan.frame, f->tgt.frame) != 0)
+        return f->tgt.frame_why[0] ? f->tgt.frame_why : "the destination does not take it";
+    if (!all_identity(f))
+        return "columns are left out, reordered or converted";
+    if (s->dirty_rows > 0 || s->dirty_ratio > 0)
+        return "dirty rows are allowed, so each is looked at";
+    if (!values_stay(s))
+        return "values: asks for a look at every value";
+    return NULL;
+}
+
+static void decide_frame(struct wh_flow *f)
+{
+    f->frame = NULL;
+    f->frame_why = why_no_frame(f);
+    if (f->frame_why)
+        return;
+    f->frame = f->scan.frame;
+    f->from->connector->source->use_frames(f->sc);
 }
 
 static bool under_one_batch(const struct wh_flow *f)
@@ -335,7 +377,7 @@ static bool under_one_batch(const struct wh_flow *f)
 
 void wh_plan_decide(struct wh_planner *p, struct wh_flow *f)
 {
-    f->frame = decide_frame(f);
+    decide_frame(f);
     f->fused = f->frame || under_one_batch(f);
     f->delivery = delivery(f);
     f->on_kill = on_kill(f);

@@ -150,6 +150,8 @@ static int source_side(struct wh_buf *out, const struct wh_plan *plan, const str
     WH_TRY(estimate(out, "bytes", f->scan.est_bytes));
     WH_TRY(number(out, "sampled_rows", f->scan.sampled_rows));
     WH_TRY(text(out, "source_note", f->scan.note));
+    if (f->scan.pins > 0)
+        WH_TRY(number(out, "source_locks", f->scan.pins));
     return text(out, "snapshot", wh_plan_snapshot_words(plan, f));
 }
 
@@ -171,6 +173,7 @@ static int target_side(struct wh_buf *out, const struct wh_flow *f)
     WH_TRY(number(out, "write_lanes", f->tgt.max_writers));
     WH_TRY(flag(out, "fused", f->fused));
     WH_TRY(text(out, "frame", f->frame));
+    WH_TRY(text(out, "frame_why", f->frame_why && f->frame_why[0] ? f->frame_why : NULL));
     return WH_OK;
 }
 

@@ -292,8 +292,10 @@ static int add_lanes(const struct wh_flow *f, struct wh_buf *out)
     if (f->tgt.max_writers > 0)
         WH_TRY(wh_buf_printf(out, "; write lanes: %d", f->tgt.max_writers));
     if (f->fused)
-        WH_TRY(wh_buf_adds(out, f->frame ? "; frames pass through one thread"
+        WH_TRY(wh_buf_adds(out, f->frame ? "; rows pass through as bytes, one thread a lane"
                                          : "; small enough for one thread"));
+    if (f->frame_why && f->frame_why[0])
+        WH_TRY(wh_buf_printf(out, "; rows are decoded (%s)", f->frame_why));
     return wh_buf_addc(out, '\n');
 }
 
@@ -363,7 +365,11 @@ static int add_promises(const struct wh_plan *plan, const struct wh_flow *f, str
     WH_TRY(key(out, "a kill"));
     WH_TRY(wh_buf_printf(out, "%s\n", f->on_kill));
     WH_TRY(key(out, "snapshot"));
-    WH_TRY(wh_buf_printf(out, "%s\n", wh_plan_snapshot_words(plan, f)));
+    WH_TRY(wh_buf_adds(out, wh_plan_snapshot_words(plan, f)));
+    if (f->scan.pins > 0)
+        WH_TRY(wh_buf_printf(out, "; %d lock%s in the source", f->scan.pins,
+                             f->scan.pins == 1 ? "" : "s"));
+    WH_TRY(wh_buf_addc(out, '\n'));
     if (f->stream->dirty_rows || f->stream->dirty_ratio > 0) {
         WH_TRY(key(out, "dirty"));
         if (f->stream->dirty_rows)

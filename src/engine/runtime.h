@@ -288,7 +288,9 @@ struct wh_attempt {
     int64_t owed_ns, limit_left;
     int64_t started_ns, rows_read, dirty_read, bytes_read, rows_passed;
     struct wh_rowsum passed; /* hash of what was handed to the writer */
-    bool hash_rows, frames;
+    bool hash_rows, hash_frames, frames;
+    struct wh_u128 frames_sum; /* of the frames' bytes, in their order */
+    int64_t n_frames;
     struct {
         char reason[48];
         int64_t rows;

@@ -84,6 +84,16 @@ static const char *instants(struct wh_runtime *run, uint64_t bits)
     return wh_arena_printf(run->plan->arena, "mixed (%d instants)", n);
 }
 
+/* What both ends compared; only what they did compare. */
+static const char *hash_word(const struct wh_runtime *run, const struct wh_run_flow *fr)
+{
+    if (fr->hash_off || run->options->checksum == 2)
+        return "off";
+    if (fr->flow->frame)
+        return "bytes";
+    return run->options->checksum == 0 ? "rows" : "off";
+}
+
 static void table_result(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_table_result *t)
 {
     const struct wh_flow *flow = fr->flow;
@@ -98,7 +108,7 @@ static void table_result(struct wh_runtime *run, struct wh_run_flow *fr, struct 
     wh_run_counts(run, fr, &t->counts);
     t->seconds = fr->started_ns ? (double)(end - fr->started_ns) / 1e9 : 0;
     t->delivery = done ? flow->delivery : NULL;
-    t->hash = run->options->checksum == 0 && !flow->frame && !fr->hash_off ? "rows" : "off";
+    t->hash = hash_word(run, fr);
     t->snapshot = flow->from->snapshot.kind != WH_SNAP_NONE || (fr->instants & (fr->instants - 1))
                       ? instants(run, fr->instants)
                       : "none";

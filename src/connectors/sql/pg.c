@@ -112,9 +112,12 @@ static const struct wh_option to_rows[] = {
 
 const struct wh_options pg_to_table = {to_rows, sizeof(struct pg_to), "postgresql destination"};
 
+static const char *const frames[] = {PG_FRAME, NULL};
+
 static const struct wh_capabilities caps = {
     .flags = WH_CAP_MARKER | WH_CAP_WHOLE_DATABASE | WH_CAP_WHERE | WH_CAP_QUERY |
-             WH_CAP_PROJECTION | WH_CAP_LIMIT,
+             WH_CAP_PROJECTION | WH_CAP_LIMIT | WH_CAP_SPLIT_BY,
+    .frames = frames,
     .modes = (1 << WH_MODE_COUNT) - 1, /* all of them */
     .commit_class = WH_CLASS_T,
     .atomics = 1 << WH_ATOMIC_UNIT | 1 << WH_ATOMIC_TABLE,

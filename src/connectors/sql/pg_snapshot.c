@@ -24,10 +24,10 @@
 #include "data/number.h"
 
 enum {
-    TTL_MS = 3600000,      /* without a sign of life (tick) the holder ends */
-    PING_MS = 10000,       /* how soon it sees that its server is gone */
-    LOCK_CHUNK = 100,      /* tables per LOCK TABLE */
-    CONFIG_MAX = 60 << 10, /* what the engine hands over */
+    TTL_MS = 3600000,     /* without a sign of life (tick) the holder ends */
+    PING_MS = 10000,      /* how soon it sees that its server is gone */
+    LOCK_CHUNK = 100,     /* tables per LOCK TABLE */
+    CONFIG_MAX = 3 << 20, /* what the engine hands over */
     PINS_TEXT = 256 << 10,
     LEAST_VERSION = 100000, /* pg_export_snapshot on a standby */
 };
@@ -464,6 +464,9 @@ static wh_status hold(struct reading r, int ready_fd, bool (*alive)(void *), voi
         return wh_fail(reterr, WH_E_BUG, "E9001", "a configuration that cannot be read");
     ctx.self = arena;
     ctx.tag = tag;
+    /* libpq 15 has no keyword for it, and what we inherited may be relative. */
+    if (o.service_file && *o.service_file && setenv("PGSERVICEFILE", o.service_file, 1) != 0)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "the service file");
     pthread_mutex_init(&ep.lock, NULL);
     st = pg_dial(&ep, &o, &ctx, "hold", &c, reterr);
     if (st == WH_OK)
