@@ -8,6 +8,8 @@
 
 enum {
     MAX_INPUT = 1 << 16,
+    STEPS = 24,
+    RANGES = 7,
 };
 
 /* What a reading said: cells, rejects, end. */
@@ -84,6 +86,7 @@ static void read_all(const struct wh_csv_config *given, const uint8_t *p, size_t
     memcpy(rows->code, err.code, sizeof rows->code);
     rows->end = wh_csv_offset(r);
     FUZZ_CHECK(rows->end >= cfg.offset && rows->end <= (int64_t)n);
+    FUZZ_CHECK(st != WH_END || cfg.stop_at >= 0 || rows->end == (int64_t)n);
     wh_csv_reader_free(r);
 }
 
@@ -128,16 +131,19 @@ static void make_schema(struct ArrowSchema *s, int64_t columns)
     }
 }
 
-/* All kernels, windows and steps tell one story. */
+/* All kernels, windows and steps tell one story. Each step indexes what is in the window again. */
 static void check_kernels(struct wh_csv_config *cfg, const uint8_t *p, size_t n,
                           const struct story *rows, unsigned how)
 {
     static const size_t steps[] = {1 << 20, 1, 13, 64};
     for (int simd = 0; simd <= 2; simd++) {
         struct story a = {.text = WH_BUF(1 << 28)};
+        size_t step = steps[(how + (unsigned)simd) & 3];
+        if (!fuzz_turn(how >> 3, 3, (unsigned)simd))
+            continue;
         cfg->simd = simd;
         cfg->buffer = how & 64 ? 80 : 2048;
-        read_all(cfg, p, n, steps[(how + (unsigned)simd) & 3], &a);
+        read_all(cfg, p, n, step < n / STEPS ? n / STEPS : step, &a);
         FUZZ_CHECK(a.status == rows->status && !strcmp(a.code, rows->code));
         FUZZ_CHECK(a.status != WH_END || same(&a, rows));
         FUZZ_CHECK(a.status != WH_END || a.end == rows->end);
@@ -155,8 +161,8 @@ static void check_ranges(struct wh_csv_config *cfg, const uint8_t *p, size_t n,
     struct story a = {.text = WH_BUF(1 << 28)};
     size_t unit = 1 + how % 61;
     int64_t begin = 0;
-    if (n / unit > 20)
-        unit = n / 20 + 1;
+    if (n / unit > RANGES)
+        unit = n / RANGES + 1;
     for (size_t start = 0; start < n; start += unit) {
         cfg->offset = begin;
         cfg->stop_at = start + unit < n ? (int64_t)(start + unit) : -1;
@@ -219,11 +225,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                                 .max_rows = -1,
                                 .buffer = 2048,
                                 .simd = -1};
-    read_all(&cfg, data, n, 1 << 20, &rows);
-    check_kernels(&cfg, data, n, &rows, how);
-    if (rows.status == WH_END)
+    unsigned choice = data[n / 2] + (unsigned)n;
+    bool kernels = fuzz_turn(choice, 4, 0) || fuzz_turn(choice, 4, 1);
+    bool ranges = fuzz_turn(choice, 4, 2);
+    if (kernels || ranges)
+        read_all(&cfg, data, n, 1 << 20, &rows);
+    if (kernels)
+        check_kernels(&cfg, data, n, &rows, how);
+    if (ranges && rows.status == WH_END)
         check_ranges(&cfg, data, n, &rows, how);
-    check_look(data, n, how);
+    if (fuzz_turn(choice, 4, 3))
+        check_look(data, n, how);
     forget(&rows);
     wh_schema_release(&schema);
     return 0;

@@ -17,6 +17,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
+int fuzz_all = 1; /* see fuzz.h */
+
 #define MARK "@CORPORA@"
 
 static int inputs, failures;

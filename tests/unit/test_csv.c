@@ -197,8 +197,16 @@ static void test_dialects(void **state)
     c = plain();
     c.dialect.escape = '\\';
     expect(&c, "tt", "\"a\\\"b\",c\\,d\n\"\\\\\",\\\n\n", "[a\"b]|[c,d]\n[\\]|[\n]\n");
+    /* An escaped line end that ends the file is text, an escape that ends it is itself. */
+    expect(&c, "tt", "1,2\n3,4\\\n", "[1]|[2]\n[3]|[4\n]\n");
+    expect(&c, "tt", "1,2\n3,4\\", "[1]|[2]\n[3]|[4\\]\n");
+    expect(&c, "tt", "1,2\n\"3\",\\\r\n", "[1]|[2]\n[3]|[\r]\n");
     c = plain();
     c.dialect.comment = '#';
+    c.dialect.max_row = 20;
+    expect(&c, "tt", "a,b\n# a comment longer, \"than a row may be, and than a window of 64\nc,d\n",
+           "[a]|[b]\n[c]|[d]\n");
+    c.dialect.max_row = WH_CSV_MAX_ROW;
     expect(&c, "tt", "# x, \"y\na,#b\n#\"\nc,d\n", "[a]|[#b]\n[c]|[d]\n");
 }
 

@@ -100,7 +100,7 @@ static void walk_plain(struct walk *w)
         uint8_t c = w->p[w->i];
         if (csv_is_end(c) || at_delimiter(w))
             return;
-        if (w->escapes && c == (uint8_t)w->d->escape && w->i + 1 < w->n)
+        if (w->escapes && c == (uint8_t)w->d->escape && w->i + 1 + w->ix->closing < w->n)
             w->i++;
     }
 }
@@ -224,6 +224,11 @@ wh_status csv_index_run(struct csv_index *ix, const struct wh_csv_dialect *d, en
     }
 #endif
     return index_scalar(ix, d, p, n);
+}
+
+size_t csv_index_end(const struct csv_index *ix, const uint8_t *p, size_t n)
+{
+    return ix->n_rec ? csv_after_end(p, n, ix->at[ix->rec[ix->n_rec - 1]] & CSV_AT_MASK) : 0;
 }
 
 size_t csv_unquote(const struct wh_csv_dialect *d, const uint8_t *s, size_t n, uint8_t *out)

@@ -25,6 +25,7 @@ struct csv_index {
     uint32_t opened_at; /* ...that were opened here (scalar walk only) */
     bool irregular;     /* set by kernels: do it again with the scalar walk */
     bool flagged;       /* some at[] carries a flag */
+    bool closing;       /* given: the last byte ends a record even behind an escape */
 };
 
 enum csv_simd {
@@ -35,11 +36,13 @@ enum csv_simd {
 
 /* Best kernel of this machine for this dialect. */
 enum csv_simd csv_index_best(const struct wh_csv_dialect *);
-/* Fills the index for [p, p + n). WH_OK or WH_E_NOMEM. `last`: a record that ends with the window
- * counts; the caller has put a line end behind it. */
+/* Fills the index for [p, p + n). WH_OK or WH_E_NOMEM. */
 wh_status csv_index_run(struct csv_index *, const struct wh_csv_dialect *, enum csv_simd,
                         const uint8_t *p, size_t n);
 void csv_index_free(struct csv_index *);
+/* Behind the last record in the index. In the last window it is less than n when the line end that
+ * ends the text is escaped: put another one behind it. */
+size_t csv_index_end(const struct csv_index *, const uint8_t *p, size_t n);
 
 /* Kernels (index_simd.c). False: no room, call again after csv_index_grow. */
 wh_status csv_index_grow(struct csv_index *, size_t at_more, size_t rec_more);

@@ -39,11 +39,17 @@ wh_status csv_sample_open(struct csv_sample *s, const struct wh_csv_dialect *d, 
     memcpy(s->buf, p, n);
     if (whole && n && s->buf[n - 1] == 0x1a)
         n--;
-    if (whole && n && !csv_is_end(s->buf[n - 1]))
+    s->ix.closing = whole && n && !csv_is_end(s->buf[n - 1]);
+    if (s->ix.closing)
         s->buf[n++] = '\n';
     memset(s->buf + n, 0, CSV_PADDING);
-    s->n = n;
     WH_TRY(csv_index_run(&s->ix, d, csv_index_best(d), s->buf, n));
+    if (whole && !s->ix.closing && !s->ix.open && csv_index_end(&s->ix, s->buf, n) < n) {
+        s->ix.closing = true; /* the line end that is there is escaped */
+        s->buf[n++] = '\n';
+        WH_TRY(csv_index_run(&s->ix, d, CSV_SCALAR, s->buf, n));
+    }
+    s->n = n;
     if (!whole && s->ix.n_rec && n && s->buf[n - 1] == '\r')
         s->ix.n_rec--;
     return WH_OK;

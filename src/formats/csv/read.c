@@ -285,16 +285,21 @@ static wh_status unterminated(struct wh_csv_reader *r, struct wh_error *reterr)
     return st;
 }
 
+/* cap + 1 bytes are ours. */
+static void add_line_end(struct wh_csv_reader *r)
+{
+    r->buf[r->fill++] = '\n';
+    r->added = true;
+}
+
 /* At the end of the stream: a closing 0x1A of old systems goes, a missing line end is added. */
 static void close_stream(struct wh_csv_reader *r)
 {
     r->dropped = r->fill > r->pos && r->buf[r->fill - 1] == 0x1a;
     r->fill -= r->dropped;
     memset(r->buf + r->fill, 0, CSV_PADDING);
-    if (r->fill > r->pos && !csv_is_end(r->buf[r->fill - 1])) {
-        r->buf[r->fill++] = '\n'; /* cap + 1 bytes are ours */
-        r->added = true;
-    }
+    if (r->fill > r->pos && !csv_is_end(r->buf[r->fill - 1]))
+        add_line_end(r);
 }
 
 static wh_status index_window(struct wh_csv_reader *r, struct wh_error *reterr)
@@ -309,9 +314,14 @@ static wh_status index_window(struct wh_csv_reader *r, struct wh_error *reterr)
     r->record = 0;
     const uint8_t *p = r->buf + r->pos;
     size_t n = r->fill - r->pos;
+    r->ix.closing = r->added;
     int st = csv_index_run(&r->ix, &r->cfg.dialect, r->simd, p, n);
     if (st == WH_OK && r->last && r->ix.open) /* the walk knows where it opened */
         st = csv_index_run(&r->ix, &r->cfg.dialect, CSV_SCALAR, p, n);
+    if (st == WH_OK && r->last && !r->ix.open && !r->added && csv_index_end(&r->ix, p, n) < n) {
+        add_line_end(r); /* the one that is there is escaped, and belongs to a cell */
+        return index_window(r, reterr);
+    }
     if (st != WH_OK)
         return wh_fail(reterr, st, "E8002", "no memory for an index of %zu bytes", n);
     /* A CR at the end may be half of a CRLF. */
@@ -518,11 +528,16 @@ static wh_status exhausted(struct wh_csv_reader *r, bool *ret_hungry, struct wh_
 {
     if (r->last && r->ix.open)
         return unterminated(r, reterr);
+    if (r->last && r->pos < r->fill)
+        return wh_fail(reterr, WH_E_BUG, "E9001",
+                       "%zu bytes at the end of a CSV file are no record", r->fill - r->pos);
     if (r->last)
         return WH_END;
     if (r->fill - r->pos > r->cfg.dialect.max_row + 2) {
-        WH_TRY(too_long(r, r->pos, r->fill - r->pos));
-        csv_skip_start(&r->skip, &r->cfg.dialect);
+        bool comment = r->cfg.dialect.comment >= 0 && r->buf[r->pos] == r->cfg.dialect.comment;
+        if (!comment)
+            WH_TRY(too_long(r, r->pos, r->fill - r->pos));
+        csv_skip_start(&r->skip, &r->cfg.dialect, comment);
         r->skipping = true;
     }
     *ret_hungry = !r->skipping;

@@ -9,11 +9,12 @@ enum {
     QUOTED_ESCAPED,
     CLOSED, /* a quote inside quotes: the end of the field, or the first of two */
     AFTER_CR,
+    COMMENT, /* in which quotes and escapes mean nothing */
 };
 
-void csv_skip_start(struct csv_skip *k, const struct wh_csv_dialect *d)
+void csv_skip_start(struct csv_skip *k, const struct wh_csv_dialect *d, bool comment)
 {
-    *k = (struct csv_skip){.d = d, .state = FIELD_START};
+    *k = (struct csv_skip){.d = d, .state = comment ? COMMENT : FIELD_START};
 }
 
 bool csv_skip_in_quotes(const struct csv_skip *k)
@@ -64,6 +65,8 @@ static int step(struct csv_skip *k, uint8_t c)
         return c == (uint8_t)d->quote && !escapes ? QUOTED : plain(k, c);
     case PLAIN_ESCAPED:
         return PLAIN;
+    case COMMENT:
+        return c == '\r' ? AFTER_CR : COMMENT;
     default:
         return plain(k, c);
     }

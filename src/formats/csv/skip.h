@@ -11,7 +11,7 @@ struct csv_skip {
     uint64_t tail; /* the last bytes of the field, to find a delimiter of several bytes */
 };
 
-void csv_skip_start(struct csv_skip *, const struct wh_csv_dialect *);
+void csv_skip_start(struct csv_skip *, const struct wh_csv_dialect *, bool comment);
 /* True when the record ended: *ret_used bytes belong to it, line end included. A CR that ends the
  * text waits for the next byte unless `last`. */
 bool csv_skip_run(struct csv_skip *, const uint8_t *p, size_t n, bool last, size_t *ret_used);
