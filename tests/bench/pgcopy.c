@@ -165,7 +165,7 @@ int main(int argc, char **argv)
     struct wh_buf in = WH_BUF((size_t)1 << 30), out = WH_BUF((size_t)1 << 30);
     struct ArrowSchema schema;
     struct meter m = {0};
-    int n = argc - 3, rounds = argc > 2 ? atoi(argv[2]) : 0;
+    int n = argc - 3, rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0;
     FILE *f = argc > 2 ? fopen(argv[1], "rb") : NULL;
     size_t got;
 
