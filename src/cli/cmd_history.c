@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "core/clock.h"
+#include "engine/service.h"
 
 /* One word for people: how a run is or ended. */
 static const char *condition(struct wh_cli *c, const struct wh_run_record *r)
@@ -126,17 +127,33 @@ static void flow_line(struct wh_cli *c, const char *run, const struct wh_flow_re
     wh_grid_cell(g, b.p);
 }
 
-static void snapshot_lines(struct wh_cli *c, const char *run, struct wh_buf *b)
+/* What is held costs the server something: who holds it, and since when. */
+static void held_words(struct wh_cli *c, const struct wh_run_record *r, int endpoint,
+                       struct wh_buf *b)
 {
+    int64_t pid = wh_holder_find(wh_state_dir(c->store), r->run, endpoint);
+
+    if (pid)
+        wh_ignore(wh_buf_printf(b, ", held by process %" PRId64, pid));
+    else
+        wh_ignore(wh_buf_adds(b, ", no longer held"));
+}
+
+/* A run that has ended holds nothing. */
+static void snapshot_lines(struct wh_cli *c, const struct wh_run_record *r, struct wh_buf *b)
+{
+    const char *run = r->run;
     struct wh_snapshot_record *v;
     struct wh_error e;
     size_t n;
-    if (wh_state_snapshots(c->store, run, c->arena, &v, &n, &e) != WH_OK)
+    if (r->finished || wh_state_snapshots(c->store, run, c->arena, &v, &n, &e) != WH_OK)
         return;
     for (size_t i = 0; i < n; i++) {
         wh_ignore(
             wh_buf_printf(b, "snapshot: %s, age ", v[i].what && *v[i].what ? v[i].what : "-"));
         wh_text_seconds(b, (double)(wh_wall_us() - v[i].taken_us) / 1e6);
+        if (v[i].kind == WH_SNAP_HELD)
+            held_words(c, r, v[i].endpoint, b);
         wh_ignore(wh_buf_adds(b, v[i].instants > 1 ? ", mixed\n" : "\n"));
     }
 }
@@ -165,7 +182,7 @@ static int show_run(struct wh_cli *c, const struct wh_run_record *r)
     for (size_t i = 0; i < n; i++)
         flow_line(c, r->run, &flows[i], g);
     wh_grid_print(g, &b);
-    snapshot_lines(c, r->run, &b);
+    snapshot_lines(c, r, &b);
     if (!r->finished && r->state < WH_RUN_CLOSED && strcmp(word, "running") != 0)
         wh_ignore(wh_buf_printf(&b, "to go on: wherry resume %s\n", r->run));
     return wh_cli_print(&b) ? 0 : 1;

@@ -28,12 +28,16 @@ enum {
     READY_WAIT_MS = 60000,
 };
 
+static void path_of(const char *state_dir, const char *run, int endpoint, char *out, size_t n)
+{
+    const char *dash = strrchr(run, '-');
+
+    snprintf(out, n, "%s/holders/%s.%d", state_dir, dash ? dash + 1 : run, endpoint);
+}
+
 static void hold_path(struct wh_ctx_self *base, char *out, size_t n)
 {
-    const char *dash = strrchr(base->run, '-');
-
-    snprintf(out, n, "%s/holders/%s.%d", base->services->state_dir, dash ? dash + 1 : base->run,
-             base->endpoint->index);
+    path_of(base->services->state_dir, base->run, base->endpoint->index, out, n);
 }
 
 static int write_all(int fd, const void *p, size_t n)
@@ -135,6 +139,14 @@ static pid_t holder_pid(const char *path)
     if (fd >= 0)
         close(fd);
     return n > 0 && memmem(line, (size_t)n, path, strlen(path)) ? (pid_t)pid : 0;
+}
+
+int64_t wh_holder_find(const char *state_dir, const char *run, int endpoint)
+{
+    char path[4096];
+
+    path_of(state_dir, run, endpoint, path, sizeof path);
+    return holder_pid(path);
 }
 
 void wh_ctx_holder_release(const struct wh_ctx *ctx)

@@ -80,5 +80,7 @@ wh_status wh_ctx_holder(const struct wh_ctx *, struct wh_bytes config, int64_t t
                         struct wh_bytes *ret_ready, struct wh_error *reterr);
 void wh_ctx_holder_touch(const struct wh_ctx *);
 void wh_ctx_holder_release(const struct wh_ctx *);
+/* The process on this host that holds a run's snapshot of endpoint `endpoint`; 0 = none. */
+int64_t wh_holder_find(const char *state_dir, const char *run, int endpoint);
 
 #endif
