@@ -407,7 +407,7 @@ static enum wh_result read_failed(struct wh_attempt *at, int st)
 static enum wh_result write_failed(struct wh_attempt *at, int st)
 {
     say_something(&at->error, st, "destination", at->fr->flow->to->name);
-    if (st == WH_REFUSED && !at->careful) {
+    if (st == WH_REFUSED && (!at->careful || at->finding)) {
         at->unit->careful = true;
         return WH_RESULT_AGAIN;
     }

@@ -423,6 +423,7 @@ static enum wh_result prove_chain(struct wh_attempt *at, struct wh_error *reterr
     }
     wh_bytes_free(&u->splits);
     u->splits = own;
+    wh_find_forget(u);
     r = record_of(at->fr, u);
     st = wh_state_unit_splits(at->run->state, at->run->id, at->run->epoch, &r, reterr);
     if (st != WH_OK)
@@ -474,6 +475,19 @@ static int seal(struct wh_attempt *at, struct wh_error *reterr)
     return st;
 }
 
+/* Nothing that was sent was refused, but all of it together is. */
+static enum wh_result seal_refused(struct wh_attempt *at, struct wh_error *reterr)
+{
+    struct wh_error why = *reterr;
+
+    if (at->careful && at->frames)
+        return wh_attempt_judge(at, WH_REFUSED, at->ws, reterr);
+    if (at->careful && wh_find_sealed(at->unit, at->rows_sent, &why, reterr) != WH_OK)
+        return WH_RESULT_FAILED;
+    at->unit->careful = true;
+    return WH_RESULT_AGAIN;
+}
+
 /* Dirty rows of lanes that commit at the same time count together: each takes its share before. */
 static bool reserve_dirty(struct wh_attempt *at, struct wh_error *reterr)
 {
@@ -517,10 +531,8 @@ enum wh_result wh_attempt_commit(struct wh_attempt *at, struct wh_error *reterr)
     at->tally = (struct wh_tally){0};
     if (at->wr_open)
         st = seal(at, reterr);
-    if (st == WH_REFUSED && !at->careful) {
-        at->unit->careful = true;
-        return WH_RESULT_AGAIN;
-    }
+    if (st == WH_REFUSED)
+        return seal_refused(at, reterr);
     if (st != WH_OK)
         return wh_attempt_judge(at, st, at->ws, reterr);
     st = check_rows(at, reterr);

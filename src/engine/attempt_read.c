@@ -46,7 +46,7 @@ int wh_attempt_dirty(struct wh_attempt *at, const struct wh_dirty_row *row, stru
     at->dirty++;
     at->lane->live.rows_dirty++;
     pthread_mutex_lock(&at->run->mutex);
-    tell = fr->dirty_events++ < DIRTY_EVENTS;
+    tell = !row->told && fr->dirty_events++ < DIRTY_EVENTS;
     too_dirty = wh_attempt_too_dirty(at);
     pthread_mutex_unlock(&at->run->mutex);
     if (tell) {

@@ -27,6 +27,7 @@ struct wh_piece {
     struct wh_item *item;
     int32_t *own;   /* rows of the batch, or NULL: [off, off + n) of the item's list */
     int64_t off, n; /* */
+    int64_t at;     /* place of the first among the unit's rows; -1: they are not in a row */
     int64_t send, bytes;
     uint8_t *gone; /* rows already judged, by index; NULL = none */
 };
@@ -50,6 +51,7 @@ static struct wh_piece *piece_new(struct wh_item *item, int64_t off, int64_t n)
     item->refs++;
     p->off = off;
     p->n = n;
+    p->at = -1;
     p->bytes = item->n ? item->bytes * n / item->n : 0;
     return p;
 }
@@ -166,10 +168,27 @@ void wh_attempt_drop_pieces(struct wh_attempt *at)
 /* ---- verdicts ----------------------------------------------------------------------------------
  */
 
+static int row_views(struct wh_attempt *at, const struct wh_piece *p, struct wh_error *reterr)
+{
+    const struct wh_flow *flow = at->fr->flow;
+
+    if (!at->write_views)
+        at->write_views = wh_calloc((size_t)flow->n_columns + 1, sizeof *at->write_views);
+    if (!at->write_views)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "dirty row");
+    return wh_views_init(&flow->tgt.accept, &p->item->batch.rows, at->write_views, reterr);
+}
+
 /* A row that the destination does not take: archived, counted, and taken out of the hash that the
  * reader's side made over everything it passed on. */
-static int refuse_row(struct wh_attempt *at, const struct wh_piece *p, int64_t k, int32_t column,
-                      const char *code, const char *text, struct wh_error *reterr)
+struct refusal {
+    int32_t column; /* -1: none in particular */
+    const char *code, *text;
+    bool told; /* by an earlier attempt */
+};
+
+static int refuse_row(struct wh_attempt *at, const struct wh_piece *p, int64_t k,
+                      struct refusal why, struct wh_error *reterr)
 {
     const struct wh_flow *flow = at->fr->flow;
     const struct ArrowSchema *accept = &flow->tgt.accept;
@@ -178,27 +197,25 @@ static int refuse_row(struct wh_attempt *at, const struct wh_piece *p, int64_t k
     int32_t row = piece_row(p, k);
 
     if (p->item->batch.frame.p)
-        return wh_fail(reterr, WH_E_REMOTE, "E5011", "the destination refused a row: %s", text);
-    if (!at->write_views)
-        at->write_views = wh_calloc((size_t)flow->n_columns + 1, sizeof *at->write_views);
-    if (!at->write_views)
-        return wh_fail(reterr, WH_E_NOMEM, "E8002", "dirty row");
-    WH_TRY(wh_views_init(accept, &p->item->batch.rows, at->write_views, reterr));
+        return wh_fail(reterr, WH_E_REMOTE, "E5011", "the destination refused a row: %s", why.text);
+    WH_TRY(row_views(at, p, reterr));
     WH_TRY(wh_rowhash_add(&at->refused, at->write_views, flow->n_columns, NULL, row, 1));
     at->rows_refused++;
     snprintf(position, sizeof position, "%s%srow %" PRId64, split->label,
              split->label[0] ? ", " : "", p->item->batch.first + row + 1);
-    return wh_attempt_dirty(at,
-                            &(struct wh_dirty_row){.position = position,
-                                                   .column = column >= 0 && column < flow->n_columns
-                                                                 ? flow->columns[column].name
-                                                                 : NULL,
-                                                   .code = code,
-                                                   .text = text,
-                                                   .columns = accept,
-                                                   .views = at->write_views,
-                                                   .row = row},
-                            reterr);
+    return wh_attempt_dirty(
+        at,
+        &(struct wh_dirty_row){.position = position,
+                               .column = why.column >= 0 && why.column < flow->n_columns
+                                             ? flow->columns[why.column].name
+                                             : NULL,
+                               .code = why.code,
+                               .text = why.text,
+                               .told = why.told,
+                               .columns = accept,
+                               .views = at->write_views,
+                               .row = row},
+        reterr);
 }
 
 /* Rows of one batch come again together. */
@@ -227,6 +244,41 @@ static int again_row(struct wh_attempt *at, const struct wh_piece *p, int64_t k,
     return WH_OK;
 }
 
+/* Whether a refusal ends the attempt, so that the next one has to know what this one learned. */
+static bool whole(const struct wh_attempt *at)
+{
+    return at->careful && at->fr->flow->tgt.grain == WH_GRAIN_ATTEMPT;
+}
+
+static int hash_row(struct wh_attempt *at, const struct wh_piece *p, int64_t k, struct wh_u128 *ret,
+                    struct wh_error *reterr)
+{
+    const struct wh_flow *flow = at->fr->flow;
+    struct wh_rowsum one = {0};
+
+    WH_TRY(row_views(at, p, reterr));
+    WH_TRY(wh_rowhash_add(&one, at->write_views, flow->n_columns, NULL, piece_row(p, k), 1));
+    *ret = one.sum;
+    return WH_OK;
+}
+
+/* The next attempt leaves this row out. */
+static int blame(struct wh_attempt *at, const struct wh_piece *p, int64_t k, const char *code,
+                 const char *text, bool told, struct wh_error *reterr)
+{
+    struct wh_error why = {0};
+    struct wh_u128 hash;
+
+    if (p->at < 0) /* rows that came again: found by their refusal, not by this verdict */
+        return WH_OK;
+    snprintf(why.code, sizeof why.code, "%s", code);
+    snprintf(why.message, sizeof why.message, "%s", text);
+    WH_TRY(hash_row(at, p, k, &hash, reterr));
+    WH_TRY(wh_find_blame(at->unit, p->at + k, hash, &why, reterr));
+    wh_find_next(at->unit, p->at + k, p->at + k + 1)->told = told;
+    return WH_OK;
+}
+
 static int take_verdict(struct wh_attempt *at, const struct wh_verdict *v, struct wh_error *reterr)
 {
     struct wh_piece *p = at->open_head;
@@ -246,7 +298,9 @@ static int take_verdict(struct wh_attempt *at, const struct wh_verdict *v, struc
     snprintf(text, sizeof text, "%.*s", WH_STR_FMT(v->text));
     memcpy(code, v->code, sizeof code);
     code[5] = 0;
-    return refuse_row(at, p, v->row, v->column, code[0] ? code : "E6009", text, reterr);
+    WH_TRY(refuse_row(at, p, v->row,
+                      (struct refusal){v->column, code[0] ? code : "E6009", text, false}, reterr));
+    return whole(at) ? blame(at, p, v->row, code, text, true, reterr) : WH_OK;
 }
 
 /* Verdicts first, then lets go of everything that is judged. */
@@ -421,9 +475,9 @@ static int narrow(struct wh_attempt *at, struct wh_piece *list, bool known,
         why = &fresh;
     }
     if (pieces_rows(list) == 1) {
-        st = refuse_row(at, list, 0, -1,
-                        why->code[0] == 'E' && why->code[1] == '6' ? why->code : "E6009",
-                        why->message, reterr);
+        const char *code = why->code[0] == 'E' && why->code[1] == '6' ? why->code : "E6009";
+
+        st = refuse_row(at, list, 0, (struct refusal){-1, code, why->message, false}, reterr);
         pieces_free(list);
         return st;
     }
@@ -445,6 +499,31 @@ static int narrow(struct wh_attempt *at, struct wh_piece *list, bool known,
     return st;
 }
 
+/* All or nothing: this attempt is lost, and the next one knows more. */
+static int find_next_time(struct wh_attempt *at, size_t bad, struct wh_error *reterr)
+{
+    const struct wh_piece *p = at->open_head, *last = p;
+    struct wh_error why = *reterr;
+
+    while (last && last->next)
+        last = last->next;
+    if (!p || p->item->batch.frame.p)
+        return wh_fail(reterr, WH_E_REMOTE, "E5011", "the destination refused rows: %s",
+                       why.message);
+    at->finding = true;
+    if (bad) /* named, and kept */
+        return WH_REFUSED;
+    if (p == last && p->n == 1 && p->at >= 0) {
+        WH_TRY(blame(at, p, 0, why.code, why.message, false, reterr));
+        return WH_REFUSED;
+    }
+    if (p->at < 0 || last->at < 0)
+        WH_TRY(wh_find_between(at->unit, 0, at->rows_sent, &why, reterr));
+    else
+        WH_TRY(wh_find_between(at->unit, p->at, last->at + last->n, &why, reterr));
+    return WH_REFUSED;
+}
+
 /* A refusal: outside of careful mode the attempt is done again carefully. */
 static int refused(struct wh_attempt *at, size_t bad, struct wh_error *reterr)
 {
@@ -460,9 +539,8 @@ static int refused(struct wh_attempt *at, size_t bad, struct wh_error *reterr)
     }
     if (!at->careful)
         return WH_REFUSED;
-    if (at->fr->flow->tgt.grain == WH_GRAIN_ATTEMPT)
-        return wh_fail(reterr, WH_E_REMOTE, "E5011", "the destination refused rows: %s",
-                       why.message);
+    if (whole(at))
+        return find_next_time(at, bad, reterr);
     WH_TRY(take_back(at, &list, reterr));
     if (!list)
         return WH_OK;
@@ -507,11 +585,101 @@ static int send_again(struct wh_attempt *at, struct wh_error *reterr)
     return st == WH_REFUSED ? refused(at, bad, reterr) : st;
 }
 
+/* ---- finding, over several attempts ------------------------------------------------------------
+ */
+
+/* A row that an earlier attempt found is archived and left out. */
+static int leave_out(struct wh_attempt *at, const struct wh_piece *p, int64_t k,
+                     struct wh_find_row *r, struct wh_error *reterr)
+{
+    struct wh_u128 hash;
+
+    WH_TRY(hash_row(at, p, k, &hash, reterr));
+    if (r->hashed && !wh_u128_eq(r->hash, hash))
+        return wh_fail(reterr, WH_E_REMOTE, "E5011",
+                       "a row is refused that cannot be found: the source delivers in another "
+                       "order each time (%s)",
+                       r->text);
+    r->hash = hash;
+    r->hashed = true;
+    WH_TRY(refuse_row(at, p, k, (struct refusal){-1, r->code, r->text, r->told}, reterr));
+    r->told = true;
+    return WH_OK;
+}
+
+/* Only the seal refuses: it is asked about the rows so far, and the attempt ends. */
+static int ask_seal(struct wh_attempt *at, int64_t rows, struct wh_error *reterr)
+{
+    struct wh_tally tally = {0};
+    size_t bad = 0;
+    int st = flush_to(at, 0, &bad, reterr);
+
+    if (st == WH_REFUSED)
+        return refused(at, bad, reterr);
+    if (st == WH_OK)
+        st = at->sink->writer_seal(at->wr, &tally, reterr);
+    if (st != WH_OK && st != WH_REFUSED)
+        return st;
+    if (st == WH_OK) {
+        WH_TRY(wh_find_sealed(at->unit, rows, NULL, reterr));
+    } else {
+        struct wh_error why = *reterr;
+
+        WH_TRY(wh_find_sealed(at->unit, rows, &why, reterr));
+    }
+    at->finding = true;
+    return WH_REFUSED;
+}
+
+static int send_step(struct wh_attempt *at, const struct wh_piece *all, int64_t k, int64_t n,
+                     bool flush, struct wh_error *reterr)
+{
+    struct wh_piece *p = piece_new(all->item, all->off + k, n);
+    size_t bad = 0;
+    int st;
+
+    if (!p)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "batch");
+    p->at = all->at + k;
+    st = send_piece(at, p, &bad, reterr);
+    if (st == WH_OK)
+        st = flush_to(at, flush ? 0 : WH_UNACKED_BYTES, &bad, reterr);
+    return st == WH_REFUSED ? refused(at, bad, reterr) : st;
+}
+
+/* Without the rows that were found, and in steps where one is looked for. Takes the piece. */
+static int write_finding(struct wh_attempt *at, struct wh_piece *take, struct wh_error *reterr)
+{
+    int64_t stop = wh_find_stop(at->unit) - take->at;
+    int64_t k = 0;
+    int st = WH_OK;
+
+    while (st == WH_OK && k < take->n && k != stop) {
+        struct wh_find_row *r = wh_find_next(at->unit, take->at + k, take->at + take->n);
+        int64_t end = r ? r->at - take->at : take->n;
+        bool flush;
+
+        if (end == k) {
+            st = leave_out(at, take, k++, r, reterr);
+            continue;
+        }
+        end = stop >= k && stop < end ? stop : end;
+        end = k + wh_find_step(at->unit, take->at + k, end - k, &flush);
+        st = send_step(at, take, k, end - k, flush, reterr);
+        k = end;
+    }
+    if (st == WH_OK && k == stop)
+        st = ask_seal(at, take->at + k, reterr);
+    piece_free(take);
+    return st;
+}
+
 /* ---- the two verbs of an attempt ---------------------------------------------------------------
  */
 
 int wh_attempt_write(struct wh_attempt *at, struct wh_item *take, struct wh_error *reterr)
 {
+    int64_t first = at->rows_sent;
     struct wh_piece *p;
     size_t bad = 0;
     int st;
@@ -523,6 +691,9 @@ int wh_attempt_write(struct wh_attempt *at, struct wh_item *take, struct wh_erro
         wh_item_free(take);
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "batch");
     }
+    p->at = first;
+    if (at->unit->find && !take->batch.frame.p)
+        return write_finding(at, p, reterr);
     st = send_piece(at, p, &bad, reterr);
     if (st == WH_OK)
         st = flush_to(at, WH_UNACKED_BYTES, &bad, reterr);

@@ -72,6 +72,23 @@ struct wh_session_set *wh_session_set(struct wh_runtime *, const struct wh_endpo
 /* ---- units (unit.c) ----------------------------------------------------------------------------
  */
 
+/* A row that the destination refuses, found over several attempts (attempt_find.c). */
+struct wh_find_row {
+    int64_t at; /* place among the rows that the reader hands over */
+    bool hashed, told;
+    struct wh_u128 hash;
+    char code[6], text[200];
+};
+
+struct wh_find {
+    struct wh_find_row *rows; /* sorted by place */
+    size_t n, cap;
+    int64_t lo, hi; /* the next culprit is in [lo, hi); lo == hi: none is looked for */
+    int64_t clean;  /* for the seal, rows before it are fine, or found */
+    bool late;      /* only the seal refuses */
+    char code[6], text[200];
+};
+
 struct wh_run_unit {
     struct wh_run_unit *next;
     int64_t id;
@@ -82,10 +99,11 @@ struct wh_run_unit {
     struct wh_bytes splits; /* owned */
     struct wh_bytes origin; /* owned; rebuild.h */
     int32_t instant;
-    int mismatches; /* comparisons of the two ends that failed */
-    bool careful;   /* a refusal was seen: find the row */
-    bool looked_up; /* may have been committed by an earlier process: ask first */
-    char ident[96]; /* session that worked on it in an earlier process */
+    int mismatches;       /* comparisons of the two ends that failed */
+    bool careful;         /* a refusal was seen: find the row */
+    struct wh_find *find; /* owned; NULL: none is looked for */
+    bool looked_up;       /* may have been committed by an earlier process: ask first */
+    char ident[96];       /* session that worked on it in an earlier process */
 };
 
 struct wh_splits {
@@ -117,6 +135,7 @@ struct wh_dirty;
 
 struct wh_dirty_row {
     const char *position, *column, *code, *text;
+    bool told;                         /* by an earlier attempt: no event */
     const struct ArrowSchema *columns; /* with views and row; or raw */
     const struct wh_view *views;
     int64_t row;
@@ -264,6 +283,7 @@ struct wh_attempt {
     const struct wh_sink_ops *sink;
     int32_t number;
     bool careful, fused;
+    bool finding; /* REFUSED means: again, the unit's find says what is known now */
     struct wh_splits splits;
     struct wh_session *rs, *ws;
     struct wh_attempt_hooks hooks;
@@ -339,6 +359,25 @@ bool wh_attempt_too_dirty(const struct wh_attempt *);
 wh_status wh_attempt_write(struct wh_attempt *, struct wh_item *take, struct wh_error *reterr);
 wh_status wh_attempt_settle(struct wh_attempt *, struct wh_error *reterr); /* all sends judged */
 void wh_attempt_drop_pieces(struct wh_attempt *);
+
+/* attempt_find.c: refused rows, found over several attempts. All but the first two and the last
+ * want u->find. */
+void wh_find_forget(struct wh_run_unit *); /* the unit's rows are others now */
+/* One row was refused alone. */
+wh_status wh_find_blame(struct wh_run_unit *, int64_t at, struct wh_u128 hash,
+                        const struct wh_error *why, struct wh_error *reterr);
+/* [lo, hi) was refused by a write or a flush. */
+wh_status wh_find_between(struct wh_run_unit *, int64_t lo, int64_t hi, const struct wh_error *why,
+                          struct wh_error *reterr);
+/* The first found row in [from, to), or NULL. */
+struct wh_find_row *wh_find_next(const struct wh_run_unit *, int64_t from, int64_t to);
+/* How many of `most` rows go over as one send, and whether a flush follows it. */
+int64_t wh_find_step(const struct wh_run_unit *, int64_t at, int64_t most, bool *ret_flush);
+/* Where an attempt that only asks the seal stops; INT64_MAX: it does not. u->find may be NULL. */
+int64_t wh_find_stop(const struct wh_run_unit *);
+/* The first `rows` were sealed (why NULL) or refused by the seal. */
+wh_status wh_find_sealed(struct wh_run_unit *, int64_t rows, const struct wh_error *why,
+                         struct wh_error *reterr);
 
 /* attempt_commit.c */
 enum wh_result wh_attempt_commit(struct wh_attempt *, struct wh_error *reterr);

@@ -57,6 +57,7 @@ void wh_unit_free(struct wh_run_unit *u)
     if (!u)
         return;
     wh_bytes_free(&u->splits);
+    wh_find_forget(u);
     wh_bytes_free(&u->origin);
     wh_free(u);
 }

@@ -104,9 +104,6 @@ def dirty(t, name):
     rule = {'refuse': urllib.parse.quote(RULE)}
     with cases.Bench(case) as bench:
         bad = [i for i in range(1, bench.rows + 1) if i % 100 == 7]
-        if case.klass == 'P':
-            whole_attempts(t, bench, rule)
-            return
         # The default: no dirty row is allowed.
         code, out, err = bench.place.run(*bench.copy('--json', dst=rule))
         event = harness.finished(out)
@@ -162,19 +159,6 @@ def killed(t, bench, rule, bad):
         why = 'exit %s' % code if code else judge_dirty(bench, bad) or cases.went_well(event, bench.rows, len(bad))
         t.check(why is None, '%s: dirty rows, killed at %s' % (bench.case.name, point), '%s\n%s' % (why, said))
         check_archive(t, '%s: killed at %s' % (bench.case.name, point), bench, bad)
-
-
-def whole_attempts(t, bench, rule):
-    """Grain ATTEMPT names no row: refused as a whole, said so, nothing is shown or left behind."""
-    code, out, err = bench.place.run(*bench.copy('--json', '--dirty', 'rows=100', dst=rule))
-    event = harness.finished(out)
-    error = event.get('tables', [{}])[0].get('error', {})
-    t.check(code in (1, 6) and error.get('code') == 'E5011', '%s: a refusal without a row' % bench.case.name,
-            '%s %s\n%s' % (code, event, err))
-    t.check(not hardctl.table_rows(bench.dst, 'copy', []), '%s: nothing of it shows' % bench.case.name)
-    code, _, err = bench.place.run('cancel', event.get('run', '?'), '--discard')
-    t.check(code == 0 and bench.judge(rows=0, total=False) is None, '%s: given up, nothing stays' % bench.case.name,
-            '%s\n%s\n%s' % (code, err, bench.judge(rows=0, total=False)))
 
 
 # ---- the holder of a snapshot ----------------------------------------------------------------------

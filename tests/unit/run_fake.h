@@ -52,6 +52,8 @@ struct fake {
     int64_t shift;     /* chained: true borders are this much later than guessed */
     int64_t bad_every; /* every n-th id is refused by the destination */
     bool named;        /* refusals come with a verdict */
+    bool seal_refuses; /* bad rows are refused by the seal alone */
+    bool shuffles;     /* rows come in another order each time */
     enum wh_grain grain;
     enum fault fault;
     int64_t sleep_row_ns;
@@ -265,8 +267,12 @@ static wh_status fk_reader_next(void *rd, struct wh_batch *ret, struct wh_error 
     if (fake.fault == READER_LIES && r->at == r->t.from)
         wh_ignore(r->ctx->skipped(r->ctx, "duplicate", 1));
     for (int64_t i = 0; i < fake.batch_rows && r->at < r->end; i++, r->at++) {
-        snprintf(name, sizeof name, "name %lld", (long long)r->at);
-        assert_ok(wh_col_i64(wh_builder_column(r->b, 0), r->at));
+        int64_t id = r->at;
+
+        if (fake.shuffles)
+            id = r->t.from + (r->at - r->t.from + fake.readers * 37) % (r->end - r->t.from);
+        snprintf(name, sizeof name, "name %lld", (long long)id);
+        assert_ok(wh_col_i64(wh_builder_column(r->b, 0), id));
         assert_ok(wh_col_bytes(wh_builder_column(r->b, 1), name, strlen(name)));
     }
     if (fake.fault == READER_LIES && first == 0)
@@ -489,7 +495,7 @@ static wh_status fk_judge(struct fk_writer *w, struct wh_acks *ret, struct wh_er
             struct fk_sent *o = &w->open[s];
             bool again = fake.again && o->ids[k] % 7 == 3 && !fake.asked[o->ids[k]]++;
 
-            if (!fk_is_bad(o->ids[k]) && !again)
+            if ((!fk_is_bad(o->ids[k]) || fake.seal_refuses) && !again)
                 continue;
             if (again || fake.grain == WH_GRAIN_ROW || fake.named) {
                 o->off[k] = true;
@@ -562,6 +568,9 @@ static wh_status fk_writer_seal(void *wr, struct wh_tally *ret, struct wh_error 
     struct fk_writer *w = wr;
 
     assert_int_equal(w->n_open, 0); /* only with no send open */
+    for (int64_t i = 0; i < w->n; i++)
+        if (fk_is_bad(w->ids[i]))
+            return wh_fail(reterr, WH_REFUSED, "E6009", "the check at the end says no");
     ret->rows = w->n;
     if (fault_once(LIE_COUNT, w->unit.id) || (fake.fault == LIE_COUNT && fake.faults > 100))
         ret->rows++;

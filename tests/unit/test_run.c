@@ -274,6 +274,60 @@ static void many_bad_rows(void **state)
     end();
 }
 
+/* Red when a destination that takes all or nothing makes a table fail for one bad row, a good row
+ * is blamed, or the search takes more attempts than it should. */
+static void all_or_nothing(void **state)
+{
+    const struct {
+        bool named, seal;
+        int most_writers; /* per bad row, beside two per unit */
+    } how[] = {{true, false, 1}, {false, false, 3}, {false, true, 12}};
+
+    for (size_t i = 0; i < 3; i++) {
+        fake_reset(6000, 3);
+        fake.bad_every = 1500;
+        fake.batch_rows = 500;
+        fake.grain = WH_GRAIN_ATTEMPT;
+        fake.named = how[i].named;
+        fake.seal_refuses = how[i].seal;
+        rig_new(&rig);
+        rig.stream.dirty_rows = 4;
+        RUN(0);
+        assert_all_once();
+        assert_int_equal(rig.result.counts.rows_dirty, 4);
+        assert_int_equal(rig.result.counts.rows_written, 6000 - 4);
+        assert_int_equal(rig.dirty, 4);
+        print_message("named %d, seal %d: %d attempts for 4 bad rows in 3 units\n", how[i].named,
+                      how[i].seal, fake.writers);
+        assert_true(fake.writers <= 6 + 4 * how[i].most_writers);
+        rig.stream.dirty_rows = 0;
+        end();
+    }
+    fake_reset(6000, 3); /* no dirty row is allowed: the one that ends it is named */
+    fake.bad_every = 6000;
+    fake.grain = WH_GRAIN_ATTEMPT;
+    rig_new(&rig);
+    RUN(6);
+    assert_string_equal(rig.result.tables[0].error.code, "E6001");
+    assert_int_equal(rig.dirty, 1);
+    end();
+}
+
+/* Red when a row is blamed because a source delivers in another order each time. */
+static void another_order(void **state)
+{
+    fake_reset(1000, 1);
+    fake.bad_every = 1000;
+    fake.grain = WH_GRAIN_ATTEMPT;
+    fake.shuffles = true;
+    rig_new(&rig);
+    rig.stream.dirty_rows = 4;
+    RUN(1);
+    assert_string_equal(rig.result.tables[0].error.code, "E5011");
+    assert_int_equal(fake.n_markers, 0);
+    end();
+}
+
 /* Red when rows that shall come again are lost, doubled, or taken for dirty ones. */
 static void again_and_late(void **state)
 {
@@ -493,6 +547,8 @@ int main(void)
         cmocka_unit_test(first_refused_row_ends_it),
         cmocka_unit_test(narrowing),
         cmocka_unit_test(many_bad_rows),
+        cmocka_unit_test(all_or_nothing),
+        cmocka_unit_test(another_order),
         cmocka_unit_test(again_and_late),
         cmocka_unit_test(chained),
         cmocka_unit_test(cut_and_resume),
