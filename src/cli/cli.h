@@ -32,6 +32,7 @@ struct wh_cli {
     /* Global. */
     const char *dir, *state, *server, *events, *summary, *log_format, *log_file, *debug, *stats,
         *color;
+    bool moved; /* a run was begun: what it did counts more than what was printed of it */
     bool json, quiet, verbose, yes, no_input, no_progress, help;
     /* Which run. */
     const char *run_id, *scheduled, *plan_file, *output, *level, *status_filter, *lines, *save;

@@ -81,14 +81,19 @@ const struct wh_command *wh_command_find(const char *name)
 
 /* ---- output ---- */
 
+static int stdout_error; /* errno of the first write to standard output that failed */
+
 bool wh_cli_write(int fd, const char *p, size_t n)
 {
     while (n) {
         ssize_t w = write(fd, p, n);
         if (w < 0 && errno == EINTR)
             continue;
-        if (w <= 0)
+        if (w <= 0) {
+            if (fd == STDOUT_FILENO && !stdout_error)
+                stdout_error = w < 0 ? errno : EIO;
             return false;
+        }
         p += w;
         n -= (size_t)w;
     }
@@ -343,6 +348,23 @@ static int dispatch(struct wh_cli *c, int argc, char **argv)
     return cmd->run(c);
 }
 
+/* What was printed did not get through. A closed pipe is no error; what a run did counts more than
+ * its words. */
+static int after_stdout(struct wh_cli *c, int code)
+{
+    struct wh_error e = {0};
+
+    if (!stdout_error)
+        return code;
+    if (stdout_error == EPIPE)
+        return code == 0 || code == 1 ? 128 + SIGPIPE : code;
+    wh_ignore(wh_fail_errno(&e, stdout_error, stdout_error == ENOSPC ? "E5004" : "E5001",
+                            "cannot write to standard output"));
+    c->json = false;
+    int failed = wh_cli_fail(c, &e);
+    return c->moved || code > 1 ? code : failed;
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "hold") == 0)
@@ -354,7 +376,7 @@ int main(int argc, char **argv)
     if (!c.arena)
         return 1;
     c.problems.arena = c.arena;
-    int code = dispatch(&c, argc, argv);
+    int code = after_stdout(&c, dispatch(&c, argc, argv));
     wh_services_free(c.services);
     wh_state_close(c.store);
     wh_arena_free(c.arena);

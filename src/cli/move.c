@@ -139,6 +139,7 @@ int wh_cli_carry_out(struct wh_cli *c, struct wh_job *job)
         wh_job_free(job);
         return wh_cli_fail(c, &e);
     }
+    c->moved = true;
     struct wh_render *r = wh_render_new(c, writes_stdout(job));
     if (!r) {
         wh_job_free(job);
@@ -177,6 +178,7 @@ int wh_cmd_resume(struct wh_cli *c)
         wh_job_free(job);
         return wh_cli_fail(c, &e);
     }
+    c->moved = true;
     struct wh_render *r = wh_render_new(c, false);
     if (!r) {
         wh_job_free(job);

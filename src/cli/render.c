@@ -3,6 +3,7 @@
  * on stderr; events for programs on stdout (--json) or where --events says. */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -11,6 +12,10 @@
 #include "cli/cli.h"
 #include "core/clock.h"
 #include "core/log.h"
+
+enum {
+    PIPE_CLOSED = 128 + SIGPIPE
+};
 
 struct wh_render {
     struct wh_cli *c;
@@ -108,7 +113,8 @@ wh_status wh_result_text(const struct wh_run_result *r, struct wh_buf *b)
     wh_ignore(wh_buf_adds(b, "  cpu "));
     wh_text_seconds(b, r->cpu_seconds);
     if (r->resume)
-        wh_ignore(wh_buf_printf(b, "\nto go on: %s", r->resume));
+        wh_ignore(wh_buf_printf(b, "\nto go on: %s; to give up: wherry cancel %s --discard",
+                                r->resume, r->run));
     return wh_buf_addc(b, '\n');
 }
 
@@ -193,6 +199,12 @@ static void problem_line(struct wh_render *r, const struct wh_event *e)
     }
 }
 
+/* Whoever read our standard output has what it wanted: no words, as other programs do. */
+static bool pipe_closed(const struct wh_error *e)
+{
+    return e && strcmp(e->code, "E5015") == 0;
+}
+
 static void people(struct wh_render *r, const struct wh_event *e)
 {
     switch (e->type) {
@@ -213,11 +225,13 @@ static void people(struct wh_render *r, const struct wh_event *e)
             problem_line(r, e);
         break;
     case WH_EV_ERROR:
-        problem_line(r, e);
+        if (!pipe_closed(e->error))
+            problem_line(r, e);
         break;
     case WH_EV_RUN_FINISHED:
         erase(r);
-        wh_ignore(wh_result_text(e->result, &r->out));
+        if (e->result->exit_code != PIPE_CLOSED || r->c->verbose)
+            wh_ignore(wh_result_text(e->result, &r->out));
         break;
     default:
         break;

@@ -224,7 +224,7 @@ int wh_run_end_record(struct wh_runtime *run, struct wh_run_result *result, stru
     struct wh_buf json WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
     struct wh_buf text WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
     int code = result->exit_code;
-    bool closed = run->recorded_state >= WH_RUN_CLOSED;
+    bool over = wh_run_into_stdout(run), closed = run->recorded_state >= WH_RUN_CLOSED || over;
     struct wh_run_record r = {.run = run->id,
                               .exit_code = code,
                               .finished = closed || (!run->touched && code == 2),
@@ -242,6 +242,8 @@ int wh_run_end_record(struct wh_runtime *run, struct wh_run_result *result, stru
         r.summary = json.p;
     if (wh_summary_text(result, &text) == WH_OK)
         r.text = text.p;
+    if (over && run->recorded_state < WH_RUN_CLOSED)
+        WH_TRY(wh_state_run_set(run->state, run->id, run->epoch, WH_RUN_DISCARDED, reterr));
     WH_TRY(wh_state_run_end(run->state, &r, run->epoch, reterr));
     wh_kill_point("run-ended");
     if (closed) {

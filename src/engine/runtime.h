@@ -552,6 +552,8 @@ wh_status wh_run_drop_all(struct wh_runtime *, struct wh_error *reterr);
 wh_status wh_summary(struct wh_runtime *, const struct wh_error *, struct wh_run_result *ret);
 wh_status wh_summary_text(const struct wh_run_result *, struct wh_buf *);
 wh_status wh_summary_json(const struct wh_run_result *, struct wh_buf *);
+/* All rows go to standard output: what went out cannot be taken back or gone on with. */
+bool wh_run_into_stdout(const struct wh_runtime *);
 /* Exit code of a run that ended before it touched anything. */
 int wh_run_untouched_exit(const struct wh_runtime *, const struct wh_error *);
 int wh_exit_worse(int a, int b); /* the one that INTERFACE 6 lets win */

@@ -397,6 +397,34 @@ static wh_status list_unfinished(void *arg, const struct wh_run_record *r)
     return f->n < 8 ? WH_OK : WH_END;
 }
 
+static bool into_stdout(const struct wh_job *job)
+{
+    for (size_t i = 0; i < job->n_streams; i++) {
+        const struct wh_name *n = &job->streams[i].to.name;
+
+        if (n->n != 1 || !wh_str_eqs(n->part[0], "-"))
+            return false;
+    }
+    return job->n_streams > 0;
+}
+
+/* Ends the record of a run that left nothing anywhere. A living owner keeps it. */
+static int write_off(struct wh_state *state, const char *run, struct wh_error *reterr)
+{
+    struct wh_run_record end = {
+        .run = run, .exit_code = 1, .finished = true, .ended_us = wh_wall_us()};
+    uint32_t epoch = 0;
+
+    WH_TRY(wh_state_run_claim(state, run, 30000, &epoch, reterr));
+    int st = wh_state_run_set(state, run, epoch, WH_RUN_DISCARDED, reterr);
+    if (st == WH_OK)
+        st = wh_state_run_end(state, &end, epoch, reterr);
+    if (st == WH_OK)
+        st = wh_state_targets_release(state, run, reterr);
+    wh_state_run_unclaim(state, run, epoch);
+    return st;
+}
+
 /* Same identity and unfinished: run resumes it, copy stops, --fresh gives it up. OK = go on anew,
  * END = *ret is the outcome. */
 static int unfinished_before(struct wh_job *job, const char *run, struct wh_services *services,
@@ -412,6 +440,12 @@ static int unfinished_before(struct wh_job *job, const char *run, struct wh_serv
         WH_TRY(wh_plan_make(job, services, NULL, &plan, reterr));
         wh_plan_free(plan);
         return discard_kept(&k, services, state, start, &ret->rows_staying, reterr);
+    }
+    if (into_stdout(job)) { /* nothing of it can be gone on with; a living one is another's */
+        struct wh_error ignored = {0};
+
+        wh_ignore(write_off(state, run, &ignored));
+        return WH_OK;
     }
     if (job->is_copy) {
         int st = wh_fail(reterr, WH_E_USAGE, "E7012", "an identical copy, %s, is unfinished", run);

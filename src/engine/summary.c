@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const int worst_first[] = {130, 143, 2, 10, 5, 7, 9, 1, 6, 4, 3, 8, 0};
+static const int worst_first[] = {130, 143, 141, 2, 10, 5, 7, 9, 1, 6, 4, 3, 8, 0};
 
 int wh_exit_worse(int a, int b)
 {
@@ -46,6 +46,18 @@ static int stop_exit(const struct wh_runtime *run)
     if (run->over_time || run->over_memory)
         return 7;
     return run->halted ? run->halt_exit : 0;
+}
+
+bool wh_run_into_stdout(const struct wh_runtime *run)
+{
+    for (size_t i = 0; i < run->n_flows; i++) {
+        const struct wh_flow *f = run->flows[i].flow;
+
+        if (!f->to->connector->storage || f->tgt.ret_object.n != 1 ||
+            !wh_str_eqs(f->tgt.ret_object.part[0], "-"))
+            return false;
+    }
+    return run->n_flows > 0;
 }
 
 int wh_run_untouched_exit(const struct wh_runtime *run, const struct wh_error *err)
@@ -181,6 +193,7 @@ static const char *status_word(int exit_code)
         return "done";
     case 130:
     case 143:
+    case 141: /* the reader of our pipe had enough */
         return "interrupted";
     case 7:
         return "stopped";
@@ -222,7 +235,7 @@ int wh_summary(struct wh_runtime *run, const struct wh_error *err, struct wh_run
     ret->peak_rss = wh_mem_peak_rss();
     ret->snapshot = run_snapshot(run);
     ret->rows_staying = run->start->rows_staying + run->rows_disowned;
-    if (!finished(exit_code) && exit_code != 2)
+    if (!finished(exit_code) && exit_code != 2 && !wh_run_into_stdout(run))
         ret->resume = wh_arena_printf(run->plan->arena, "wherry resume %s", run->id);
     return WH_OK;
 }

@@ -12,6 +12,8 @@
 #include "core/clock.h"
 #include "state/db.h"
 
+_Static_assert(WH_RUN_CLOSED == 6 && WH_UNIT_RECORDED == 2, "numbers in ROWS");
+
 static const char *const run_states[] = {
     [WH_RUN_PLANNED] = "planned",     [WH_RUN_CLAIMED] = "claimed",
     [WH_RUN_MOVING] = "moving",       [WH_RUN_PUBLISHING] = "publishing",
@@ -24,10 +26,17 @@ const char *wh_run_state_name(enum wh_run_state s)
     return s <= WH_RUN_DISCARDED ? run_states[s] : "unknown";
 }
 
+/* Counts are recorded with the end; of a run that did not get there its recorded units tell. 6 and
+ * 2 are WH_RUN_CLOSED and WH_UNIT_RECORDED. */
+#define ROWS(column)                                                                               \
+    "case when state = 6 then " column " else max(" column ", coalesce((select sum(u." column ")"  \
+    " from unit u where u.run = run.run and u.state = 2), 0)) end"
+
 #define RUN_COLUMNS                                                                                \
     "run, job, file, identity, is_copy, scheduled, job_json, shape, version, state, epoch,"        \
     "exit_code, finished, summary, report, snapshot, created_us, started_us, ended_us, host, pid," \
-    "beat_us, limits, rows_read, rows_written, rows_dirty, rows_filtered, rows_skipped"
+    "beat_us, limits, " ROWS("rows_read") ", " ROWS("rows_written") ", " ROWS(                     \
+        "rows_dirty") ", " ROWS("rows_filtered") ", " ROWS("rows_skipped")
 
 static int read_run(struct wh_arena *a, sqlite3_stmt *q, struct wh_run_record *r)
 {

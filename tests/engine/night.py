@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator does at night, on files and SQLite: stops what waits, loses the state, restores a
 backup, gives up, closes a pipe."""
+import os
 import signal
 import sqlite3
+import subprocess
 import time
 
 import harness
@@ -190,5 +192,61 @@ def restored(t):
         n = sqlite3.connect(place.path('new.db')).execute('select count(*) from t').fetchone()
         t.check(code == 0 and n == (100,), 'rows are gone: --fresh starts again', '%s %s\n%s' % (code, n, err))
         t.check(place.leftovers() == [], 'nothing is left in the state', place.leftovers())
+    finally:
+        place.remove()
+
+
+def what_was_committed(t):
+    """Red when history and status do not show the rows that a killed or discarded run committed, or a
+    failed run does not say how to give it up."""
+    place = harness.Place('committed')
+    try:
+        rows_csv(place, 'in.csv', 100)
+        place.run('copy', 'in.csv', 'out.db#t', WH_TEST_KILL='record-after:1')
+        run = harness.events(place.run('history', '--json')[1])[0]
+        t.check(run['rows_written'] == 100 and run['rows_read'] == 100, 'history of a killed run', run)
+        said = place.run('status', run['run'])[1] + place.run('history')[1]
+        t.check(said.count('100 written') == 2, 'status and history in words', said)
+        code, _, err = place.run('cancel', run['run'], '--discard', '--yes')
+        run = harness.events(place.run('history', '--json')[1])[0]
+        t.check(code == 0 and run['rows_written'] == 100 and run['status'] == 'discarded', 'history of a discarded run',
+                '%s\n%s' % (run, err))
+        with open(place.path('bad.csv'), 'w', encoding='ascii') as f:
+            f.write('id,name\nx,1\n')
+        code, _, err = place.run('copy', 'bad.csv', 'out.db#b', '--types', 'id=int64')
+        t.check(code == 6 and 'wherry cancel r-' in err and '--discard' in err, 'a failed run says how to give it up', err)
+    finally:
+        place.remove()
+
+
+def closed_pipe(t):
+    """Red when the end of a pipe's reader is an error with words, leaves a run to be resumed, or stops
+    the same copy from being made again."""
+    place = harness.Place('pipe')
+    try:
+        rows_csv(place, 'in.csv', 200000)
+        for command in (('copy', 'in.csv', '-', '-q'), ('connectors', 'file')):
+            reader, writer = os.pipe()
+            os.close(reader)
+            p = subprocess.run([harness.program()] + list(command), cwd=place.dir, env=place.env, stdout=writer,
+                               stderr=subprocess.PIPE, timeout=30, check=False)
+            os.close(writer)
+            t.check(p.returncode == 141 and p.stderr == b'', '%s: quietly' % command[0],
+                    'exit %s\n%s' % (p.returncode, p.stderr.decode()))
+        t.check(place.run('resume')[0] == 2 and place.leftovers() == [], 'nothing is to be resumed', place.leftovers())
+        run = harness.events(place.run('history', '--json')[1])[0]
+        t.check(run['exit'] == 141, 'the state knows why it ended', run)
+        place.run('copy', 'in.csv', '-', WH_TEST_KILL='record-after:1')
+        code, out, err = place.run('copy', 'in.csv', '-')
+        t.check(code == 0 and out.count('\n') == 200001, 'the same copy again, also after a kill', '%s\n%s' % (code, err))
+        t.check(place.leftovers() == [], 'the killed one is given up', place.leftovers())
+        for command, want in ((('copy', 'in.csv', '-', '-q'), 5), (('preview', 'in.csv'), 5), (('version',), 5),
+                              (('copy', 'in.csv', 'null:', '--json'), 0)):
+            with open('/dev/full', 'wb') as full:
+                p = subprocess.run([harness.program()] + list(command), cwd=place.dir, env=place.env, stdout=full,
+                                           stderr=subprocess.PIPE, timeout=30, check=False)
+            err = p.stderr.decode()
+            t.check(p.returncode == want and 'E5004' in err and 'resume' not in err, '%s: a full disk is said' % (command,),
+                    'exit %s\n%s' % (p.returncode, err))
     finally:
         place.remove()

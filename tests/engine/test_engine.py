@@ -39,7 +39,8 @@ ALONE = [many.upserts, many.one_fails, many.two_resumes, many.discard_living, ma
          faults.out_of_tries, faults.holder_dies, stops.cancelled, stops.own_limits, plans.held_words, plans.refused_plan,
          again.same_identity, again.job_changed, again.copy_does_not_guess, again.targets, again.fresh,
          again.target_changed, again.living_owner_stopped,
-         night.stopped_while_it_waits, night.lost_state, night.owner_elsewhere, night.restored]
+         night.stopped_while_it_waits, night.lost_state, night.owner_elsewhere, night.restored,
+         night.what_was_committed, night.closed_pipe]
 
 
 def jobs():

@@ -45,7 +45,10 @@ wh_status sink_put_stdout(const void *p, size_t n, struct wh_error *reterr)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!err)
         return WH_OK;
-    int st = wh_fail_errno(reterr, err, err == ENOSPC ? "E5004" : "E5001",
+    int st = wh_fail_errno(reterr, err,
+                           err == ENOSPC  ? "E5004"
+                           : err == EPIPE ? "E5015"
+                                          : "E5001",
                            "cannot write to standard output");
     if (reterr)
         reterr->retriable = false; /* what went out cannot be taken back */
