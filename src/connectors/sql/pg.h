@@ -97,6 +97,8 @@ struct pg_ep {
     struct pg_held held;   /* what proves that it is that snapshot (pg_snapshot.c) */
     struct pg_pin *pins;   /* what scans want to be locked; memory of ctx->alloc */
     size_t n_pins;
+    struct pg_noted
+        *noted; /* where targets keep their markers (pg_claim.c); memory of ctx->alloc */
 };
 
 struct pg_se {
@@ -108,6 +110,8 @@ struct pg_se {
     enum wh_use use;
     bool in_snapshot; /* READ: the transaction entered the run's snapshot */
     char ident[96];   /* "pid/backend_start in us since 1970" */
+    bool brisk;       /* its own lock timeout is short (pg_brisk) */
+    bool blocked;     /* its last marker had to give up waiting */
 };
 
 /* pg_endpoint.c */
@@ -138,6 +142,10 @@ wh_status pg_claim(void *ep, void *se, const struct wh_fence *, const struct wh_
 wh_status pg_evict(void *ep, void *se, const struct wh_fence *, const struct wh_str *ident,
                    struct wh_error *reterr);
 wh_status pg_run_close(void *ep, void *se, const struct wh_fence *, struct wh_error *reterr);
+wh_status pg_remember(void *ep, void *se, const struct wh_fence *, struct wh_bytes memo,
+                      struct wh_error *reterr);
+wh_status pg_recall(void *ep, void *se, const struct wh_str *run, wh_recall_fn, void *arg,
+                    struct wh_error *reterr);
 
 /* ---- types -------------------------------------------------------------------------------------
  */

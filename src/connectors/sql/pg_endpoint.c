@@ -422,6 +422,8 @@ static wh_status check(void *self, void *session, struct wh_error *reterr)
 #pragma weak pg_claim
 #pragma weak pg_evict
 #pragma weak pg_run_close
+#pragma weak pg_remember
+#pragma weak pg_recall
 
 const struct wh_endpoint_ops pg_endpoint = {
     .size = sizeof(struct wh_endpoint_ops),
@@ -437,6 +439,8 @@ const struct wh_endpoint_ops pg_endpoint = {
     .claim = pg_claim,
     .evict = pg_evict,
     .run_close = pg_run_close,
+    .remember = pg_remember,
+    .recall = pg_recall,
     .footprint = footprint,
     .session_close = session_close,
     .close = ep_close,

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens outside of units: create, clear, stage, index, swap, drop. PostgreSQL's DDL is
+ * transactional, so each step is one transaction with its own marker: done wholly and once, or not
+ * at all. */
+#include "pg_target.h"
+
+#include <stdlib.h>
+
+static wh_status no_memory(struct wh_error *reterr)
+{
+    return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a step");
+}
+
+/* ---- what a step does, as statements -----------------------------------------------------------
+ */
+
+static wh_status script_add_columns(const struct pg_fl *fl, struct sql_script *s)
+{
+    for (int i = 0; i < fl->n_dest; i++) {
+        struct wh_str name = wh_str(fl->dest[i].name);
+
+        if (!fl->dest[i].added)
+            continue;
+        WH_TRY(
+            sql_add(&s->b, "alter table %s add column %i %s", fl->name, &name, fl->dest[i].decl));
+        WH_TRY(sql_script_end(s));
+    }
+    return WH_OK;
+}
+
+static wh_status drop_stage(const struct pg_fl *fl, struct sql_script *s)
+{
+    WH_TRY(sql_add(&s->b, "drop table if exists %s", fl->stage_name));
+    return sql_script_end(s);
+}
+
+static wh_status script_stage(struct pg_se *se, const struct pg_fl *fl, struct sql_script *s,
+                              struct wh_error *reterr)
+{
+    if (drop_stage(fl, s) != WH_OK)
+        return no_memory(reterr);
+    if (!fl->create_stage) /* made after the table that is there */
+        return pg_swap_stage(se, fl, s, reterr);
+    if (wh_buf_add(&s->b, fl->create_stage, strlen(fl->create_stage)) != WH_OK)
+        return no_memory(reterr);
+    return sql_script_end(s) == WH_OK ? WH_OK : no_memory(reterr);
+}
+
+/* No other relation has the name yet; an index of the table that goes does not count. */
+static wh_status name_free(struct pg_se *se, const struct pg_fl *fl, const char *name, bool *ret,
+                           struct wh_error *reterr)
+{
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+    const char *params[] = {fl->schema, name, fl->name};
+
+    WH_TRY(pg_query(se->c,
+                    "select not exists (select from pg_class c join pg_namespace n on "
+                    "n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2 and not exists "
+                    "(select from pg_index i where i.indexrelid = c.oid and "
+                    "i.indrelid = to_regclass($3)))",
+                    3, params, &r, reterr));
+    *ret = pg_cell_bool(r, 0, 0);
+    return WH_OK;
+}
+
+static wh_status rename_stage(const struct pg_fl *fl, struct sql_script *s)
+{
+    struct wh_str table = wh_str(fl->table);
+
+    if (fl->existed) {
+        WH_TRY(sql_add(&s->b, "drop table if exists %s", fl->name));
+        WH_TRY(sql_script_end(s));
+    }
+    WH_TRY(sql_add(&s->b, "alter table %s rename to %i", fl->stage_name, &table));
+    return sql_script_end(s);
+}
+
+/* A table that was made as a stage; its primary key gets the name that it would have had. */
+static wh_status script_rename(struct pg_se *se, const struct pg_fl *fl, struct sql_script *s,
+                               struct wh_error *reterr)
+{
+    char made[SQL_STAGE_NAME + 8], wanted[72];
+    struct wh_str from, to;
+    bool is_free = false;
+
+    snprintf(made, sizeof made, "%s_pkey", fl->stage);
+    snprintf(wanted, sizeof wanted, "%.*s_pkey", WH_STR_FMT(wh_str_clip(wh_str(fl->table), 58)));
+    from = wh_str(made);
+    to = wh_str(wanted);
+    if (rename_stage(fl, s) != WH_OK)
+        return no_memory(reterr);
+    if (fl->keyed)
+        WH_TRY(name_free(se, fl, wanted, &is_free, reterr));
+    if (is_free && (sql_add(&s->b, "alter table %s rename constraint %i to %i", fl->name, &from,
+                            &to) != WH_OK ||
+                    sql_script_end(s) != WH_OK))
+        return no_memory(reterr);
+    return WH_OK;
+}
+
+static wh_status put(const struct pg_fl *fl, enum wh_mode mode, struct sql_script *s)
+{
+    WH_TRY(pg_ddl_put(fl, fl->name, fl->stage_name, false, mode, false, &s->b));
+    return sql_script_end(s);
+}
+
+static wh_status drop_full_stage(const struct pg_fl *fl, struct sql_script *s)
+{
+    WH_TRY(sql_add(&s->b, "drop table %s", fl->stage_name));
+    return sql_script_end(s);
+}
+
+static wh_status script_exchange(const struct pg_fl *fl, struct sql_script *s)
+{
+    WH_TRY(sql_add(&s->b, "truncate %s", fl->name));
+    WH_TRY(sql_script_end(s));
+    WH_TRY(put(fl, WH_MODE_APPEND, s));
+    return drop_full_stage(fl, s);
+}
+
+/* Rows whose key is not in the stage go, all others are written over or added: no key is away for a
+ * moment, so nothing that points here breaks or cascades. */
+static wh_status script_merge(const struct pg_fl *fl, struct sql_script *s)
+{
+    bool any = false;
+
+    WH_TRY(sql_add(&s->b, "delete from %s t where not exists (select 1 from %s r where ", fl->name,
+                   fl->stage_name));
+    for (int i = 0; i < fl->n_dest; i++) {
+        struct wh_str name = wh_str(fl->dest[i].name);
+
+        if (!fl->dest[i].key)
+            continue;
+        WH_TRY(sql_add(&s->b, any ? " and r.%i = t.%i" : "r.%i = t.%i", &name, &name));
+        any = true;
+    }
+    WH_TRY(wh_buf_addc(&s->b, ')'));
+    WH_TRY(sql_script_end(s));
+    WH_TRY(put(fl, WH_MODE_REPLACE, s));
+    return drop_full_stage(fl, s);
+}
+
+static wh_status script_pour(const struct pg_fl *fl, struct sql_script *s)
+{
+    if (fl->mode == WH_MODE_DELETE_INSERT) {
+        WH_TRY(sql_add(&s->b, "delete from %s where (%s\n)", fl->name, fl->replace_where));
+        WH_TRY(sql_script_end(s));
+    }
+    WH_TRY(put(fl, sql_by_key(fl->mode) ? fl->mode : WH_MODE_APPEND, s));
+    return drop_full_stage(fl, s);
+}
+
+static wh_status one(struct sql_script *s, const char *verb, const char *name)
+{
+    WH_TRY(sql_add(&s->b, "%s %s", verb, name));
+    return sql_script_end(s);
+}
+
+static wh_status script_publish(struct pg_se *se, const struct pg_fl *fl, struct sql_script *s,
+                                struct wh_error *reterr)
+{
+    int st;
+
+    switch (fl->publish) {
+    case PG_PUB_SWAP:
+        return pg_swap_script(se, fl, s, reterr);
+    case PG_PUB_RENAME:
+        return script_rename(se, fl, s, reterr);
+    case PG_PUB_EXCHANGE:
+        st = script_exchange(fl, s);
+        break;
+    case PG_PUB_MERGE:
+        st = script_merge(fl, s);
+        break;
+    default:
+        st = script_pour(fl, s);
+    }
+    return st == WH_OK ? WH_OK : no_memory(reterr);
+}
+
+static wh_status recreate(const struct pg_fl *fl, struct sql_script *s)
+{
+    WH_TRY(one(s, "drop table if exists", fl->name));
+    return wh_buf_add(&s->b, fl->create, strlen(fl->create)) == WH_OK ? sql_script_end(s)
+                                                                      : WH_E_NOMEM;
+}
+
+static wh_status script_of(struct pg_se *se, const struct pg_fl *fl, struct wh_bytes token,
+                           struct sql_script *s, struct wh_error *reterr)
+{
+    const char *t = token.p;
+    char oid[24] = "";
+    int st = WH_OK;
+
+    snprintf(oid, sizeof oid, "%.*s", (int)(token.n - 1), t + 1);
+    switch (*t) {
+    case SQL_STEP_CREATE:
+        st = sql_script_text(s, fl->create);
+        break;
+    case SQL_STEP_RECREATE:
+        st = recreate(fl, s);
+        break;
+    case SQL_STEP_ADD:
+        st = script_add_columns(fl, s);
+        break;
+    case SQL_STEP_CLEAR:
+        st = one(s, "truncate", fl->name);
+        break;
+    case SQL_STEP_STAGE:
+        return script_stage(se, fl, s, reterr);
+    case SQL_STEP_INDEX:
+    case SQL_STEP_FOREIGN:
+        return pg_swap_one(se, fl, *t, oid, s, reterr);
+    case SQL_STEP_ANALYZE:
+        st = one(s, "analyze", fl->stage_name);
+        break;
+    case SQL_STEP_SWAP:
+    case SQL_STEP_POUR:
+        return script_publish(se, fl, s, reterr);
+    case SQL_STEP_DROP:
+        st = drop_stage(fl, s);
+        break;
+    default:
+        return wh_fail(reterr, WH_E_STATE, "E7016", "the stored step is of another version");
+    }
+    return st == WH_OK ? WH_OK : no_memory(reterr);
+}
+
+/* ---- listing -----------------------------------------------------------------------------------
+ */
+
+struct listing {
+    struct pg_fl *fl;
+    struct pg_se *se;
+    struct wh_step_sink *out;
+    uint32_t id;
+};
+
+static int fill(void *self, struct wh_bytes token, struct sql_script *s, struct wh_error *reterr)
+{
+    struct listing *l = self;
+
+    return script_of(l->se, l->fl, token, s, reterr);
+}
+
+static int add_later(void *arg, char kind, uint32_t oid, struct wh_error *reterr)
+{
+    struct listing *l = arg;
+    char token[24];
+    int n = snprintf(token, sizeof token, "%c%u", kind, oid);
+
+    return sql_step_add(WH_SETTLE, &l->id, (struct wh_bytes){token, (size_t)n}, 0, fill, l, l->out,
+                        reterr);
+}
+
+/* What a full stage needs before it can take the table's place. */
+static wh_status settle(struct listing *l, struct wh_error *reterr)
+{
+    if (l->fl->publish == PG_PUB_SWAP)
+        WH_TRY(pg_swap_later(l->se, l->fl, add_later, l, reterr));
+    if (l->fl->publish == PG_PUB_SWAP || l->fl->publish == PG_PUB_RENAME)
+        WH_TRY(sql_step_add(WH_SETTLE, &l->id, (struct wh_bytes){"z", 1}, WH_STEP_OPTIONAL, fill, l,
+                            l->out, reterr));
+    return WH_OK;
+}
+
+wh_status pg_steps(void *self, void *session, enum wh_phase phase, struct wh_receipts *receipts,
+                   struct wh_step_sink *out, struct wh_error *reterr)
+{
+    struct pg_fl *fl = self;
+    struct listing l = {.fl = fl, .se = session, .out = out};
+    struct sql_shape shape = {.existed = fl->existed,
+                              .creates = fl->create != NULL,
+                              .clears = fl->mode == WH_MODE_TRUNCATE,
+                              .staged = fl->staged,
+                              .swaps = fl->mode == WH_MODE_OVERWRITE};
+
+    for (int i = 0; i < fl->n_dest; i++)
+        shape.adds |= fl->dest[i].added;
+    if (phase == WH_SETTLE && fl->staged)
+        return settle(&l, reterr);
+    return sql_steps_of(&shape, phase, &l.id, fill, &l, out, reterr);
+}
+
+/* ---- doing -------------------------------------------------------------------------------------
+ */
+
+/* In one packet. A message of the server names the statement by its own words. */
+static wh_status run_script(struct pg_se *se, struct sql_script *s, struct wh_error *reterr)
+{
+    int st;
+
+    if (s->b.n == 0)
+        return WH_OK;
+    st = pg_exec(se->c, sql_script_say(s).s, reterr);
+    if (st < 0 && st != WH_E_CANCELLED && reterr)
+        snprintf(reterr->code, sizeof reterr->code, "E5008");
+    return st;
+}
+
+/* Dropping needs no marker of its own, only the proof that nobody newer owns the run: its stage may
+ * be in use. A run that is closed or unknown here uses none. */
+static wh_status may_drop(struct pg_se *se, const char *schema, const struct wh_fence *f,
+                          struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX),
+                    name WH_CLEANUP(wh_buf_free) = WH_BUF(1024);
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+    char *run WH_CLEANUP(wh_freep) = wh_strndup(f->run.s ? f->run.s : "", f->run.n);
+    struct wh_str s = wh_str(schema);
+    char epoch[24];
+
+    snprintf(epoch, sizeof epoch, "%u", f->epoch);
+    if (!run || sql_add(&name, "%i.wherry_run", &s) != WH_OK ||
+        sql_add(&b,
+                "select 1 from %i.wherry_run where run = $1::text and state = 'open' and "
+                "epoch > $2::bigint",
+                &s) != WH_OK)
+        return no_memory(reterr);
+    const char *params[] = {run, epoch}, *table[] = {name.p};
+
+    WH_TRY(pg_query(se->c, "select to_regclass($1) is not null", 1, table, &r, reterr));
+    if (!pg_cell_bool(r, 0, 0))
+        return WH_OK;
+    pg_rows_freep(&r);
+    WH_TRY(pg_query(se->c, b.p, 2, params, &r, reterr));
+    if (pg_n_rows(r))
+        return wh_fail(reterr, WH_FENCED, "E7010", "another process owns this run");
+    return WH_OK;
+}
+
+/* Without markers a step that was done leaves the database as it wants it: nothing to create, no
+ * stage to publish. */
+static wh_status done_before(struct pg_fl *fl, struct pg_se *se, char kind, bool *ret,
+                             struct wh_error *reterr)
+{
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+    const char *params[] = {kind == SQL_STEP_CREATE ? fl->name : fl->stage_name};
+
+    *ret = false;
+    if (kind != SQL_STEP_CREATE && kind != SQL_STEP_SWAP && kind != SQL_STEP_POUR)
+        return WH_OK;
+    WH_TRY(pg_query(se->c, "select to_regclass($1) is not null", 1, params, &r, reterr));
+    *ret = pg_cell_bool(r, 0, 0) == (kind == SQL_STEP_CREATE);
+    return WH_OK;
+}
+
+/* Who needs the table alone does not wait long for it: everybody else would wait behind. */
+static int64_t patience(const struct pg_fl *fl, char kind)
+{
+    bool rows_only =
+        kind == SQL_STEP_POUR || (kind == SQL_STEP_SWAP && fl->publish == PG_PUB_MERGE);
+
+    return rows_only ? fl->ep->o->lock_timeout : PG_STEP_LOCK_MS;
+}
+
+static wh_status apply_inside(struct pg_fl *fl, struct pg_se *se, const struct wh_step *step,
+                              const struct wh_fence *f, struct wh_error *reterr)
+{
+    struct sql_script s = SQL_SCRIPT;
+    int st = WH_OK;
+
+    if (step->phase == WH_DROP && !fl->marker_off)
+        st = may_drop(se, fl->markers, f, reterr);
+    if (st == WH_OK)
+        st = script_of(se, fl, step->token, &s, reterr);
+    if (st == WH_OK)
+        st = run_script(se, &s, reterr);
+    if (st == WH_BLOCKED) {
+        pg_rollback(se->c);
+        wh_ignore(wh_fail(reterr, WH_BLOCKED, "E5010", "table %s is in use", fl->name));
+        pg_blocked_by_table(se, fl->name, reterr);
+    }
+    wh_buf_free(&s.b);
+    return st;
+}
+
+static wh_status begin(struct pg_fl *fl, struct pg_se *se, const struct pg_mark *m,
+                       const struct wh_step *step, struct wh_error *reterr)
+{
+    if (fl->marker_off || step->phase == WH_DROP)
+        return pg_mark_none(se, m->lock_ms, reterr);
+    return pg_mark_open(se, m, reterr);
+}
+
+wh_status pg_apply(void *self, void *session, const struct wh_step *step, const struct wh_fence *f,
+                   struct wh_receipts *receipts, bool maybe_done, struct wh_bytes *ret_receipt,
+                   struct wh_error *reterr)
+{
+    struct pg_fl *fl = self;
+    struct pg_se *se = session;
+    bool marked = !fl->marker_off && step->phase != WH_DROP, done = false;
+    struct pg_mark m = {
+        .schema = fl->markers, .fence = *f, .unit = sql_step_unit(step), .attempt = 1};
+    int st = WH_OK;
+
+    if (step->token.n < 1 || step->token.n > 16)
+        return wh_fail(reterr, WH_E_STATE, "E7016", "the stored step is of another version");
+    m.lock_ms = patience(fl, *(const char *)step->token.p);
+    if (pg_transaction(se->c) != 'I')
+        pg_rollback(se->c);
+    if (fl->marker_off && maybe_done)
+        WH_TRY(done_before(fl, se, *(const char *)step->token.p, &done, reterr));
+    if (!done)
+        st = begin(fl, se, &m, step, reterr);
+    if (st == WH_OK && !done)
+        st = apply_inside(fl, se, step, f, reterr);
+    if (st == WH_OK && !done)
+        st = marked ? pg_mark_commit(se, &m, NULL, reterr) : pg_commit(se, reterr);
+    if (st != WH_OK)
+        pg_rollback(se->c);
+    if (st == WH_OK && ret_receipt)
+        *ret_receipt = (struct wh_bytes){0};
+    return st;
+}

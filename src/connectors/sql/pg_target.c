@@ -1,0 +1,783 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A destination: is the table there, does it fit, which types shall the engine deliver, what will
+ * be made. Looks only; making is PREPARE's. */
+#include "pg_target.h"
+
+enum {
+    COUNT_MS = 200,   /* longest time for counting the rows of an existing table */
+    MEMO_VERSION = 1, /* (version, existed, publish), oid of the table that was there */
+    MEMO_SIZE = 7,
+    COLUMNS_MOST = 1600,
+};
+
+static wh_status no_memory(struct wh_error *reterr)
+{
+    return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a destination");
+}
+
+static const char *keep(struct pg_fl *fl, const struct wh_buf *b)
+{
+    return b->p ? wh_arena_strndup(fl->arena, b->p, b->n) : NULL;
+}
+
+/* ---- what was asked ----------------------------------------------------------------------------
+ */
+
+static wh_status copy_settings(struct pg_fl *fl, const struct wh_target *io,
+                               struct wh_error *reterr)
+{
+    const char *run = io->fence && io->fence->run.s
+                          ? wh_arena_strndup(fl->arena, io->fence->run.s, io->fence->run.n)
+                          : "";
+
+    if (!run)
+        return no_memory(reterr);
+    if (io->fence)
+        fl->fence = *io->fence;
+    fl->fence.run = wh_str(run);
+    fl->fence.memo = (struct wh_bytes){0};
+    fl->mode = io->mode;
+    fl->atomic = io->atomic;
+    fl->o = io->opts;
+    fl->ctx = io->ctx;
+    fl->marker_off = io->marker_off;
+    fl->recreate = io->create == WH_CREATE_RECREATE;
+    fl->staged = sql_is_staged(io);
+    sql_stage_name(&fl->fence, fl->stage);
+    if (io->mode == WH_MODE_DELETE_INSERT) {
+        if (!io->replace_where || !*io->replace_where)
+            return wh_fail(reterr, WH_E_USAGE, "E1063", "delete-insert needs write.replace.where");
+        fl->replace_where = wh_arena_strdup(fl->arena, io->replace_where);
+        if (!fl->replace_where)
+            return no_memory(reterr);
+    }
+    return WH_OK;
+}
+
+/* ---- the table ---------------------------------------------------------------------------------
+ */
+
+/* Where an unqualified new table is made: the first schema of the role's own search path. */
+static wh_status default_schema(struct pg_fl *fl, struct pg_se *se, struct wh_error *reterr)
+{
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+
+    if (fl->o->schema) {
+        fl->schema = wh_arena_strdup(fl->arena, fl->o->schema);
+        return fl->schema ? WH_OK : no_memory(reterr);
+    }
+    WH_TRY(pg_query(se->c,
+                    "select n.nspname from pg_settings s, "
+                    "regexp_split_to_table(s.reset_val, '\\s*,\\s*') with ordinality p(w, i) "
+                    "join pg_namespace n on n.nspname = case when trim(both '\"' from p.w) = "
+                    "'$user' then current_user else trim(both '\"' from p.w) end "
+                    "where s.name = 'search_path' order by p.i limit 1",
+                    0, NULL, &r, reterr));
+    fl->schema = pg_n_rows(r) ? wh_arena_strndup(fl->arena, pg_cell(r, 0, 0).s, pg_cell(r, 0, 0).n)
+                              : "public";
+    return fl->schema ? WH_OK : no_memory(reterr);
+}
+
+static wh_status check_name(struct wh_str t, struct wh_error *reterr)
+{
+    if (t.n == 0)
+        return wh_fail(reterr, WH_E_USAGE, "E1005", "which table? (postgresql://..#schema.table)");
+    if (sql_is_own(t))
+        return wh_fail(reterr, WH_E_USAGE, "E3013", "\"%.*s\" is a name of our own tables",
+                       WH_STR_FMT(t));
+    if (!wh_utf8_valid(t.s, t.n) || memchr(t.s, 0, t.n))
+        return wh_fail(reterr, WH_E_USAGE, "E3013", "the table's name is no valid text");
+    if (t.n > 63)
+        return wh_fail(reterr, WH_E_USAGE, "E3013",
+                       "\"%.*s\" has %zu bytes, a name in PostgreSQL at most 63", WH_STR_FMT(t),
+                       t.n);
+    return WH_OK;
+}
+
+/* A schema that is not there is said at once, not by the first statement. */
+static wh_status need_schema(struct pg_fl *fl, struct pg_se *se, struct wh_error *reterr)
+{
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+    const char *params[] = {fl->schema};
+
+    WH_TRY(pg_query(se->c, "select 1 from pg_namespace where nspname = $1", 1, params, &r, reterr));
+    if (pg_n_rows(r))
+        return WH_OK;
+    wh_ignore(wh_fail(reterr, WH_E_NOT_FOUND, "E3001", "there is no schema \"%s\"", fl->schema));
+    if (reterr)
+        wh_error_hint(reterr, "create schema \"%s\"", fl->schema);
+    return WH_E_NOT_FOUND;
+}
+
+static wh_status find_table(struct pg_fl *fl, struct pg_se *se, const struct wh_target *io,
+                            struct wh_error *reterr)
+{
+    struct wh_name from_source = {.part = {io->source_name}, .n = 1};
+    const struct wh_name *asked = io->object && io->object->n > 0 ? io->object : &from_source;
+    struct wh_error err = {0};
+    int st;
+
+    WH_TRY(check_name(asked->part[asked->n - 1], reterr));
+    st = pg_describe(se, asked, fl->o->schema, &fl->now, &err);
+    fl->existed = st == WH_OK;
+    if (st == WH_E_NOT_FOUND && strcmp(err.code, "E3001") == 0) {
+        struct wh_str t = asked->part[asked->n - 1];
+
+        fl->table = wh_arena_strndup(fl->arena, t.s, t.n);
+        if (asked->n > 1)
+            fl->schema = wh_arena_strndup(fl->arena, asked->part[asked->n - 2].s,
+                                          asked->part[asked->n - 2].n);
+        else
+            WH_TRY(default_schema(fl, se, reterr));
+        if (!fl->table || !fl->schema)
+            return no_memory(reterr);
+        return need_schema(fl, se, reterr);
+    }
+    if (st != WH_OK) {
+        if (reterr)
+            *reterr = err;
+        return st;
+    }
+    fl->schema = fl->now.schema;
+    fl->table = fl->now.name;
+    return WH_OK;
+}
+
+static wh_status set_names(struct pg_fl *fl, struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+
+    if (pg_qualified(&b, fl->schema, fl->table) != WH_OK || !(fl->name = keep(fl, &b)))
+        return no_memory(reterr);
+    wh_buf_clear(&b);
+    if (pg_qualified(&b, fl->schema, fl->stage) != WH_OK || !(fl->stage_name = keep(fl, &b)))
+        return no_memory(reterr);
+    fl->into = fl->staged ? fl->stage_name : fl->name;
+    fl->markers = fl->o->marker_schema ? fl->o->marker_schema : fl->schema;
+    return pg_claim_note(fl->ep, fl->schema, fl->table, fl->marker_off ? NULL : fl->markers,
+                         reterr);
+}
+
+static wh_status may_be_written(const struct pg_fl *fl, const struct wh_target *io,
+                                struct wh_error *reterr)
+{
+    if (!fl->existed && io->create == WH_CREATE_NEVER)
+        return wh_fail(reterr, WH_E_NOT_FOUND, "E3001", "there is no table %s, and create=never",
+                       fl->name);
+    if (!fl->existed)
+        return WH_OK;
+    if (fl->now.kind == 'f')
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E3010",
+                       "%s is a foreign table: its rows and our marker would not commit together",
+                       fl->name);
+    if (fl->now.kind != 'r' && fl->now.kind != 'p')
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E3010", "%s is a %s: only tables are written",
+                       fl->name, fl->now.kind == 'v' ? "view" : "materialized view");
+    if (fl->now.persistence == 't')
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E3010", "%s is a temporary table", fl->name);
+    return WH_OK;
+}
+
+/* ---- columns -----------------------------------------------------------------------------------
+ */
+
+/* What the plan fixed is delivered, whatever would be decided today. */
+static void as_frozen(const struct wh_target *io, int64_t i, struct wh_type *t)
+{
+    struct wh_type was;
+
+    if (io->frozen && i < io->frozen->n_children &&
+        wh_type_of(io->frozen->children[i], &was, NULL) == WH_OK)
+        *t = was;
+}
+
+static wh_status set_accept(struct pg_fl *fl, const struct wh_target *io, int64_t i,
+                            struct wh_type *t, struct wh_error *reterr)
+{
+    const struct ArrowSchema *source = io->source->children[i];
+    const struct pg_dest *d = &fl->dest[i];
+    const char *meta[7] = {WH_META_TYPE, d->decl};
+    char *comment WH_CLEANUP(wh_freep) = NULL;
+    struct wh_str text = {0};
+    char key[16];
+    int at = sql_key_position(source), n = 2;
+
+    if (at > 0) {
+        snprintf(key, sizeof key, "%d", at);
+        meta[n++] = WH_META_KEY;
+        meta[n++] = key;
+    }
+    if (wh_meta_get(source, WH_META_COMMENT, &text) && text.n) {
+        comment = wh_strndup(text.s, text.n);
+        if (!comment)
+            return no_memory(reterr);
+        meta[n++] = WH_META_COMMENT;
+        meta[n++] = comment;
+    }
+    meta[n] = NULL;
+    as_frozen(io, i, t);
+    if (wh_schema_set(&fl->accept, i, d->name, t, meta) != WH_OK)
+        return no_memory(reterr);
+    return WH_OK;
+}
+
+static wh_status new_column(struct pg_fl *fl, const struct wh_target *io, int64_t i,
+                            struct wh_error *reterr)
+{
+    const struct ArrowSchema *f = io->source->children[i];
+    struct pg_dest *d = &fl->dest[i];
+    struct wh_str native = {"", 0};
+    struct wh_type t;
+
+    WH_TRY(wh_type_of(f, &t, reterr));
+    wh_ignore(wh_meta_get(f, WH_META_TYPE, &native) != NULL);
+    if (strlen(f->name) > 63)
+        return wh_fail(reterr, WH_E_TYPE, "E3013",
+                       "column \"%s\" has more than 63 bytes in its name", f->name);
+    d->name = wh_arena_strdup(fl->arena, f->name);
+    if (!d->name)
+        return no_memory(reterr);
+    pg_decl_for(&t, native, d->decl, &d->wire);
+    return set_accept(fl, io, i, &t, reterr);
+}
+
+static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_t i,
+                            const struct pg_col *c, struct wh_error *reterr)
+{
+    struct pg_dest *d = &fl->dest[i];
+    struct wh_type t;
+
+    if (c->generated)
+        return wh_fail(reterr, WH_E_TYPE, "E3005",
+                       "column \"%s\" of %s is generated: leave it out of columns", c->name,
+                       fl->name);
+    d->name = c->name;
+    if (snprintf(d->decl, sizeof d->decl, "%s", c->type_text) >= (int)sizeof d->decl)
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E3013", "the type of column \"%s\" is too long",
+                       c->name);
+    d->wire = c->wire;
+    d->cast = c->cast;
+    d->always = c->identity_always;
+    pg_accept_type(c, &t);
+    t.nullable = !c->not_null;
+    return set_accept(fl, io, i, &t, reterr);
+}
+
+static const struct pg_col *find_old(const struct pg_fl *fl, const char *name)
+{
+    const struct pg_col *loose = NULL;
+
+    for (int i = 0; i < fl->now.n_cols; i++) {
+        if (strcmp(fl->now.cols[i].name, name) == 0)
+            return &fl->now.cols[i];
+        if (wh_str_ieqs(wh_str(fl->now.cols[i].name), name))
+            loose = &fl->now.cols[i];
+    }
+    return loose;
+}
+
+static wh_status missing_here(const struct pg_fl *fl, const char *name, struct wh_error *reterr)
+{
+    wh_ignore(wh_fail(reterr, WH_E_TYPE, "E3005", "table %s has no column \"%s\"", fl->name, name));
+    if (reterr)
+        wh_error_hint(reterr, "leave it out of columns, or add it: --evolve add");
+    return WH_E_TYPE;
+}
+
+/* Columns that nobody delivers must be able to stay empty. */
+static wh_status missing_there(const struct pg_fl *fl, struct wh_error *reterr)
+{
+    for (int i = 0; i < fl->now.n_cols; i++) {
+        const struct pg_col *c = &fl->now.cols[i];
+        bool delivered = c->generated || c->identity || !c->not_null || c->has_default;
+
+        for (int j = 0; j < fl->n_dest && !delivered; j++)
+            delivered = strcmp(fl->dest[j].name, c->name) == 0;
+        if (!delivered && fl->mode != WH_MODE_UPDATE)
+            return wh_fail(reterr, WH_E_TYPE, "E3005",
+                           "column \"%s\" of %s is NOT NULL without a default, and the source "
+                           "delivers no such column",
+                           c->name, fl->name);
+    }
+    return WH_OK;
+}
+
+static wh_status twice(const struct pg_fl *fl, int i, struct wh_error *reterr)
+{
+    for (int j = 0; j < i; j++)
+        if (strcmp(fl->dest[j].name, fl->dest[i].name) == 0)
+            return wh_fail(reterr, WH_E_TYPE, "E3008", "column \"%s\" of %s is delivered twice",
+                           fl->dest[i].name, fl->name);
+    return WH_OK;
+}
+
+static wh_status columns(struct pg_fl *fl, const struct wh_target *io, struct wh_error *reterr)
+{
+    bool fresh = !fl->existed || fl->recreate;
+
+    if (io->source->n_children < 1 || io->source->n_children > COLUMNS_MOST)
+        return wh_fail(reterr, WH_E_TYPE, "E3014",
+                       "a PostgreSQL table has 1 to %d columns, not %lld", COLUMNS_MOST,
+                       (long long)io->source->n_children);
+    fl->n_dest = (int)io->source->n_children;
+    fl->dest = wh_arena_alloc(fl->arena, (size_t)fl->n_dest * sizeof *fl->dest);
+    if (!fl->dest || wh_schema_init(&fl->accept, fl->n_dest) != WH_OK)
+        return no_memory(reterr);
+    for (int i = 0; i < fl->n_dest; i++) {
+        const char *name = io->source->children[i]->name;
+        const struct pg_col *c = fresh ? NULL : find_old(fl, name);
+
+        if (c) {
+            WH_TRY(old_column(fl, io, i, c, reterr));
+        } else {
+            if (!fresh && io->evolve == WH_EVOLVE_NONE)
+                return missing_here(fl, name, reterr);
+            WH_TRY(new_column(fl, io, i, reterr));
+            fl->dest[i].added = !fresh;
+            if (fl->dest[i].added) /* existing rows have nothing there */
+                fl->accept.children[i]->flags |= ARROW_FLAG_NULLABLE;
+        }
+        WH_TRY(twice(fl, i, reterr));
+    }
+    return fresh ? WH_OK : missing_there(fl, reterr);
+}
+
+/* Types of new columns that the server must know: a type that is not here becomes text; one without
+ * a binary form that we send is cast from text. */
+static wh_status new_types(struct pg_fl *fl, struct pg_se *se, struct wh_error *reterr)
+{
+    for (int i = 0; i < fl->n_dest; i++) {
+        struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+        struct pg_dest *d = &fl->dest[i];
+        const char *params[] = {d->decl};
+        struct pg_col c = {.typmod = -1};
+        bool fresh = !fl->existed || fl->recreate || d->added;
+
+        if (!fresh || d->wire != PG_W_TEXT || strcmp(d->decl, "text") == 0)
+            continue;
+        WH_TRY(pg_query(se->c,
+                        "select t.oid, t.typtype, t.typcategory, "
+                        "case when t.typtype = 'd' then t.typbasetype else t.oid end from pg_type "
+                        "t where t.oid = to_regtype($1)",
+                        1, params, &r, reterr));
+        if (pg_n_rows(r) == 0) {
+            snprintf(d->decl, sizeof d->decl, "text");
+            continue;
+        }
+        c.name = d->name;
+        c.type_text = d->decl;
+        c.oid = (uint32_t)pg_cell_i64(r, 0, 0, 0);
+        c.typtype = *pg_cell(r, 0, 1).s;
+        c.typcategory = *pg_cell(r, 0, 2).s;
+        c.base_oid = (uint32_t)pg_cell_i64(r, 0, 3, 0);
+        pg_type_of(&c);
+        d->cast = c.cast;
+    }
+    return WH_OK;
+}
+
+/* ---- keys --------------------------------------------------------------------------------------
+ */
+
+static size_t primary_key(const struct pg_fl *fl, const char **pk)
+{
+    size_t n = 0;
+
+    for (int at = 1; at <= fl->now.n_cols; at++)
+        for (int i = 0; i < fl->now.n_cols; i++)
+            if (fl->now.cols[i].pk == at)
+                pk[n++] = fl->now.cols[i].name;
+    return n;
+}
+
+static wh_status keys(struct pg_fl *fl, const struct wh_target *io, struct wh_error *reterr)
+{
+    bool there = fl->existed && !fl->recreate;
+    const char **pk = wh_arena_alloc(fl->arena, (size_t)(fl->now.n_cols + 1) * sizeof *pk);
+    size_t n;
+
+    if (!pk)
+        return no_memory(reterr);
+    n = there ? primary_key(fl, pk) : 0;
+    return sql_keys(fl->arena, io, fl->name, there ? pk : NULL, n, &fl->keys, &fl->n_keys, reterr);
+}
+
+/* The delivered columns that are the key, and the key as the table spells it. */
+static wh_status mark_keys(struct pg_fl *fl, struct wh_error *reterr)
+{
+    for (size_t k = 0; k < fl->n_keys; k++) {
+        struct pg_dest *found = NULL;
+
+        for (int i = 0; i < fl->n_dest; i++)
+            if (strcmp(fl->dest[i].name, fl->keys[k]) == 0)
+                found = &fl->dest[i];
+        for (int i = 0; i < fl->n_dest && !found; i++)
+            if (wh_str_ieqs(wh_str(fl->dest[i].name), fl->keys[k]))
+                found = &fl->dest[i];
+        if (!found)
+            return wh_fail(reterr, WH_E_NOT_FOUND, "E3002",
+                           "the key column \"%s\" of %s is not delivered", fl->keys[k], fl->name);
+        found->key = true;
+        fl->keys[k] = found->name;
+    }
+    return WH_OK;
+}
+
+/* ---- how a stage gets into place ---------------------------------------------------------------
+ */
+
+/* Foreign keys of others point here: rows are merged by the table's key. */
+static wh_status merge_key(struct pg_fl *fl, struct wh_error *reterr)
+{
+    const char **pk = wh_arena_alloc(fl->arena, (size_t)(fl->now.n_cols + 1) * sizeof *pk);
+
+    if (!pk)
+        return no_memory(reterr);
+    fl->n_keys = primary_key(fl, pk);
+    fl->keys = pk;
+    if (fl->n_keys)
+        return WH_OK;
+    return wh_fail(reterr, WH_E_UNSUPPORTED, "E1061",
+                   "%s cannot be overwritten: foreign keys of other tables point to it, and it has "
+                   "no primary key to exchange rows by",
+                   fl->name);
+}
+
+static wh_status choose_publish(struct pg_fl *fl, struct pg_se *se, const struct wh_target *io,
+                                struct wh_error *reterr)
+{
+    const char *memo = io->memo.p;
+
+    if (!fl->staged)
+        return WH_OK;
+    if (fl->mode != WH_MODE_OVERWRITE)
+        fl->publish = PG_PUB_POUR;
+    else if (!fl->existed || fl->recreate)
+        fl->publish = PG_PUB_RENAME;
+    else
+        WH_TRY(pg_swap_judge(se, fl, reterr));
+    /* As the plan said, but never more lightly than the table allows now. */
+    if (io->memo.n == MEMO_SIZE && memo[2] > (char)fl->publish && fl->publish == PG_PUB_SWAP)
+        fl->publish = (enum pg_publish)memo[2];
+    return fl->publish == PG_PUB_MERGE ? merge_key(fl, reterr) : WH_OK;
+}
+
+/* ---- statements --------------------------------------------------------------------------------
+ */
+
+static wh_status keep_script(struct pg_fl *fl, struct sql_script *s, const char **ret)
+{
+    struct wh_str text = sql_script_say(s);
+
+    *ret = wh_arena_strndup(fl->arena, text.s, text.n);
+    wh_buf_clear(&s->b);
+    return *ret ? WH_OK : WH_E_NOMEM;
+}
+
+/* What is made. A stage that will take the place of a table is made after it, when it is made. */
+static wh_status ddl(struct pg_fl *fl, struct sql_script *s)
+{
+    bool fresh = !fl->existed || fl->recreate;
+    bool order = fl->publish == PG_PUB_POUR && sql_by_key(fl->mode);
+
+    fl->keyed = pg_ddl_keyed(fl);
+    if (fresh && fl->publish != PG_PUB_RENAME) {
+        WH_TRY(pg_ddl_create(fl, fl->name, true, false, s));
+        WH_TRY(keep_script(fl, s, &fl->create));
+    }
+    if (fl->publish == PG_PUB_RENAME || fl->publish == PG_PUB_POUR) {
+        WH_TRY(pg_ddl_create(fl, fl->stage_name, fl->publish == PG_PUB_RENAME, order, s));
+        WH_TRY(keep_script(fl, s, &fl->create_stage));
+    }
+    return WH_OK;
+}
+
+static wh_status keep_text(struct pg_fl *fl, struct wh_buf *b, const char **ret)
+{
+    *ret = keep(fl, b);
+    wh_buf_clear(b);
+    return *ret ? WH_OK : WH_E_NOMEM;
+}
+
+/* How rows get into the table, or into the stage. */
+static wh_status dml(struct pg_fl *fl, struct wh_buf *b)
+{
+    enum wh_mode load = fl->staged ? WH_MODE_APPEND : fl->mode;
+
+    for (int i = 0; i < fl->n_dest; i++)
+        fl->pours |= fl->dest[i].cast;
+    fl->pours |= sql_by_key(load);
+    WH_TRY(pg_ddl_copy(fl, b));
+    WH_TRY(keep_text(fl, b, &fl->copy));
+    if (!fl->pours)
+        return WH_OK;
+    WH_TRY(pg_ddl_rows(fl, b));
+    WH_TRY(keep_text(fl, b, &fl->make_rows));
+    fl->no_fresh = fl->now.kind == 'p';
+    fl->put_counts = (load == WH_MODE_UPSERT || load == WH_MODE_REPLACE) && !fl->no_fresh;
+    WH_TRY(pg_ddl_put(fl, fl->into, PG_ROWS, true, load, fl->put_counts, b));
+    WH_TRY(keep_text(fl, b, &fl->put));
+    if (load != WH_MODE_UPDATE)
+        return WH_OK;
+    WH_TRY(pg_ddl_missed(fl, b));
+    return keep_text(fl, b, &fl->missed);
+}
+
+static wh_status statements(struct pg_fl *fl, struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct sql_script s = SQL_SCRIPT;
+    int st;
+
+    fl->wires = wh_arena_alloc(fl->arena, (size_t)fl->n_dest * sizeof *fl->wires);
+    if (!fl->wires)
+        return no_memory(reterr);
+    for (int i = 0; i < fl->n_dest; i++)
+        fl->wires[i] = fl->dest[i].wire;
+    st = ddl(fl, &s);
+    wh_buf_free(&s.b);
+    if (st == WH_OK)
+        st = dml(fl, &b);
+    if (st == WH_E_LIMIT)
+        return wh_fail(reterr, st, "E3014", "the statements for %s are too long", fl->name);
+    return st == WH_OK ? WH_OK : no_memory(reterr);
+}
+
+/* The server itself says whether the statement can run: rights, a key without a unique index, a
+ * wrong replace.where. */
+static wh_status try_statements(struct pg_fl *fl, struct pg_se *se, struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct wh_error err = {0};
+    int st;
+
+    if (!fl->existed || fl->recreate)
+        return WH_OK;
+    for (int i = 0; i < fl->n_dest; i++)
+        if (fl->dest[i].added)
+            return WH_OK;
+    if (fl->mode == WH_MODE_DELETE_INSERT) {
+        if (sql_add(&b, "explain (costs off) delete from %s where (%s\n)", fl->name,
+                    fl->replace_where) != WH_OK)
+            return no_memory(reterr);
+        WH_TRY(pg_exec(se->c, b.p, reterr));
+        wh_buf_clear(&b);
+    }
+    if (fl->mode == WH_MODE_UPDATE)
+        return WH_OK;
+    if (pg_ddl_probe(fl, &b) != WH_OK)
+        return no_memory(reterr);
+    st = pg_exec(se->c, b.p, &err);
+    if (st < 0 && strcmp(err.sqlstate, "42P10") == 0)
+        return wh_fail(reterr, WH_E_USAGE, "E1062", "%s has no unique index on the key", fl->name);
+    if (st != WH_OK && reterr)
+        *reterr = err;
+    return st;
+}
+
+/* ---- answers -----------------------------------------------------------------------------------
+ */
+
+static wh_status count_existing(struct pg_fl *fl, struct pg_se *se, struct wh_target *io,
+                                struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+    struct wh_error err = {0};
+    int st;
+
+    if (!fl->existed)
+        return WH_OK;
+    /* A guard compares with it, so it is either counted or just "some". */
+    if (sql_add(&b, "begin read only; set local statement_timeout = %d; select count(*) from %s",
+                (int64_t)COUNT_MS, fl->name) != WH_OK)
+        return no_memory(reterr);
+    st = fl->now.est_rows > 20000000 ? WH_E_REMOTE : pg_query(se->c, b.p, 0, NULL, &r, &err);
+    pg_rollback(se->c);
+    if (st == WH_LOST) {
+        if (reterr)
+            *reterr = err;
+        return st;
+    }
+    if (st != WH_OK) {
+        wh_buf_clear(&b);
+        pg_rows_freep(&r);
+        if (sql_add(&b, "select exists (select 1 from %s)::int", fl->name) != WH_OK)
+            return no_memory(reterr);
+        WH_TRY(pg_query(se->c, b.p, 0, NULL, &r, reterr));
+    }
+    io->existing_rows = pg_cell_i64(r, 0, 0, -1);
+    return WH_OK;
+}
+
+/* Whole rows may pass as the source's server sends them, if every column's bytes mean the same. */
+static void choose_frame(const struct pg_fl *fl, const struct wh_target *io, struct wh_target *ret)
+{
+    const char *why = NULL;
+
+    for (int i = 0; i < fl->n_dest && !why; i++) {
+        struct wh_str native = {"", 0};
+
+        wh_ignore(wh_meta_get(io->source->children[i], WH_META_TYPE, &native) != NULL);
+        if (!pg_frame_types(native, wh_str(fl->dest[i].decl), &why)) {
+            snprintf(ret->frame_why, sizeof ret->frame_why, "column %.60s: %s", fl->dest[i].name,
+                     why);
+            return;
+        }
+    }
+    ret->frame = PG_FRAME;
+}
+
+static void say_note(const struct pg_fl *fl, struct wh_target *io)
+{
+    size_t n = 0;
+
+    io->note[0] = 0;
+    if (fl->now.persistence == 'u')
+        n += (size_t)snprintf(io->note + n, sizeof io->note - n,
+                              "the table is UNLOGGED: a crash of the server empties it");
+    if (fl->why_publish[0])
+        n += (size_t)snprintf(io->note + n, sizeof io->note - n,
+                              "%srows are exchanged, not swapped: %s", n ? "; " : "",
+                              fl->why_publish);
+    for (int i = 0; i < fl->n_dest && n < sizeof io->note - 90; i++)
+        if (fl->dest[i].cast)
+            n += (size_t)snprintf(io->note + n, sizeof io->note - n,
+                                  "%s%.40s (%.30s) travels as text", n ? "; " : "",
+                                  fl->dest[i].name, fl->dest[i].decl);
+}
+
+static void say_instant(const struct pg_fl *fl, struct wh_target *io)
+{
+    static const char *const words[] = {
+        [PG_PUB_NONE] = "each unit when it commits",
+        [PG_PUB_RENAME] = "all rows at once, when the stage gets the table's name",
+        [PG_PUB_SWAP] = "all rows at once, when the stage takes the table's place",
+        [PG_PUB_EXCHANGE] =
+            "all rows at once, when the table is truncated and filled in one transaction",
+        [PG_PUB_MERGE] = "all rows at once, when the stage is merged by key in one transaction",
+        [PG_PUB_POUR] =
+            "all rows at once, when the stage is poured into the table in one transaction",
+    };
+
+    snprintf(io->instant, sizeof io->instant, "%s", words[fl->publish]);
+    if (fl->staged)
+        snprintf(io->on_kill, sizeof io->on_kill,
+                 "the table stays as it was; committed units stay in %s for resume", fl->stage);
+    else
+        snprintf(io->on_kill, sizeof io->on_kill,
+                 "%scommitted units stay, an open one is rolled back by the server",
+                 fl->mode == WH_MODE_TRUNCATE ? "the table was emptied; " : "");
+}
+
+static void answers(struct pg_fl *fl, struct wh_target *io)
+{
+    bool once = !sql_by_key(fl->mode) || sql_unique_at_source(io, fl->keys, fl->n_keys);
+
+    io->grain = WH_GRAIN_BATCH;
+    io->commit_class = fl->marker_off ? WH_CLASS_A : WH_CLASS_T;
+    io->atomic_given = fl->staged ? WH_ATOMIC_TABLE : WH_ATOMIC_UNIT;
+    io->exists = fl->existed;
+    io->needs_key_order = !once;
+    io->max_writers = 0;
+    io->frame = NULL;
+    choose_frame(fl, io, io);
+    io->ret_object = (struct wh_name){.part = {wh_str(fl->schema), wh_str(fl->table)}, .n = 2};
+    io->say_create = wh_str(fl->create ? fl->create : !fl->existed ? fl->create_stage : "");
+    fl->memo[0] = MEMO_VERSION;
+    fl->memo[1] = fl->existed;
+    fl->memo[2] = (char)fl->publish;
+    memcpy(fl->memo + 3, &fl->now.oid, 4);
+    io->ret_memo = (struct wh_bytes){fl->memo, MEMO_SIZE};
+    snprintf(io->identity, sizeof io->identity, "postgresql:%.90s#%.63s.%.63s", fl->ep->system,
+             fl->schema, fl->table);
+    say_instant(fl, io);
+    say_note(fl, io);
+}
+
+/* What the plan fixed holds for ever: PREPARE may have made the table since. */
+static wh_status by_memo(struct pg_fl *fl, const struct wh_target *io, struct wh_error *reterr)
+{
+    const char *memo = io->memo.p;
+    uint32_t oid;
+
+    if (io->memo.n == 0)
+        return WH_OK;
+    if (io->memo.n != MEMO_SIZE || memo[0] != MEMO_VERSION)
+        return wh_fail(reterr, WH_E_STATE, "E7016", "the stored plan of %s is of another version",
+                       fl->name);
+    memcpy(&oid, memo + 3, 4);
+    if (memo[1] && !fl->existed)
+        return wh_fail(reterr, WH_E_STATE, "E7009", "table %s is gone since the plan", fl->name);
+    /* A swap makes it another one; recreate does, too. */
+    if (memo[1] && fl->now.oid != oid && memo[2] != PG_PUB_SWAP && memo[2] != PG_PUB_RENAME &&
+        !fl->recreate)
+        return wh_fail(reterr, WH_E_STATE, "E7009",
+                       "table %s is another one than when the run began", fl->name);
+    fl->existed = memo[1];
+    return WH_OK;
+}
+
+static wh_status look(struct pg_fl *fl, struct pg_se *se, struct wh_target *io,
+                      struct wh_error *reterr)
+{
+    WH_TRY(copy_settings(fl, io, reterr));
+    WH_TRY(find_table(fl, se, io, reterr));
+    WH_TRY(set_names(fl, reterr));
+    WH_TRY(by_memo(fl, io, reterr));
+    WH_TRY(may_be_written(fl, io, reterr));
+    WH_TRY(keys(fl, io, reterr));
+    WH_TRY(columns(fl, io, reterr));
+    WH_TRY(new_types(fl, se, reterr));
+    WH_TRY(choose_publish(fl, se, io, reterr));
+    WH_TRY(mark_keys(fl, reterr));
+    WH_TRY(statements(fl, reterr));
+    WH_TRY(try_statements(fl, se, reterr));
+    return count_existing(fl, se, io, reterr);
+}
+
+static wh_status target_open(void *self, void *ep, void *session, struct wh_target *io,
+                             struct wh_error *reterr)
+{
+    struct pg_fl *fl = self;
+
+    fl->ep = ep;
+    fl->receipt = WH_BUF(1 << 20);
+    fl->arena = wh_arena_new(64 << 20);
+    io->existing_rows = -1;
+    if (!fl->arena)
+        return no_memory(reterr);
+    WH_TRY(look(fl, session, io, reterr));
+    answers(fl, io);
+    if (wh_schema_copy(&fl->accept, &io->accept) != WH_OK)
+        return no_memory(reterr);
+    return WH_OK;
+}
+
+static void target_close(void *self)
+{
+    struct pg_fl *fl = self;
+
+    wh_schema_release(&fl->accept);
+    pg_table_free(&fl->now);
+    wh_arena_free(TAKE_PTR(fl->arena));
+    wh_buf_free(&fl->receipt);
+}
+
+const struct wh_sink_ops pg_sink = {
+    .size = sizeof(struct wh_sink_ops),
+    .fl_size = sizeof(struct pg_fl),
+    .wr_size = PG_WRITER_SIZE,
+    .target_open = target_open,
+    .steps = pg_steps,
+    .apply = pg_apply,
+    .writer_open = pg_writer_open,
+    .writer_write = pg_writer_write,
+    .writer_flush = pg_writer_flush,
+    .writer_seal = pg_writer_seal,
+    .writer_commit = pg_writer_commit,
+    .lookup = pg_lookup,
+    .verify = pg_verify,
+    .writer_close = pg_writer_close,
+    .target_close = target_close,
+};

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A destination table: its shape, its mode, and the statements that follow from them. Read-only
+ * after target_open.
+ *
+ * Rows of a unit reach their table in one of two ways. *Straight*: COPY into it. *Poured*: COPY
+ * into a temporary table of the transaction (PG_ROWS), and from there by INSERT or UPDATE: where
+ * rows meet others by key, where a cell must be cast from text, where row security forbids COPY.
+ */
+#ifndef WHERRY_CONNECTORS_SQL_PG_TARGET_H
+#define WHERRY_CONNECTORS_SQL_PG_TARGET_H
+
+#include <stdio.h>
+#include <string.h>
+
+#include "pg.h"
+
+#define PG_ROWS "pg_temp.wherry_rows" /* columns n (order of arrival), c0, c1, .. */
+
+/* How a filled stage gets into place. */
+enum pg_publish {
+    PG_PUB_NONE,
+    PG_PUB_RENAME,   /* there is no table yet, or it is made anew */
+    PG_PUB_SWAP,     /* the stage takes the table's name and everything that hangs on it */
+    PG_PUB_EXCHANGE, /* truncate and insert in one transaction */
+    PG_PUB_MERGE,    /* foreign keys of others point here: rows are deleted and upserted by key */
+    PG_PUB_POUR,     /* rows are added as the mode says */
+};
+
+/* One delivered column at the destination. */
+struct pg_dest {
+    const char *name; /* as the table spells it */
+    char decl[PG_DECL];
+    enum pg_wire wire;
+    bool cast;  /* travels as text, cast by the statement */
+    bool added; /* evolve: add */
+    bool key;
+    bool always; /* generated always as identity: an update must not name it */
+};
+
+struct pg_fl {
+    struct pg_ep *ep;
+    const struct wh_ctx *ctx;
+    const struct pg_to *o;
+    struct wh_arena *arena;
+    struct wh_fence fence; /* run is owned by the arena */
+    const char *schema, *table;
+    const char *markers; /* schema of our tables */
+    const char *name;    /* "schema"."table" */
+    enum wh_mode mode;
+    enum wh_atomic atomic;
+    bool existed; /* when the plan was made */
+    bool recreate, staged, marker_off, pours;
+    bool keyed;    /* a table that we make has a primary key */
+    bool no_fresh; /* RETURNING cannot tell inserted from updated (partitions) */
+    enum pg_publish publish;
+    char why_publish[96]; /* why it is not swapped */
+    char stage[SQL_STAGE_NAME];
+    const char *stage_name; /* "schema"."wherry_stage_.." */
+    struct pg_table now;    /* the table as it is, if it exists */
+    struct pg_dest *dest;
+    enum pg_wire *wires;
+    int n_dest;
+    const char **keys;
+    size_t n_keys;
+    const char *replace_where;
+    struct ArrowSchema accept;
+    const char *create, *create_stage; /* DDL; NULL where nothing is made */
+    const char *into;                  /* where units write: table or stage, qualified */
+    const char *copy;                  /* copy .. from stdin */
+    const char *make_rows;             /* create temp table; NULL: straight */
+    const char *missed;                /* update: counts rows that meet nothing */
+    const char *put;                   /* PG_ROWS into the table; (fresh, touched) */
+    bool put_counts;                   /* put answers one row of counts, else its tag counts */
+    char memo[16];
+    struct wh_buf receipt; /* lookup lends from here */
+};
+
+enum {
+    PG_LOCK_MS = 2000,     /* of the first statement of every transaction of ours */
+    PG_STEP_LOCK_MS = 400, /* of a step that needs its table alone: it must not stall readers */
+};
+
+/* pg_ddl.c */
+/* A table that is made gets a key: as asked, or the source's. */
+bool pg_ddl_keyed(const struct pg_fl *);
+/* order: with a column that keeps the order of arrival. */
+wh_status pg_ddl_create(const struct pg_fl *, const char *qualified, bool keys, bool order,
+                        struct sql_script *);
+wh_status pg_ddl_copy(const struct pg_fl *, struct wh_buf *);
+wh_status pg_ddl_rows(const struct pg_fl *, struct wh_buf *);
+wh_status pg_ddl_missed(const struct pg_fl *, struct wh_buf *);
+/* Rows of `from` into `into` as the mode says. from: PG_ROWS (columns c0..) or a stage. */
+wh_status pg_ddl_put(const struct pg_fl *, const char *into, const char *from, bool numbered,
+                     enum wh_mode, bool counts, struct wh_buf *);
+/* A statement whose EXPLAIN tells whether the mode can work on the table as it is. */
+wh_status pg_ddl_probe(const struct pg_fl *, struct wh_buf *);
+
+/* pg_swap.c: what hangs on a table, as statements */
+/* How the stage of an overwrite gets into place, and why so. */
+wh_status pg_swap_judge(struct pg_se *, struct pg_fl *, struct wh_error *reterr);
+wh_status pg_swap_stage(struct pg_se *, const struct pg_fl *, struct sql_script *,
+                        struct wh_error *reterr);
+/* Steps of SETTLE: an index (kind i) or a foreign key (f) by oid. */
+typedef int (*pg_oid_fn)(void *arg, char kind, uint32_t oid, struct wh_error *reterr);
+wh_status pg_swap_later(struct pg_se *, const struct pg_fl *, pg_oid_fn, void *arg,
+                        struct wh_error *reterr);
+wh_status pg_swap_one(struct pg_se *, const struct pg_fl *, char kind, const char *oid,
+                      struct sql_script *, struct wh_error *reterr);
+wh_status pg_swap_script(struct pg_se *, const struct pg_fl *, struct sql_script *,
+                         struct wh_error *reterr);
+
+/* pg_steps.c */
+wh_status pg_steps(void *fl, void *se, enum wh_phase, struct wh_receipts *, struct wh_step_sink *,
+                   struct wh_error *reterr);
+wh_status pg_apply(void *fl, void *se, const struct wh_step *, const struct wh_fence *,
+                   struct wh_receipts *, bool maybe_done, struct wh_bytes *ret_receipt,
+                   struct wh_error *reterr);
+
+/* pg_marker.c: the first and last statements of every transaction that writes */
+struct pg_mark {
+    const char *schema; /* of our tables */
+    struct wh_fence fence;
+    int64_t unit;
+    int32_t attempt;
+    struct wh_bytes seed;
+    int64_t lock_ms; /* of what follows in the transaction */
+};
+/* BEGIN and the marker in one packet. OK, TWIN, FENCED, BLOCKED, LOST: then no transaction is
+ * open. */
+wh_status pg_mark_open(struct pg_se *, const struct pg_mark *, struct wh_error *reterr);
+/* BEGIN alone, for marker: off. */
+wh_status pg_mark_none(struct pg_se *, int64_t lock_ms, struct wh_error *reterr);
+/* The marker's counts and COMMIT in one packet. m NULL: a step's. */
+wh_status pg_mark_commit(struct pg_se *, const struct pg_mark *, const struct wh_marker *m,
+                         struct wh_error *reterr);
+/* COMMIT alone: OK only if it was one. */
+wh_status pg_commit(struct pg_se *, struct wh_error *reterr);
+wh_status pg_lookup(void *fl, void *se, const struct wh_unit *, struct wh_fate *ret,
+                    struct wh_error *reterr);
+wh_status pg_verify(void *fl, void *se, struct wh_receipts *, const struct wh_fence *,
+                    struct wh_error *reterr);
+wh_status pg_hex_add(struct wh_buf *, struct wh_bytes); /* \x6869: a bytea as a parameter */
+wh_status pg_hex_read(struct wh_str, struct wh_buf *);  /* appends the bytes */
+/* Short patience for our own locks, once per session. */
+wh_status pg_brisk(struct pg_se *, struct wh_error *reterr);
+
+/* pg_claim.c: where the markers of a target are; NULL: it has none (marker: off) */
+wh_status pg_claim_note(struct pg_ep *, const char *schema, const char *table, const char *markers,
+                        struct wh_error *reterr);
+
+/* pg_blocked.c: who holds what we wait for */
+struct pg_watch;
+/* Starts asking pg_blocking_pids for `waiting` on a connection of its own, on a helper. NULL: no
+ * helper is free; all else then works, without the name. */
+struct pg_watch *pg_watch_begin(struct pg_se *waiting);
+/* Ends it; adds to a BLOCKED error who was in the way. Takes the watch; NULL is fine. */
+void pg_watch_end(struct pg_watch *, struct wh_error *err);
+/* Adds who holds a table, after a lock on it did not come. */
+void pg_blocked_by_table(struct pg_se *, const char *qualified, struct wh_error *err);
+
+/* pg_write.c */
+enum {
+    PG_WRITER_SIZE = 1280
+};
+wh_status pg_writer_open(void *wr, void *fl, void *se, const struct wh_ctx *,
+                         const struct wh_unit *, const struct wh_fence *, struct wh_error *reterr);
+wh_status pg_writer_write(void *wr, const struct wh_batch *, int64_t send, const int32_t *rows,
+                          int64_t first, int64_t n, struct wh_acks *, struct wh_error *reterr);
+wh_status pg_writer_flush(void *wr, int64_t deadline_ns, struct wh_acks *, struct wh_error *reterr);
+wh_status pg_writer_seal(void *wr, struct wh_tally *, struct wh_error *reterr);
+wh_status pg_writer_commit(void *wr, const struct wh_marker *, struct wh_bytes *receipt,
+                           struct wh_error *reterr);
+void pg_writer_close(void *wr);
+
+#endif
