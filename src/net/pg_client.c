@@ -102,6 +102,11 @@ bool pg_uses_tls(const struct pg_conn *c)
     return c->pg && PQsslInUse(c->pg);
 }
 
+const char *pg_database(const struct pg_conn *c)
+{
+    return PQdb(c->pg);
+}
+
 const char *pg_who(const struct pg_conn *c)
 {
     return c->who;

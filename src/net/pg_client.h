@@ -44,6 +44,7 @@ int pg_backend_pid(const struct pg_conn *);
 const char *pg_parameter(const struct pg_conn *, const char *name); /* "server_encoding"; NULL */
 char pg_transaction(const struct pg_conn *); /* 'I' idle, 'T' inside, 'E' failed, 'A' under way */
 bool pg_uses_tls(const struct pg_conn *);
+const char *pg_database(const struct pg_conn *);
 const char *pg_who(const struct pg_conn *); /* "db1:5432/shop as etl", for messages */
 /* The value that a libpq keyword will have, with service files and the environment looked at. */
 bool pg_effective(const char *const *keys, const char *const *values, const char *want, char *out,

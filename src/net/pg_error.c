@@ -211,7 +211,10 @@ static void tidy(const char *message, const char *sqlstate, char *out, size_t si
     for (const char *line = message; *line;) {
         size_t len = strcspn(line, "\n");
 
-        if (strncmp(line, "LOCATION:", 9) != 0 && n + len + 2 < sizeof kept) {
+        bool told =
+            n >= len + 1 && memmem(kept, n, line, len) != NULL; /* tried with and without TLS */
+
+        if (!told && strncmp(line, "LOCATION:", 9) != 0 && n + len + 2 < sizeof kept) {
             memcpy(kept + n, line, len);
             n += len;
             kept[n++] = '\n';

@@ -212,12 +212,18 @@ void pg_decl_for(struct wh_type *io, struct wh_str native, char decl[PG_DECL],
 /* Can the encoder send cells of this type on that wire (after the engine's conversion to the type
  * that it writes into *ret_accept)? */
 void pg_accept_type(const struct pg_col *, struct wh_type *ret_accept);
+/* The column's modifier makes the server round what it is given, without a word: time(3), interval
+ * day to hour, numeric(5,-2), numeric(90,10). numeric(p,s) with p <= 76 is checked by us instead.
+ */
+bool pg_rounds(const struct pg_col *);
+void pg_numeric_shape(int32_t typmod, int *ret_precision, int *ret_scale);
 
 /* pg_catalog.c */
 wh_status pg_catalog(void *ep, void *se, const struct wh_pattern *, wh_catalog_fn, void *arg,
                      struct wh_error *reterr);
 /* By name (exact, else case-insensitively if only one fits; unqualified: opts' schema, else
- * search_path of the user). WH_E_NOT_FOUND E3001. */
+ * search_path of the user; database.schema.table if it is this database). WH_E_NOT_FOUND E3001.
+ * Columns that are dropped are not in it; generated ones are. */
 wh_status pg_describe(struct pg_se *, const struct wh_name *, const char *schema,
                       struct pg_table *ret, struct wh_error *reterr);
 /* Columns of a query. */

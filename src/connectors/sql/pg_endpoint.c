@@ -418,7 +418,6 @@ static wh_status check(void *self, void *session, struct wh_error *reterr)
 #pragma weak pg_join
 #pragma weak pg_release
 #pragma weak pg_tick
-#pragma weak pg_catalog
 #pragma weak pg_claim
 #pragma weak pg_evict
 #pragma weak pg_run_close
