@@ -50,11 +50,8 @@ const char *pg_who(const struct pg_conn *); /* "db1:5432/shop as etl", for messa
 bool pg_effective(const char *const *keys, const char *const *values, const char *want, char *out,
                   size_t size);
 /* The server's notices and warnings never go to stderr: the `back`-th last one (0 = the last), or
- * NULL. A field of the last error (PG_DIAG_...: 'C' SQLSTATE, 'W' context "COPY t, line 3, column
- * b", 'n' constraint, 'c' column, 't' table), "" where there is none. Borrowed until the next call.
- */
+ * NULL. */
 const char *pg_notice(const struct pg_conn *, int back);
-const char *pg_error_field(const struct pg_conn *, char field);
 /* What the last refusal of the server said beside its message, by libpq's letters: 'W' context
  * ("COPY t, line 17"), 'n' constraint, 's' schema, 't' table, 'c' column. Kept until the next one;
  * s NULL: nothing. */

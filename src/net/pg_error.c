@@ -64,11 +64,16 @@ static void one_line(const char *text, char *out, size_t size)
     out[n] = 0;
 }
 
-const char *pg_error_field(const struct pg_conn *c, char field)
+static const char *field_of(const struct pg_conn *c, char field)
 {
     const char *text = c->error ? PQresultErrorField(c->error, field) : NULL;
 
     return text ? text : "";
+}
+
+struct wh_str pg_said(const struct pg_conn *c, char field)
+{
+    return wh_str(c->error ? PQresultErrorField(c->error, field) : NULL);
 }
 
 static void say_where(const struct pg_conn *c, struct wh_error *reterr)
@@ -116,8 +121,8 @@ int pg_refused(struct pg_conn *c, PGresult *taken, struct wh_error *reterr)
 
     PQclear(c->error);
     c->error = taken;
-    state = pg_error_field(c, PG_DIAG_SQLSTATE);
-    severity = pg_error_field(c, PG_DIAG_SEVERITY_NONLOCALIZED);
+    state = field_of(c, PG_DIAG_SQLSTATE);
+    severity = field_of(c, PG_DIAG_SEVERITY_NONLOCALIZED);
     if (!*state || atomic_load(&c->interrupted))
         return pg_lost(c, reterr); /* libpq's own words: the connection broke */
     row = row_of(state);
@@ -126,15 +131,15 @@ int pg_refused(struct pg_conn *c, PGresult *taken, struct wh_error *reterr)
         c->running = false;
         row = row_of("57P01");
     }
-    one_line(pg_error_field(c, PG_DIAG_MESSAGE_PRIMARY), words, sizeof words);
-    detail = pg_error_field(c, PG_DIAG_MESSAGE_DETAIL);
-    context = pg_error_field(c, PG_DIAG_CONTEXT);
+    one_line(field_of(c, PG_DIAG_MESSAGE_PRIMARY), words, sizeof words);
+    detail = field_of(c, PG_DIAG_MESSAGE_DETAIL);
+    context = field_of(c, PG_DIAG_CONTEXT);
     wh_ignore(wh_fail(reterr, row->status, row->code, "%s%s%s%s%.*s%s", words, *detail ? ": " : "",
                       detail, *context ? " (" : "", (int)strcspn(context, "\n"), context,
                       *context ? ")" : ""));
     fill(reterr, state, row);
     say_where(c, reterr);
-    hint = pg_error_field(c, PG_DIAG_MESSAGE_HINT);
+    hint = field_of(c, PG_DIAG_MESSAGE_HINT);
     if (*hint)
         wh_error_hint(reterr, "the server's hint: %s", hint);
     return row->status;

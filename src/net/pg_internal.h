@@ -58,7 +58,7 @@ struct pg_conn {
 /* pg_error.c */
 /* The connection is of no use any more: WH_LOST (or the reason why waiting ended). */
 int pg_lost(struct pg_conn *, struct wh_error *reterr);
-/* Words and status of a result that is an error; keeps it for pg_error_field. */
+/* Words and status of a result that is an error; keeps it for pg_said. */
 int pg_refused(struct pg_conn *, PGresult *taken, struct wh_error *reterr);
 /* Why a connection could not be made, from libpq's words. */
 int pg_connect_error(struct pg_conn *, struct wh_error *reterr);
