@@ -14,6 +14,7 @@
 enum {
     PAGE = 256,
     PAGE_BYTES = 128 << 20,
+    LOOK_PAUSE_MS = 200,
 };
 
 /* ---- what the state keeps ----------------------------------------------------------------------
@@ -125,6 +126,58 @@ static int load_flow(struct wh_runtime *run, struct wh_run_flow *fr, const struc
     return load_units(run, fr, reterr);
 }
 
+/* Asks for every open unit now: whether anything was committed decides what may be done. */
+static int look_all_up(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
+{
+    struct wh_run_unit *u = fr->pending, *next;
+
+    fr->pending = NULL;
+    fr->n_pending = 0;
+    for (; u; u = next) {
+        enum wh_result r = WH_RESULT_RETRY;
+
+        next = u->next;
+        u->next = NULL;
+        if (u->looked_up)
+            r = wh_unit_lookup(run, fr, u, reterr);
+        if (r == WH_RESULT_DONE) {
+            wh_unit_free(u);
+            continue;
+        }
+        if (r == WH_RESULT_RETRY)
+            u->looked_up = false;
+        wh_flow_add_unit(fr, u);
+        if (r == WH_RESULT_FENCED || r == WH_RESULT_FAILED) {
+            for (; next; next = u) {
+                u = next->next;
+                next->next = NULL;
+                wh_flow_add_unit(fr, next);
+            }
+            return r == WH_RESULT_FENCED ? WH_FENCED : WH_E_STATE;
+        }
+    }
+    return WH_OK;
+}
+
+/* What was committed and not recorded counts as committed: before the target is verified, which may
+ * have lost it, and not when a lane comes to it. A lost session or a busy server is tried again. */
+static int look_up_open(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
+{
+    int st = WH_OK;
+
+    if (!run->epoch || run->recorded_state >= WH_RUN_CLOSING || fr->stage >= WH_AT_PUBLISHED)
+        return WH_OK;
+    for (int tries = 0; tries <= (int)run->options->retry_times; tries++) {
+        *reterr = (struct wh_error){0};
+        st = look_all_up(run, fr, reterr);
+        if (st == WH_OK || st == WH_FENCED || !reterr->retriable)
+            break;
+        if (!wh_run_pause(run, (int64_t)LOOK_PAUSE_MS * 1000000, NULL))
+            break;
+    }
+    return st;
+}
+
 /* The target is still the same object and holds what was committed to it. */
 static int verify(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
 {
@@ -203,9 +256,15 @@ int wh_run_load(struct wh_runtime *run, struct wh_error *reterr)
     for (size_t i = 0; i < n; i++) {
         struct wh_run_flow *fr = &run->flows[v[i].flow < (int)n ? (size_t)v[i].flow : 0];
         struct wh_error err = {0};
+        int st;
 
         WH_TRY(load_flow(run, fr, &v[i], reterr));
-        if (verify(run, fr, &err) != WH_OK) {
+        st = look_up_open(run, fr, &err);
+        if (st == WH_FENCED) {
+            *reterr = err;
+            return st;
+        }
+        if (st != WH_OK || verify(run, fr, &err) != WH_OK) {
             if (!err.hint[0])
                 wh_error_hint(&err, "put the destination back as it was, or start anew: the same "
                                     "command with --fresh");
@@ -299,39 +358,6 @@ int wh_flow_restart(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_er
 
 /* ---- the snapshot ------------------------------------------------------------------------------
  */
-
-/* Asks for every open unit now: whether anything was committed decides what may be done. */
-static int look_all_up(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
-{
-    struct wh_run_unit *u = fr->pending, *next;
-
-    fr->pending = NULL;
-    fr->n_pending = 0;
-    for (; u; u = next) {
-        enum wh_result r = WH_RESULT_RETRY;
-
-        next = u->next;
-        u->next = NULL;
-        if (u->looked_up)
-            r = wh_unit_lookup(run, fr, u, reterr);
-        if (r == WH_RESULT_DONE) {
-            wh_unit_free(u);
-            continue;
-        }
-        if (r == WH_RESULT_RETRY)
-            u->looked_up = false;
-        wh_flow_add_unit(fr, u);
-        if (r == WH_RESULT_FENCED || r == WH_RESULT_FAILED) {
-            for (; next; next = u) {
-                u = next->next;
-                next->next = NULL;
-                wh_flow_add_unit(fr, next);
-            }
-            return r == WH_RESULT_FENCED ? WH_FENCED : WH_E_STATE;
-        }
-    }
-    return WH_OK;
-}
 
 static bool staged(const struct wh_run_flow *fr)
 {

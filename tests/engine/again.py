@@ -165,15 +165,17 @@ def target_changed(t):
     import os
     import sqlite3
     with cases.Bench(cases.BY_NAME['late']) as bench:
-        for sql in ('drop table copy', 'delete from copy'):
+        # A unit that is committed and not recorded was promised as well.
+        for sql, point in (('drop table copy', 'record-after:3'), ('delete from copy', 'record-after:3'),
+                           ('drop table copy', 'commit-after:1'), ('delete from copy', 'commit-after:1')):
             bench.fresh()
-            bench.place.run(*bench.copy(), WH_TEST_KILL='record-after:3')
+            bench.place.run(*bench.copy(), WH_TEST_KILL=point)
             db = sqlite3.connect(os.path.join(bench.dst, 'server.db'))
             db.execute(sql)
             db.commit()
             db.close()
             code, event, said = cases.resume(bench.place)
-            t.check(code == 1 and 'E7009' in said, '%s between kill and resume: E7009' % sql, '%s\n%s' % (code, said))
+            t.check(code == 1 and 'E7009' in said, '%s between kill at %s and resume: E7009' % (sql, point), '%s\n%s' % (code, said))
             code, _, err = bench.place.run(*bench.copy('--fresh', '--yes'))
             t.check(code == 0 and bench.judge() is None, '%s: --fresh makes it whole' % sql, '%s\n%s' % (bench.judge(), err))
 

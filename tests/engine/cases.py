@@ -186,6 +186,12 @@ def to_the_end(bench, args, **extra):
     return code, event, said
 
 
+def partly(bench):
+    """Whether the destination holds some rows and not all: where a snapshot cannot be entered again,
+    what is left will be read at another instant, and the run has to say so."""
+    return 0 < len(hardctl.table_rows(bench.dst, 'copy', [])) < bench.rows
+
+
 def recorded_snapshot(place):
     """What the state says of the last run's instant."""
     db = sqlite3.connect('file:%s?mode=ro' % place.state('state.db'), uri=True, timeout=20)

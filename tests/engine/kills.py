@@ -42,11 +42,13 @@ def trial(t, bench, phase_of, name, nth, again):
     if killed:
         t.check(what_shows(bench, name, nth) is None, '%s: what shows after a kill at %s:%d' % (case.name, name, nth),
                 what_shows(bench, name, nth))
+    parted = killed and cases.partly(bench)
     if killed and again:
         code, out, err = bench.place.run('resume', '--json', WH_TEST_KILL=again)
         said += err
         if code == -signal.SIGKILL:
             t.kills[phase_of[again.split(':')[0]]] += 1
+            parted = parted or cases.partly(bench)
     what = '%s, %d rows: killed at %s:%d%s' % (case.name, bench.rows, name, nth, ', then at ' + again if again else '')
     event = harness.finished(out)
     if code != 0:
@@ -58,6 +60,9 @@ def trial(t, bench, phase_of, name, nth, again):
     why = 'exit %s' % code if code else bench.judge(total=False if mixed else None, ended=ended)
     if why is None and not ended:
         why = cases.went_well(event, bench.rows)
+    if why is None and not case.re_enter and mixed != parted:
+        why = 'it says %s, and rows of %s were there when it was killed' % (
+            'mixed' if mixed else 'one instant', 'one part' if parted else 'none or all')
     if why is None and case.re_enter and 'mixed' in cases.recorded_snapshot(bench.place):
         why = 'it says that it was read at several instants'
     if why is None and not ended and event['tables'][0]['snapshot'] != event['snapshot']:

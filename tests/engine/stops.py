@@ -36,8 +36,10 @@ def signals(t, name):
 
 
 def resumed(t, bench, what, *flags):
+    parted = not bench.case.re_enter and cases.partly(bench)
     code, event, said = cases.resume(bench.place, *flags, limit=30)
     mixed = not bench.case.re_enter and 'mixed' in (event.get('snapshot') or '')
+    t.check(mixed == parted, what + ', resumed: two instants are said where there are two', '%s %s' % (event, said))
     why = 'exit %s' % code if code else bench.judge(total=False if mixed else None) or cases.went_well(event, bench.rows)
     t.check(why is None, what + ', resumed', '%s\n%s' % (why, said))
 
