@@ -67,7 +67,7 @@ static wh_status compare_columns(const struct pg_sc *sc, const struct pg_rows *r
         for (int k = 0; k < n && !same; k++)
             same = wh_str_eqs(pg_cell(r, k, at), c->name) &&
                    pg_cell_i64(r, k, at + 1, -1) == (int64_t)c->oid &&
-                   pg_cell_i64(r, k, at + 2, -2) == c->typmod;
+                   wh_str_eqs(pg_cell(r, k, at + 2), c->type_text);
         if (!same)
             return changed(sc, c->name, reterr);
     }
@@ -87,7 +87,8 @@ static wh_status same_table(struct pg_rd *rd, struct wh_error *reterr)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a reader");
     params[1] = leaf.p;
     WH_TRY(pg_query(rd->se->c,
-                    "select attname, atttypid, atttypmod, $2::regclass::oid::bigint from "
+                    "select attname, atttypid, format_type(atttypid, atttypmod), "
+                    "$2::regclass::oid::bigint from "
                     "pg_attribute where attrelid = $1::regclass and attnum > 0 and not "
                     "attisdropped",
                     2, params, &r, reterr));
@@ -196,7 +197,11 @@ wh_status pg_reader_open(void *self, void *scan, void *session, const struct wh_
     WH_TRY(begin(rd, reterr));
     WH_TRY(same_shape(rd, reterr));
     WH_TRY(make_decoder(rd, reterr));
-    st = wh_buf_adds(&sql, "copy (");
+    /* What the user wrote finds its tables and functions where the user's sessions do. */
+    st = rd->sc->where || rd->sc->query ? wh_buf_adds(&sql, "set local search_path to default; ")
+                                        : WH_OK;
+    if (st == WH_OK)
+        st = wh_buf_adds(&sql, "copy (");
     if (st == WH_OK)
         st = pg_range_sql(rd->sc, &rd->range, &sql);
     if (st == WH_OK)
@@ -213,12 +218,14 @@ wh_status pg_reader_probe(struct pg_sc *sc, struct pg_se *se, struct wh_error *r
     struct wh_buf sql WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
     struct pg_range all = {.method = PG_BY_STREAM};
     struct wh_error err = {0};
-    int st = wh_buf_adds(&sql, "explain ");
+    int st = wh_buf_adds(&sql, "set search_path to default; explain ");
 
     if (!sc->where)
         return WH_OK;
     if (st == WH_OK)
         st = pg_range_sql(sc, &all, &sql);
+    if (st == WH_OK)
+        st = wh_buf_adds(&sql, "; set search_path to ''");
     if (st != WH_OK)
         return wh_fail(reterr, st, "E8002", "no memory for a statement");
     st = pg_exec(se->c, sql.p, &err);

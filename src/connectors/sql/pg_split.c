@@ -111,13 +111,12 @@ void pg_range_label(const struct pg_sc *sc, const struct pg_range *r, char *out,
     if (r->method == PG_BY_KEY && sc->key) {
         struct wh_str lo = wh_str_clip(r->lo_text, 20), hi = wh_str_clip(r->hi_text, 20);
 
-        snprintf(out, size, "%.24s%s%.*s%s%.*s", sc->key->name, lo.s ? " >= " : "", WH_STR_FMT(lo),
-                 !hi.s  ? ""
-                 : lo.s ? " and < "
-                        : " < ",
-                 WH_STR_FMT(hi));
-        if (!lo.s && !hi.s)
-            snprintf(out, size, "all rows");
+        snprintf(out, size, "%.24s%s%.*s%s%.*s%s", sc->key->name, lo.s ? " >= " : "", (int)lo.n,
+                 lo.s ? lo.s : "",
+                 lo.s && hi.s ? " and < "
+                 : hi.s       ? " < "
+                              : "",
+                 (int)hi.n, hi.s ? hi.s : "", lo.s || hi.s ? "" : ": all rows");
     } else if (r->method != PG_BY_CTID || (!r->lo && !r->has_hi)) {
         snprintf(out, size, "%sall rows%s", place, rest);
     } else if (r->has_hi) {
