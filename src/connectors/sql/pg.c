@@ -140,10 +140,6 @@ static wh_status validate(const void *connection, const void *from, const void *
     return WH_OK;
 }
 
-/* Weak while they are on their way: what is not there is not offered. */
-#pragma weak pg_source
-#pragma weak pg_sink
-#pragma weak pg_hold
 
 WH_CONNECTOR(postgresql);
 const struct wh_connector wh_connector_postgresql = {
