@@ -16,6 +16,7 @@ struct wh_file_info {
     int64_t mtime_us;   /* 0 unknown */
     char etag[72];      /* changes when the content does: "inode-mtime_ns-size", an ETag... */
     bool is_folder;
+    bool is_special; /* a device, pipe or socket: nothing that can be replaced by a file */
 };
 
 typedef wh_status (*wh_list_fn)(void *arg, const struct wh_file_info *);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include "cli/cli.h"
@@ -262,10 +263,13 @@ struct preview {
     struct wh_grid *grid;
     const struct ArrowSchema *columns;
     struct wh_buf b;
+    int64_t shown, more; /* columns */
+    bool cut;            /* a value was cut */
 };
 
 enum {
-    CELL_WIDTH = 40
+    CELL_WIDTH = 40,
+    COLUMNS_SHOWN = 32
 };
 
 static wh_status preview_head(void *arg, const struct ArrowSchema *columns)
@@ -274,10 +278,17 @@ static wh_status preview_head(void *arg, const struct ArrowSchema *columns)
     p->columns = columns;
     if (p->c->json)
         return WH_OK;
-    p->grid = wh_grid_new(p->c->arena, (int)columns->n_children, NULL);
-    for (int64_t i = 0; i < columns->n_children && i < 32; i++)
+    p->shown = columns->n_children;
+    if (p->shown > COLUMNS_SHOWN) {
+        p->more = p->shown - COLUMNS_SHOWN;
+        p->shown = COLUMNS_SHOWN;
+    }
+    p->grid = wh_grid_new(p->c->arena, (int)p->shown, NULL);
+    if (!p->grid)
+        return WH_E_NOMEM;
+    for (int64_t i = 0; i < p->shown; i++)
         wh_grid_cell(p->grid, columns->children[i]->name);
-    return p->grid ? WH_OK : WH_E_NOMEM;
+    return WH_OK;
 }
 
 static void preview_json(struct preview *p, const struct wh_str *cells, int64_t n)
@@ -309,8 +320,10 @@ static void preview_cell(struct preview *p, struct wh_str cell)
     if (n < cell.n && n && ((unsigned char)out[n - 1] & 0xc0) == 0xc0)
         n--;
     out[n] = 0;
-    if (n < cell.n)
+    if (n < cell.n) {
         memcpy(out + n, "\xe2\x80\xa6", 4);
+        p->cut = true;
+    }
     wh_grid_cell(p->grid, cell.s ? out : "NULL");
 }
 
@@ -321,9 +334,23 @@ static wh_status preview_row(void *arg, const struct wh_str *cells, int64_t n)
         preview_json(p, cells, n);
         return wh_cli_print(&p->b) ? WH_OK : WH_END;
     }
-    for (int64_t i = 0; i < n && i < 32; i++)
+    for (int64_t i = 0; i < n && i < p->shown; i++)
         preview_cell(p, cells[i]);
     return WH_OK;
+}
+
+/* For people: what the table above does not show. */
+static void preview_left_out(const struct preview *p)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(512);
+    if (p->more > 0)
+        wh_ignore(wh_buf_printf(&b, "%" PRId64 " more column%s", p->more, p->more == 1 ? "" : "s"));
+    if (p->cut)
+        wh_ignore(wh_buf_printf(&b, "%slong values are cut", b.n ? ", " : ""));
+    if (b.n && !p->c->quiet) {
+        wh_ignore(wh_buf_adds(&b, ": --json shows all\n"));
+        wh_cli_write(STDERR_FILENO, b.p, b.n);
+    }
 }
 
 static int preview_object(struct wh_cli *c, const struct wh_preview *how, struct wh_error *e)
@@ -349,6 +376,9 @@ int wh_cmd_preview(struct wh_cli *c)
                             "preview needs an object or a job");
     if (limit && (!wh_parse_i64(limit, &how.rows) || how.rows < 1))
         return wh_cli_usage(c, "E1002", NULL, "--limit wants a number of rows, not '%s'", limit);
+    if (c->args.n > 1 && !is_job(c->args.v[0]))
+        return wh_cli_usage(c, "E1011", "wherry preview JOB [STREAM]", "'%s' is a word too many",
+                            c->args.v[1]);
     if (is_job(c->args.v[0])) {
         struct wh_job *job = wh_cli_job(c, c->args.v[0]);
         if (!job)
@@ -363,6 +393,7 @@ int wh_cmd_preview(struct wh_cli *c)
     if ((st == WH_OK || st == WH_END) && !c->json) {
         wh_grid_print(p.grid, &p.b);
         wh_cli_print(&p.b);
+        preview_left_out(&p);
     }
     wh_buf_free(&p.b);
     return st == WH_OK || st == WH_END ? 0 : wh_cli_fail(c, &e);

@@ -38,7 +38,7 @@ const struct wh_command wh_commands[] = {
      "  wherry copy 'gen:lineitem?rows=2e6' null:\n"},
     {"run", "JOB...", "job files; safe to repeat", WH_G_RUN | WH_G_START | WH_G_JOB, wh_cmd_run,
      false, "  wherry run nightly.yaml\n  wherry run nightly.yaml --scheduled 2026-11-21\n"},
-    {"plan", "JOB | SRC DST", "resolve all, touch nothing", MOVES | WH_G_OUT | WH_G_FULL,
+    {"plan", "JOB | SRC... DST", "resolve all, touch nothing", MOVES | WH_G_OUT | WH_G_FULL,
      wh_cmd_plan, false, "  wherry plan nightly.yaml\n  wherry plan in.csv out.db\n"},
     {"resume", "[RUN]", "go on with an unfinished run",
      WH_G_RUN | WH_G_START | WH_G_JOB | WH_G_REBUILD, wh_cmd_resume, false,
@@ -309,6 +309,24 @@ static void command_first(int argc, char **argv)
     }
 }
 
+/* How many words a command takes at most, as its usage says: "JOB | A B" is two. */
+static size_t most_words(const char *usage)
+{
+    size_t most = 0, n = 0;
+    for (const char *p = usage; *p;) {
+        size_t len = strcspn(p, " ");
+        if (len > 3 && strncmp(p + len - 3, "...", 3) == 0)
+            return SIZE_MAX;
+        if (len == 1 && *p == '|')
+            n = 0;
+        else if (strncmp(p, "[-", 2) != 0)
+            n++;
+        most = n > most ? n : most;
+        p += len + (p[len] == ' ');
+    }
+    return most;
+}
+
 static int dispatch(struct wh_cli *c, int argc, char **argv)
 {
     command_first(argc, argv);
@@ -337,6 +355,13 @@ static int dispatch(struct wh_cli *c, int argc, char **argv)
     int code = wh_cli_problems(c);
     if (code)
         return code;
+    if (c->args.n > most_words(cmd->usage)) {
+        char hint[160];
+        snprintf(hint, sizeof(hint), "wherry %s%s%s", cmd->name, *cmd->usage ? " " : "",
+                 cmd->usage);
+        return wh_cli_usage(c, "E1011", hint, "'%s' is a word too many",
+                            c->args.v[most_words(cmd->usage)]);
+    }
     if (c->server)
         return wh_cli_usage(c, "E1014", NULL, "--server is not part of this version");
     if (c->dir && chdir(c->dir) != 0) {

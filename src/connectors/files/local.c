@@ -101,7 +101,8 @@ static void describe(const struct stat *s, struct wh_str name, struct wh_file_in
                                  .size = (int64_t)s->st_size,
                                  .mtime_us = (int64_t)s->st_mtim.tv_sec * 1000000 +
                                              s->st_mtim.tv_nsec / 1000,
-                                 .is_folder = S_ISDIR(s->st_mode)};
+                                 .is_folder = S_ISDIR(s->st_mode),
+                                 .is_special = !S_ISDIR(s->st_mode) && !S_ISREG(s->st_mode)};
     snprintf(ret->etag, sizeof ret->etag, "%llu-%lld.%09ld-%lld", (unsigned long long)s->st_ino,
              (long long)s->st_mtim.tv_sec, s->st_mtim.tv_nsec, (long long)s->st_size);
 }

@@ -271,6 +271,13 @@ static wh_status look(struct sink_target *fl, struct wh_target *io, struct wh_er
     io->exists = true;
     if (info.is_folder)
         return wh_fail(reterr, WH_E_USAGE, "E2014", "'%s' is a folder", name);
+    if (info.is_special) {
+        st = wh_fail(reterr, WH_E_USAGE, "E2014", "'%s/%s' is a device or a pipe, no file",
+                     fl->root, name);
+        if (reterr)
+            wh_error_hint(reterr, "let the shell write there: wherry copy ... - > %s", name);
+        return st;
+    }
     if (!fl->append || io->memo.n)
         return WH_OK;
     st = wh_fail(reterr, WH_E_USAGE, "E5007", "'%s/%s' exists, and append never changes a file",

@@ -128,6 +128,8 @@ struct lite_se {
 /* Opens ep's file into *ret. create: make it if it is missing. WH_E_NOT_FOUND if it is not there.
  */
 wh_status lite_open(struct lite_ep *, bool create, sqlite3 **ret, struct wh_error *reterr);
+/* The file is not there: can it be made where it should be? E2012, E2013. */
+wh_status lite_may_be_made(const struct lite_ep *, struct wh_error *reterr);
 void lite_close(sqlite3 *, bool checkpoint); /* NULL is fine */
 /* The session's connection must exist from here on; makes the file if it is missing. */
 wh_status lite_se_create(struct lite_se *, struct wh_error *reterr);

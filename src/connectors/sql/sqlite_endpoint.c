@@ -196,24 +196,35 @@ static void session_close(void *self)
     lite_feed_free(TAKE_PTR(se->feed));
 }
 
-static wh_status check(void *self, void *session, struct wh_error *reterr)
+wh_status lite_may_be_made(const struct lite_ep *ep, struct wh_error *reterr)
 {
-    struct lite_ep *ep = self;
-    struct lite_se *se = session;
     char folder[PATH_MAX];
     char *slash;
-    int64_t ignored;
+    int err;
 
-    if (se->db)
-        return lite_number(se, "select count(*) from sqlite_schema", 0, &ignored, reterr);
     snprintf(folder, sizeof folder, "%s", ep->path);
     slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = 0;
-    if (access(slash ? folder : ".", W_OK | X_OK) != 0)
-        return wh_fail_errno(reterr, errno, "E2012",
-                             "there is no database %s, and none can be made", ep->path);
-    return WH_OK;
+    if (access(slash ? folder : ".", W_OK | X_OK) == 0)
+        return WH_OK;
+    err = errno;
+    wh_ignore(wh_fail_errno(reterr, err, err == ENOENT || err == ENOTDIR ? "E2012" : "E2013",
+                            "there is no database %s, and none can be made", ep->path));
+    if (err == ENOENT && reterr)
+        wh_error_hint(reterr, "make its folder first: mkdir -p '%s'", folder);
+    return reterr ? reterr->status : WH_E_NOT_FOUND;
+}
+
+static wh_status check(void *self, void *session, struct wh_error *reterr)
+{
+    struct lite_ep *ep = self;
+    struct lite_se *se = session;
+    int64_t ignored;
+
+    if (se->db)
+        return lite_number(se, "select count(*) from sqlite_schema", 0, &ignored, reterr);
+    return lite_may_be_made(ep, reterr);
 }
 
 static wh_status tick(void *ep, void *se, struct wh_error *reterr)

@@ -502,6 +502,8 @@ static wh_status target_open(void *self, void *ep, void *session, struct wh_targ
     io->existing_rows = -1;
     if (!fl->arena)
         return no_memory(reterr);
+    if (!se->db)
+        WH_TRY(lite_may_be_made(fl->ep, reterr));
     WH_TRY(copy_settings(fl, io, reterr));
     WH_TRY(find_table(fl, se, io, reterr));
     WH_TRY(by_memo(fl, io, reterr));

@@ -99,11 +99,25 @@ wh_status wh_decode(struct wh_decoder *d, const void *in, size_t *io_n, bool las
         return st;
     if (st == WH_E_NOMEM)
         return wh_fail(reterr, st, "E8002", "no memory to read %s", d->ops->name);
+    if (st == WH_E_LIMIT && d->taken == 0)
+        return wh_fail(reterr, WH_E_DATA, "E4004", "the file is empty: no %s data at all",
+                       d->ops->name);
     if (st == WH_E_LIMIT)
         return wh_fail(reterr, WH_E_DATA, "E4004", "the %s data ends too early, at byte %lld",
                        d->ops->name, (long long)d->taken);
-    return wh_fail(reterr, WH_E_DATA, "E4005", "the %s data is damaged near byte %lld: %s",
-                   d->ops->name, (long long)d->taken, why);
+    if (strcmp(why, CODEC_NOT_MINE) == 0) {
+        st = wh_fail(reterr, WH_E_DATA, "E4011",
+                     "this is no %s data, whatever the file's name says", d->ops->name);
+        if (reterr)
+            wh_error_hint(reterr, "if it is not compressed: --from compression=none");
+        return st;
+    }
+    st = wh_fail(reterr, WH_E_DATA, "E4005", "the %s data is damaged near byte %lld: %s",
+                 d->ops->name, (long long)d->taken, why);
+    if (reterr && strcmp(why, CODEC_TRAILING) == 0)
+        wh_error_hint(reterr,
+                      "what comes before is whole; cut the rest off, or fetch the file again");
+    return st;
 }
 
 struct wh_encoder {

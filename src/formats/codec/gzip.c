@@ -33,6 +33,8 @@ static int between(struct gunzip *g, const uint8_t *in, size_t n, size_t *taken,
         ++*taken;
     if (*taken == n)
         return !last ? WH_OK : g->ended ? WH_END : WH_E_LIMIT;
+    if (in[*taken] != 0x1f || (*taken + 1 < n && in[*taken + 1] != 0x8b))
+        return WH_E_DATA; /* also where there is less of it than a header */
     isal_inflate_init(&g->state);
     g->state.crc_flag = ISAL_GZIP;
     g->in_member = true;
@@ -46,7 +48,7 @@ static const char *explain(const struct gunzip *g, int code)
         return "its checksum does not fit";
     case ISAL_INVALID_WRAPPER:
     case ISAL_UNSUPPORTED_METHOD:
-        return g->ended ? "something else follows a member" : "its header is wrong";
+        return g->ended ? CODEC_TRAILING : CODEC_NOT_MINE;
     default:
         return "its blocks are wrong";
     }
@@ -61,6 +63,8 @@ static int gunzip_run(void *self, const void *in, size_t *io_n, bool last, void 
     while (st == WH_OK && given < out_n) {
         if (!g->in_member) {
             st = between(g, in, n, &taken, last);
+            if (st == WH_E_DATA)
+                *why = explain(g, ISAL_INVALID_WRAPPER);
             if (!g->in_member)
                 break;
         }

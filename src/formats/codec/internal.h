@@ -5,6 +5,10 @@
 
 #include "formats/codec/codec.h"
 
+/* Words of `ret_why` that get an answer of their own. */
+#define CODEC_NOT_MINE "it does not begin as such data does"
+#define CODEC_TRAILING "something else follows the compressed data"
+
 struct codec_ops {
     const char *name, *suffix;
     void *(*decoder_new)(void); /* NULL: no memory */

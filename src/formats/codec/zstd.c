@@ -48,7 +48,9 @@ static int unzstd_run(void *self, const void *in, size_t *io_n, bool last, void 
         size_t before_in = src.pos, before_out = dst.pos;
         size_t code = ZSTD_decompressStream(u->s, &dst, &src);
         if (ZSTD_isError(code)) {
-            *why = ZSTD_getErrorName(code);
+            *why = ZSTD_getErrorCode(code) != ZSTD_error_prefix_unknown ? ZSTD_getErrorName(code)
+                   : u->ended                                           ? CODEC_TRAILING
+                                                                        : CODEC_NOT_MINE;
             st = ZSTD_getErrorCode(code) == ZSTD_error_memory_allocation ? WH_E_NOMEM : WH_E_DATA;
             break;
         }
