@@ -81,12 +81,18 @@ static inline void absorb_bytes(struct state *s, struct wh_bytes cell)
 
     s->h0 += n * WH_ROWHASH_P0;
     s->h1 += n * WH_ROWHASH_P1;
+    if (n <= 8) {
+        pair(s, WH_ROWHASH_BYTES, load_short(p, n), 0);
+        return;
+    }
+    const uint8_t *last = p + n - 8; /* what is short of a word is shifted out of the last one */
+
     for (; n > 16; p += 16, n -= 16)
         pair(s, WH_ROWHASH_BYTES, load_le(p), load_le(p + 8));
     if (n > 8)
-        pair(s, WH_ROWHASH_BYTES, load_le(p), load_short(p + 8, n - 8));
+        pair(s, WH_ROWHASH_BYTES, load_le(p), load_le(last) >> (8 * (16 - n)));
     else
-        pair(s, WH_ROWHASH_BYTES, load_short(p, n), 0);
+        pair(s, WH_ROWHASH_BYTES, load_le(last) >> (8 * (8 - n)), 0);
 }
 
 /* ------------------------------------------------------------------- decimals */
@@ -196,11 +202,17 @@ static inline uint64_t float_bits(double d)
     do {                                                                                           \
         const struct wh_view copy = *v;                                                            \
                                                                                                    \
-        for (int k = 0; k < m; k++) {                                                              \
+        for (int k = 0; !copy.validity && k < m; k++) {                                            \
             struct state *s = &states[k];                                                          \
             int64_t i = index[k] + copy.offset;                                                    \
                                                                                                    \
-            if (copy.validity && !(copy.validity[i >> 3] >> (i & 7) & 1))                          \
+            body;                                                                                  \
+        }                                                                                          \
+        for (int k = 0; copy.validity && k < m; k++) {                                             \
+            struct state *s = &states[k];                                                          \
+            int64_t i = index[k] + copy.offset;                                                    \
+                                                                                                   \
+            if (!(copy.validity[i >> 3] >> (i & 7) & 1))                                           \
                 absorb(s, WH_ROWHASH_NULL, 0);                                                     \
             else                                                                                   \
                 body;                                                                              \
@@ -212,9 +224,14 @@ static inline uint64_t float_bits(double d)
     do {                                                                                           \
         const struct wh_view copy = *v;                                                            \
                                                                                                    \
-        for (int k = 0; k < m; k++) {                                                              \
+        for (int k = 0; !copy.validity && k < m; k++) {                                            \
             int64_t i = index[k] + copy.offset;                                                    \
-            bool null = copy.validity && !(copy.validity[i >> 3] >> (i & 7) & 1);                  \
+                                                                                                   \
+            absorb(&states[k], (tag), (uint64_t)VALUE(ctype));                                     \
+        }                                                                                          \
+        for (int k = 0; copy.validity && k < m; k++) {                                             \
+            int64_t i = index[k] + copy.offset;                                                    \
+            bool null = !(copy.validity[i >> 3] >> (i & 7) & 1);                                   \
                                                                                                    \
             absorb(&states[k], null ? WH_ROWHASH_NULL : (tag), null ? 0 : (uint64_t)VALUE(ctype)); \
         }                                                                                          \

@@ -22,12 +22,33 @@ uint32_t csv_null_lengths(const struct wh_csv_dialect *d)
     return bits;
 }
 
-static inline void raw_cell(const struct csv_block *b, int32_t r, int64_t field, struct cell *c)
+/* One field of the block's records. A copy that nothing points to: a store to a column might
+ * otherwise change the block, as far as the compiler knows, and all of it be read for each cell. */
+struct place {
+    const uint32_t *at; /* of the field in the first record's entry */
+    const struct csv_row *rows;
+    const uint8_t *p;
+    uint32_t delimiter_n;
+    bool first, escapes;
+    int quote;
+};
+
+static inline struct place place_of(const struct csv_block *b, int64_t field)
 {
-    const uint32_t *at = b->at + b->rows[r].entry + field;
-    uint32_t start = field ? (at[-1] & CSV_AT_MASK) + b->d->delimiter_n : b->rows[r].start;
-    c->s = b->p + start;
-    c->n = (at[0] & CSV_AT_MASK) - start;
+    return (struct place){.at = b->at + field,
+                          .rows = b->rows,
+                          .p = b->p,
+                          .delimiter_n = b->d->delimiter_n,
+                          .first = !field,
+                          .escapes = b->d->escape >= 0,
+                          .quote = b->d->quote};
+}
+
+static inline struct cell raw_cell(struct place l, int32_t r)
+{
+    const uint32_t *at = l.at + l.rows[r].entry;
+    uint32_t start = l.first ? l.rows[r].start : (at[-1] & CSV_AT_MASK) + l.delimiter_n;
+    return (struct cell){.s = l.p + start, .n = (at[0] & CSV_AT_MASK) - start};
 }
 
 /* Takes quotes and escapes off. The common case, a quoted field without doubled quotes, is not
@@ -49,10 +70,9 @@ static void strip(const struct csv_block *b, struct cell *c)
     c->s = b->scratch;
 }
 
-static inline bool needs_strip(const struct csv_block *b, const struct cell *c)
+static inline bool needs_strip(struct place l, const struct cell *c)
 {
-    return c->n && (c->s[0] == (uint8_t)b->d->quote || b->d->escape >= 0) &&
-           (b->d->quote >= 0 || b->d->escape >= 0);
+    return c->n && (c->s[0] == l.quote || l.escapes);
 }
 
 static wh_status fault(struct csv_block *b, int32_t r, int32_t column, const char *code,
@@ -430,7 +450,8 @@ static inline bool is_code(const uint8_t *s, size_t n, enum wh_kind kind)
 }
 
 /* What the guess of a column would not have taken for one of its values. */
-static bool changes(const struct wh_csv_dialect *d, enum wh_kind kind, const uint8_t *s, size_t n)
+static inline __attribute__((always_inline)) bool
+changes(const struct wh_csv_dialect *d, enum wh_kind kind, const uint8_t *s, size_t n)
 {
     if (kind == WH_K_BOOL)
         return n < 4; /* t, f, 1, 0: words that only a declared type knows */
@@ -441,24 +462,23 @@ static bool changes(const struct wh_csv_dialect *d, enum wh_kind kind, const uin
 }
 
 /* One inlined copy of this loop per hot kind: `put` is a constant in each. */
-static inline __attribute__((always_inline)) wh_status values(struct csv_block *b, int64_t field,
-                                                              struct wh_column *out, int32_t column,
-                                                              struct csv_fault *faults, put_fn put,
-                                                              const char *code)
+static inline __attribute__((always_inline)) wh_status
+values(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
+       struct csv_fault *faults, enum wh_kind kind, put_fn put, const char *code)
 {
-    const bool strict = b->strict[column];
-    for (int32_t r = 0; r < b->n; r++) {
-        struct cell c = {0};
-        raw_cell(b, r, field, &c);
-        if (needs_strip(b, &c))
+    const struct place l = place_of(b, field);
+    const bool strict = b->strict[column], odd_nulls = b->nulls_look_like_numbers;
+    const int32_t n = b->n;
+    for (int32_t r = 0; r < n; r++) {
+        struct cell c = raw_cell(l, r);
+        if (needs_strip(l, &c))
             strip(b, &c);
-        if (!c.n ||
-            (b->nulls_look_like_numbers && csv_is_null_text(b->d, b->null_lengths, c.s, c.n))) {
+        if (!c.n || (odd_nulls && csv_is_null_text(b->d, b->null_lengths, c.s, c.n))) {
             WH_TRY(wh_put_null(out));
             continue;
         }
         int st = WH_OK;
-        if (strict && __builtin_expect(changes(b->d, out->type.kind, c.s, c.n), 0) &&
+        if (strict && __builtin_expect(changes(b->d, kind, c.s, c.n), 0) &&
             !csv_is_null_text(b->d, b->null_lengths, c.s, c.n)) {
             WH_TRY(fault(b, r, column, code, WOULD_CHANGE, out, faults));
             continue;
@@ -530,17 +550,21 @@ static inline wh_status put_text(struct wh_column *out, const uint8_t *s, size_t
 static wh_status text(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
                       struct csv_fault *faults)
 {
-    for (int32_t r = 0; r < b->n; r++) {
-        struct cell c = {0};
-        raw_cell(b, r, field, &c);
-        bool null = c.n ? csv_is_null_text(b->d, b->null_lengths, c.s, c.n) : b->d->empty_null;
+    const struct place l = place_of(b, field);
+    const struct wh_csv_dialect *const d = b->d;
+    const uint32_t null_lengths = b->null_lengths;
+    const bool empty_null = d->empty_null, valid = b->valid_utf8;
+    const int32_t n = b->n;
+    for (int32_t r = 0; r < n; r++) {
+        struct cell c = raw_cell(l, r);
+        bool null = c.n ? csv_is_null_text(d, null_lengths, c.s, c.n) : empty_null;
         if (null) {
             WH_TRY(wh_put_null(out));
             continue;
         }
-        if (needs_strip(b, &c))
+        if (needs_strip(l, &c))
             strip(b, &c);
-        if (!b->valid_utf8 && !wh_utf8_valid((const char *)c.s, c.n))
+        if (!valid && !wh_utf8_valid((const char *)c.s, c.n))
             WH_TRY(fault(b, r, column, "E6005", "is not valid UTF-8", out, faults));
         else
             WH_TRY(put_text(out, c.s, c.n));
@@ -551,9 +575,9 @@ static wh_status text(struct csv_block *b, int64_t field, struct wh_column *out,
 static wh_status only_nulls(struct csv_block *b, int64_t field, struct wh_column *out,
                             int32_t column, struct csv_fault *faults)
 {
+    const struct place l = place_of(b, field);
     for (int32_t r = 0; r < b->n; r++) {
-        struct cell c = {0};
-        raw_cell(b, r, field, &c);
+        struct cell c = raw_cell(l, r);
         if (!c.n || csv_is_null_text(b->d, b->null_lengths, c.s, c.n))
             WH_TRY(wh_put_null(out));
         else
@@ -572,17 +596,17 @@ wh_status csv_cells(struct csv_block *b, int64_t field, struct wh_column *out, i
     case WH_K_NULL:
         return only_nulls(b, field, out, column, faults);
     case WH_K_I64:
-        return values(b, field, out, column, faults, hot_i64, "E6006");
+        return values(b, field, out, column, faults, WH_K_I64, hot_i64, "E6006");
     case WH_K_F64:
         if (b->d->decimal == '.')
-            return values(b, field, out, column, faults, hot_f64, "E6006");
+            return values(b, field, out, column, faults, WH_K_F64, hot_f64, "E6006");
         break;
     case WH_K_DATE32:
-        return values(b, field, out, column, faults, hot_date, "E6006");
+        return values(b, field, out, column, faults, WH_K_DATE32, hot_date, "E6006");
     case WH_K_TIMESTAMP:
-        return values(b, field, out, column, faults, put_timestamp, "E6006");
+        return values(b, field, out, column, faults, WH_K_TIMESTAMP, put_timestamp, "E6006");
     default:
         break;
     }
-    return values(b, field, out, column, faults, PUTS[kind].put, PUTS[kind].code);
+    return values(b, field, out, column, faults, kind, PUTS[kind].put, PUTS[kind].code);
 }

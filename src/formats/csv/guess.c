@@ -248,7 +248,8 @@ static void look_at(struct guess *g, const struct wh_csv_dialect *d, struct wh_s
     for (int i = 0; i < d->n_nulls; i++)
         if (!quoted && d->nulls[i].n == s.n && !memcmp(d->nulls[i].text, s.s, s.n))
             return;
-    for (int i = 0; i < N_TOKENS && !quoted && s.n <= 4; i++) {
+    bool token = !quoted && s.n >= 2 && s.n <= 4 && memchr("Nn\\#", s.s[0], 4);
+    for (int i = 0; i < N_TOKENS && token; i++) {
         if (wh_str_eqs(s, TOKENS[i])) {
             g->tokens[i]++;
             return;
