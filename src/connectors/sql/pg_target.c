@@ -191,7 +191,8 @@ static void as_frozen(const struct wh_target *io, int64_t i, struct wh_type *t)
         *t = was;
 }
 
-static wh_status set_accept(struct pg_fl *fl, const struct wh_target *io, int64_t i,
+/* at: 1-based position in the key of the table, 0 = none. */
+static wh_status set_accept(struct pg_fl *fl, const struct wh_target *io, int64_t i, int at,
                             struct wh_type *t, struct wh_error *reterr)
 {
     const struct ArrowSchema *source = io->source->children[i];
@@ -200,7 +201,7 @@ static wh_status set_accept(struct pg_fl *fl, const struct wh_target *io, int64_
     char *comment WH_CLEANUP(wh_freep) = NULL;
     struct wh_str text = {0};
     char key[16];
-    int at = sql_key_position(source), n = 2;
+    int n = 2;
 
     if (at > 0) {
         snprintf(key, sizeof key, "%d", at);
@@ -238,7 +239,8 @@ static wh_status new_column(struct pg_fl *fl, const struct wh_target *io, int64_
     if (!d->name)
         return no_memory(reterr);
     pg_decl_for(&t, native, d->decl, &d->wire);
-    return set_accept(fl, io, i, &t, reterr);
+    return set_accept(fl, io, i, fl->existed && !fl->recreate ? 0 : sql_key_position(f), &t,
+                      reterr);
 }
 
 static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_t i,
@@ -260,7 +262,7 @@ static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_
     d->always = c->identity_always;
     pg_accept_type(c, &t);
     t.nullable = !c->not_null;
-    return set_accept(fl, io, i, &t, reterr);
+    return set_accept(fl, io, i, c->pk, &t, reterr);
 }
 
 static const struct pg_col *find_old(const struct pg_fl *fl, const char *name)

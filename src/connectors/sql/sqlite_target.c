@@ -116,13 +116,13 @@ static void as_frozen(const struct wh_target *io, int64_t i, struct wh_type *t)
         *t = was;
 }
 
-static wh_status set_accept(struct lite_fl *fl, const struct wh_target *io, int64_t i,
+/* at: 1-based position in the key of the table, 0 = none. */
+static wh_status set_accept(struct lite_fl *fl, const struct wh_target *io, int64_t i, int at,
                             struct lite_dest *d, struct wh_type *t, struct wh_error *reterr)
 {
     const struct ArrowSchema *source = io->source->children[i];
     const char *meta[] = {WH_META_TYPE, d->decl, NULL, NULL, NULL};
     char key[16];
-    int at = sql_key_position(source);
 
     if (at > 0) {
         snprintf(key, sizeof key, "%d", at);
@@ -173,7 +173,8 @@ static wh_status new_column(struct lite_fl *fl, const struct wh_target *io, int6
         t.nullable = false;
     }
     d->affinity = lite_affinity_of(d->decl);
-    return set_accept(fl, io, i, d, &t, reterr);
+    return set_accept(fl, io, i, fl->existed && !fl->recreate ? 0 : sql_key_position(f), d, &t,
+                      reterr);
 }
 
 /* An existing column takes the source's own type if it keeps those values, else its own. */
@@ -203,7 +204,7 @@ static wh_status old_column(struct lite_fl *fl, const struct wh_target *io, int6
     d->digits = t.kind == WH_K_DECTEXT && c->affinity != LITE_A_TEXT && c->affinity != LITE_A_BLOB;
     d->no_numbers = t.kind == WH_K_UTF8 && c->affinity != LITE_A_TEXT && c->affinity != LITE_A_BLOB;
     t.nullable = !c->not_null && !d->never_null;
-    return set_accept(fl, io, i, d, &t, reterr);
+    return set_accept(fl, io, i, c->pk, d, &t, reterr);
 }
 
 static const struct lite_col *find_old(const struct lite_fl *fl, const char *name)

@@ -1,0 +1,397 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writing into a real PostgreSQL, judged by psql.
+
+Fails if a write mode has another result here than in SQLite; if overwrite loses anything that hangs on a
+table; if a refused row is lost, written, or taken for a unit that was committed before; if a unit is doubled
+after a kill, or a zombie can go on; if a target of another run is written to."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'lib'))
+import harness  # noqa: E402
+import pgbox  # noqa: E402
+
+
+class Site:
+    """A place for runs and a database of its own."""
+
+    def __init__(self, server, name):
+        self.server, self.database = server, re.sub(r'\W', '_', name)
+        server.sql('create database %s' % self.database)
+        self.place = harness.Place('pg-' + name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.place.remove()
+
+    def sql(self, text, check=True):
+        return self.server.sql(text, self.database, check)
+
+    def url(self, table, **options):
+        return self.server.url(table, self.database, **options)
+
+    def csv(self, text, name='in.csv'):
+        with open(self.place.path(name), 'w', encoding='utf-8') as f:
+            f.write(text)
+        return name
+
+    def copy(self, source, table, *flags, **env):
+        return self.place.run('copy', source, self.url(table), '--no-progress', '--json', *flags, **env)
+
+    def ours(self):
+        """What must not be left behind when all runs have ended."""
+        return self.sql("""select 'stage ' || relname from pg_class where relname like 'wherry_stage%'
+            union all select 'session ' || application_name from pg_stat_activity where application_name like 'wherry/%'
+              and datname = current_database()""")
+
+    def markers(self, schema='public'):
+        return self.sql('select (select count(*) from {0}.wherry_unit), (select count(*) from {0}.wherry_target), '
+                        "(select count(*) from {0}.wherry_run where state = 'open')".format(schema))
+
+
+def went(code, out, err):
+    """What a run said, for a failed check."""
+    return 'exit %s\n%s\n%s' % (code, out[-1500:], err[-1500:])
+
+
+# ---- modes ------------------------------------------------------------------------------------------
+
+KEYED = "create table t(k int primary key, v text, w text default 'd');" \
+        "insert into t values(1, 'old1', 'w1'), (2, 'old2', 'w2'), (3, 'old3', 'w3');"
+NEW = 'k,v\n2,new2\n3,new3\n4,new4\n'
+TWICE = 'k,v\n2,a\n4,b\n2,c\n4,d\n5,e\n'
+MODES = [
+    ('append', 'create table t(k int, v text); insert into t values(2, \'old\')', NEW, []),
+    ('truncate', KEYED, NEW, []),
+    ('overwrite', KEYED, NEW, []),
+    ('upsert', KEYED, NEW, []),
+    ('upsert', KEYED, TWICE, []),
+    ('replace', KEYED, NEW, []),
+    ('replace', KEYED, TWICE, []),
+    ('insert-ignore', KEYED, NEW, []),
+    ('insert-ignore', KEYED, TWICE, []),
+    ('update', KEYED, NEW, []),
+    ('update', KEYED, TWICE, []),
+    ('delete-insert', KEYED, NEW, ['--replace-where', 'k >= 2']),
+    ('upsert', KEYED, NEW, ['--atomic', 'table']),
+    ('upsert', KEYED, TWICE, ['--atomic', 'table']),
+    ('append', KEYED, 'k,v\n7,x\n', ['--atomic', 'table']),
+]
+
+
+def modes(t, server):
+    """Each mode into SQLite and into PostgreSQL: the same table, the same counts."""
+    for i, (mode, before, rows, flags) in enumerate(MODES):
+        with Site(server, 'mode_%d' % i) as s:
+            s.sql(before)
+            src = s.csv(rows)
+            subprocess.run(['sqlite3', s.place.path('t.db'), before], check=True)
+            what = '%s of %r %s' % (mode, rows, flags)
+            a = s.place.run('copy', src, 'sqlite:t.db#t', '--mode', mode, '--json', '--no-progress', *flags)
+            b = s.copy(src, 't', '--mode', mode, *flags)
+            t.check(a[0] == 0, 'sqlite: ' + what, went(*a))
+            if not t.check(b[0] == 0, 'postgresql: ' + what, went(*b)):
+                continue
+            lite = subprocess.run(['sqlite3', '-separator', '|', s.place.path('t.db'), 'select * from t order by 1, 2'],
+                                  stdout=subprocess.PIPE, check=True).stdout.decode().rstrip('\n')
+            t.check(s.sql('select * from t order by 1, 2') == lite, what,
+                    'sqlite: %s\npostgresql: %s' % (lite, s.sql('select * from t order by 1, 2')))
+            count = lambda e: [e.get(k) for k in ('rows_read', 'rows_written', 'rows_filtered', 'rows_dirty')]
+            ea, eb = harness.finished(a[1]), harness.finished(b[1])
+            t.check(count(ea) == count(eb) and not harness.unbalanced(eb), 'counts of ' + what, '%s %s' % (count(ea), count(eb)))
+            t.check(s.ours() == '', 'nothing is left of ' + what, s.ours())
+            t.check(s.markers() == '0|0|0', 'markers of ' + what, s.markers())
+
+
+# ---- overwrite --------------------------------------------------------------------------------------
+
+RICH = '''create role %(d)s_app; create role %(d)s_rd; create schema s; grant usage, create on schema s to %(d)s_app;
+create table s.p(id int primary key); insert into s.p select generate_series(1, 9);
+create table s."T x"(id int generated always as identity, k text not null, v numeric(10,2) default 3.5, s serial,
+  g int generated always as (length(k)) stored, r int references s.p(id), constraint "pk it" primary key(id),
+  constraint u1 unique(k) deferrable initially deferred, constraint c1 check (v > 0)) with (fillfactor=70);
+create index "my ix" on s."T x"(v) where v > 5; create unique index uu on s."T x" (lower(k));
+create table s.log(n int);
+create function s.f() returns trigger language plpgsql as 'begin insert into s.log values(1); return new; end';
+create trigger tr before insert on s."T x" for each row execute function s.f();
+comment on table s."T x" is 'tab''le'; comment on column s."T x".k is 'col'; comment on index s."my ix" is 'ix';
+comment on constraint "pk it" on s."T x" is 'pkc'; comment on trigger tr on s."T x" is 'trc';
+grant select on s."T x" to %(d)s_rd; grant update(v) on s."T x" to %(d)s_rd; grant insert on s."T x" to public;
+create statistics s.st on id, v from s."T x"; alter table s."T x" alter v set statistics 77, alter v set (n_distinct=5);
+alter table s."T x" replica identity using index "pk it"; alter table s."T x" cluster on "pk it";
+alter table s."T x" owner to %(d)s_app; insert into s."T x"(k, r) values('one', 1), ('two', 2); delete from s.log;
+'''
+HANGING = {
+    'nothing': '',
+    'view': 'create view s.vw as select k, v from s."T x"; create materialized view s.mv as select count(*) from s."T x";',
+    'foreign key': 'create table s.child(x int references s."T x"(id) on delete cascade);'
+                   'insert into s.child values(1), (2);',
+    'policy': 'alter table s."T x" enable row level security; create policy pl on s."T x" using (id > 0);',
+    'row type': 'create table s.other(x s."T x");',
+}
+
+
+def dump(s):
+    """The schema as pg_dump tells it, without what has no meaning: order of grants, noise."""
+    out = subprocess.run([os.path.join(s.server.bin, 'pg_dump'), '-s', '-h', '127.0.0.1', '-p', str(s.server.port), '-U',
+                          'postgres', '-T', 'wherry_*', '-T', '*.wherry_*', s.database], stdout=subprocess.PIPE, check=True)
+    lines = [x for x in out.stdout.decode().splitlines()
+             if not re.match(r'\\(un)?restrict|--|\s*(NO )?MAXVALUE', x) and 'wherry_' not in x]
+    return '\n'.join(sorted(x for x in lines if x.strip()))
+
+
+def overwrite_keeps(t, server):
+    """Whatever hangs on a table is there after an overwrite; nobody could tell."""
+    for i, (what, more) in enumerate(sorted(HANGING.items())):
+        with Site(server, 'keeps_%d' % i) as s:
+            s.sql(RICH % {'d': s.database} + more)
+            before = dump(s)
+            rows = 'id,k,v,r\n1,eins,7.25,1\n3,drei,1,3\n2,zwei,9,2\n'
+            code, out, err = s.copy(s.csv(rows), 's.T x', '--mode', 'overwrite')
+            if not t.check(code == 0, 'overwrite with ' + what, went(code, out, err)):
+                continue
+            t.check(s.sql('select id, k, v, g, r from s."T x" order by id') ==
+                    '1|eins|7.25|4|1\n2|zwei|9.00|4|2\n3|drei|1.00|4|3', 'rows of an overwrite with ' + what,
+                    s.sql('select * from s."T x"'))
+            after = dump(s)
+            t.check(before == after, 'schema after an overwrite with ' + what,
+                    '\n'.join(sorted(set(before.split('\n')) ^ set(after.split('\n')))))
+            t.check(s.sql('select count(*) from s.log') == '0', 'triggers stay silent with ' + what)
+            t.check(s.sql('insert into s."T x"(k) values(\'n\') returning id > 2, s > 2') == 't|t', 'sequences go on, ' + what)
+            t.check(s.sql("select tgenabled from pg_trigger where tgname = 'tr'") == 'O', 'the trigger is on again, ' + what)
+            if what == 'view':
+                t.check(s.sql('select count(*) from s.vw') == '4', 'the view sees the new rows')
+            if what == 'foreign key':
+                t.check(s.sql('select count(*) from s.child') == '2', 'children of rows that stay are not cascaded away')
+            t.check(s.ours() == '', 'nothing is left of an overwrite with ' + what, s.ours())
+
+
+def overwrite_others(t, server):
+    """Partitioned tables, tables of other owners, tables that are not there yet, recreate."""
+    with Site(server, 'others') as s:
+        s.sql('create table p(k int, v text) partition by range(k); create table p1 partition of p for values from (0) to (10);'
+              "create table p2 partition of p for values from (10) to (20); insert into p values(1, 'a'), (11, 'b')")
+        src = s.csv('k,v\n2,x\n12,y\n')
+        for mode in ('overwrite', 'append', 'truncate'):
+            code, out, err = s.copy(src, 'p', '--mode', mode)
+            t.check(code == 0, 'partitioned, ' + mode, went(code, out, err))
+        t.check(s.sql('select tableoid::regclass, k, v from p order by 2') == 'p1|2|x\np2|12|y', 'rows of a partitioned table',
+                s.sql('select * from p'))
+        s.sql('alter table p add primary key(k)')
+        code, out, err = s.copy(s.csv('k,v\n2,z\n3,w\n'), 'p', '--mode', 'upsert')
+        t.check(code == 0 and s.sql('select k, v from p order by 1') == '2|z\n3|w\n12|y', 'upsert into a partitioned table',
+                went(code, out, err))
+        for flags in ([], ['--create', 'recreate', '--yes'], ['--mode', 'append', '--create', 'recreate', '--yes']):
+            code, out, err = s.copy(s.csv('k,v\n5,x\n'), 'fresh', *(['--mode', 'overwrite', '--key', 'k'] if '--mode' not in flags
+                                                                   else []), *flags)
+            t.check(code == 0 and s.sql('select * from fresh') == '5|x', 'a table that is made %s' % flags, went(code, out, err))
+        s.sql("create role others_w login; create table owned(k int primary key, v text); insert into owned values(1, 'a');"
+              'grant all on owned to others_w; grant all on schema public to others_w')
+        url = s.url('owned').replace('postgres@', 'others_w@')
+        code, out, err = s.place.run('copy', s.csv('k,v\n9,n\n'), url, '--mode', 'overwrite', '--json')
+        t.check(code == 0 and s.sql('select * from owned') == '9|n', "another role's table is exchanged", went(code, out, err))
+        t.check(s.sql("select pg_get_userbyid(relowner) from pg_class where relname = 'owned'") == 'postgres', 'the owner stays')
+
+
+# ---- refused rows -----------------------------------------------------------------------------------
+
+
+def refused(t, server):
+    """What only the server knows: each refused row is named, all others are written."""
+    with Site(server, 'refused') as s:
+        s.sql('''create table par(k int primary key); insert into par select generate_series(0, 20000);
+            create table t(k int primary key, p int references par(k), c int check (c <> 13), u text unique, n int);
+            create function f() returns trigger language plpgsql as
+              'begin if new.n = 666 then raise exception ''no such luck''; end if; return new; end';
+            create trigger tr before insert on t for each row execute function f(); insert into t values(77, 1, 1, 'there', 1)''')
+        rows = ['%d,%d,%d,u%d,%d' % (i, i, i % 12, i, i) for i in range(1000, 16000)]
+        rows[100] = '77,1,1,x,1'            # primary key
+        rows[5000] = '50000,1,13,y,1'       # check
+        rows[5001] = '50001,1,1,there,1'    # unique
+        rows[9000] = '50002,99999,1,z,1'    # foreign key
+        rows[14000] = '50003,1,1,w,666'     # trigger
+        src = s.csv('k,p,c,u,n\n' + '\n'.join(rows) + '\n')
+        code, out, err = s.copy(src, 't', '--dirty', 'rows=10')
+        e = harness.finished(out)
+        t.check(code == 0 and e.get('rows_dirty') == 5 and e.get('rows_written') == 14995 and not harness.unbalanced(e),
+                'five refused rows of 15,000', went(code, out, err))
+        t.check(s.sql('select count(*), sum(k) from t where k >= 1000 and k < 16000') ==
+                '14995|%d' % sum(k for k in range(1000, 16000) if k not in (1100, 6000, 6001, 10000, 15000)), 'the others are in')
+        code, out, err = s.place.run('dirty', 'list', '--json')
+        said = out + err
+        code, text, _ = s.place.run('dirty', 'export', '-')
+        s.sql('delete from t where k >= 1000')
+        code, out, err = s.copy(src, 't')
+        t.check(code == 6 and 'E6' in out + err and s.sql('select count(*) from t where k >= 1000') == '0',
+                'without a limit the first one ends the table', went(code, out, err))
+        s.place.forget()
+        s.sql("update wherry_run set state = 'closed'; truncate t, wherry_unit, wherry_target")
+        code, out, err = s.copy(s.csv('k,p,c,u,n\n1,1,1,a,1\n2,1,1,b,1\n1,1,1,c,1\n'), 't')
+        t.check(code == 6 and 'duplicate key' in out + err and 'E7016' not in out + err,
+                "a duplicate in the user's key is no twin", went(code, out, err))
+
+
+def checked_before(t, server):
+    """Lengths, NULLs and precision are refused by us, and nothing is rounded."""
+    with Site(server, 'limits') as s:
+        s.sql('create table t(k int primary key, a varchar(3), b numeric(5,2), c smallint, d text not null)')
+        src = s.csv('k,a,b,c,d\n1,abc,1.25,7,x\n2,abcd,1.25,7,x\n3,abc,1.255,7,x\n4,abc,99999,7,x\n5,abc,1,70000,x\n6,abc,1,1,\n')
+        code, out, err = s.copy(src, 't', '--dirty', 'rows=10')
+        t.check(code == 0 and s.sql('select k from t order by 1') in ('1', '1\n6'), 'rows that do not fit are dirty',
+                went(code, out, err) + s.sql('select * from t'))
+
+
+# ---- zombies, twins, other runs ---------------------------------------------------------------------
+
+ROWS = 'k,v\n' + ''.join('%d,v%d\n' % (i, i) for i in range(4000))
+SUM = '4000|%d' % sum(range(4000))
+
+
+def killed(t, server):
+    """Killed at every point that a run passes; resumed, each row is there once."""
+    with Site(server, 'killed') as s:
+        src = s.csv(ROWS)
+        for mode in ('append', 'overwrite'):
+            s.sql('drop table if exists t')
+            seen = harness.reached(s.place, ['copy', src, s.url('t'), '--mode', mode], s.place.path('points-' + mode))
+            for name in sorted(seen):
+                s.sql('drop table if exists t; create table t(k bigint, v text)')
+                s.place.forget()
+                s.sql("update wherry_run set state = 'closed'; truncate wherry_unit, wherry_target")
+                code, out, err = s.copy(src, 't', '--mode', mode, WH_TEST_KILL=name + ':1')
+                rounds = 0
+                while code != 0 and rounds < 8:
+                    code, out, err = s.place.run('resume', '--json')
+                    rounds += 1
+                    if code == 2 and 'no run is unfinished' in out + err:
+                        ended = s.sql('select count(*) from t') == '4000'
+                        code, out, err = (0, '', '') if ended else s.copy(src, 't', '--mode', mode)
+                t.kills[mode] += 1
+                t.check(code == 0 and s.sql('select count(*), sum(k) from t') == SUM, '%s killed at %s' % (mode, name),
+                        went(code, out, err) + s.sql('select count(*), sum(k) from t'))
+            t.check(s.ours() == '', 'nothing is left of kills in ' + mode, s.ours())
+
+
+def zombie(t, server):
+    """Stopped in the middle of a unit's transaction: the next one ends its session, and it is fenced when it wakes."""
+    for point in ('batch-written:1', 'commit-before:1', 'commit-after:1'):
+        with Site(server, 'zombie_' + point.split(':')[0]) as s:
+            s.sql('create table t(k bigint, v text)')
+            old = s.place.start('copy', s.csv(ROWS), s.url('t'), '--no-progress', WH_TEST_STOP=point)
+            if not t.check(harness.wait_stopped(old, 30), 'it stops at ' + point):
+                harness.end(old)
+                continue
+            time.sleep(harness.STALE_MS / 1000 + 0.2)
+            code, out, err = s.place.run('resume', '--json')
+            t.check(code == 0 and s.sql('select count(*), sum(k) from t') == SUM, 'resumed beside a zombie at ' + point,
+                    went(code, out, err))
+            old.send_signal(signal.SIGCONT)
+            zcode, zout, zerr = harness.finish(old, 60)
+            t.check(zcode == 10, 'the zombie of %s ends with 10' % point, went(zcode, zout, zerr))
+            t.check(s.sql('select count(*), sum(k) from t') == SUM, 'the zombie of %s adds nothing' % point)
+            t.check(s.ours() == '', 'nothing is left of ' + point, s.ours())
+
+
+def no_right(t, server):
+    """The zombie's role may not be ended: exit 10, with its pid and what to grant."""
+    with Site(server, 'no_right') as s:
+        s.sql('create role weak login; create table t(k bigint, v text); grant all on t to weak; grant all on schema public to weak;'
+              'alter default privileges in schema public grant all on tables to public')
+        url = s.url('t').replace('postgres@', '')
+        old = s.place.start('copy', s.csv(ROWS), url, '--no-progress', WH_TEST_STOP='commit-before:1', PGUSER='postgres')
+        if not t.check(harness.wait_stopped(old, 30), 'it stops'):
+            harness.end(old)
+            return
+        time.sleep(harness.STALE_MS / 1000 + 0.2)
+        code, out, err = s.place.run('resume', '--json', PGUSER='weak')
+        t.check(code == 10 and 'pg_terminate_backend' in out + err and 'pid' in out + err, 'exit 10 with pid and grant',
+                went(code, out, err))
+        harness.end(old)
+        for _ in range(50):
+            if s.sql("select count(*) from pg_stat_activity where application_name like 'wherry/%' and datname = current_database()") == '0':
+                break
+            time.sleep(0.1)
+        code, out, err = s.place.run('resume', '--json', PGUSER='weak')
+        t.check(code == 0 and s.sql('select count(*), sum(k) from t') == SUM, 'and when it is gone, resume goes on', went(code, out, err))
+
+
+def two_states(t, server):
+    """Another machine's run, which our state does not know, holds its target in the database."""
+    with Site(server, 'two') as s:
+        s.sql('create table t(k bigint, v text)')
+        code, out, err = s.copy(s.csv(ROWS), 't', WH_TEST_KILL='commit-after:1')
+        t.check(code == -signal.SIGKILL, 'the first is killed', went(code, out, err))
+        home = s.place.env['HOME']
+        s.place.env['HOME'] = s.place.path('home2')
+        os.mkdir(s.place.env['HOME'])
+        code, out, err = s.copy('in.csv', 't')
+        t.check(code == 2 and 'E7005' in out + err and 'resume' in out + err, 'the second is refused', went(code, out, err))
+        code, out, err = s.copy('in.csv', 't2')
+        t.check(code == 0, 'another table may be written', went(code, out, err))
+        s.place.env['HOME'] = home
+        code, out, err = s.place.run('resume', '--json')
+        t.check(code == 0 and s.sql('select count(*), sum(k) from t') == SUM, 'the first is resumed', went(code, out, err))
+
+
+def marker_off(t, server):
+    """Without markers: at least once, said so, and none of our tables is made."""
+    with Site(server, 'markerless') as s:
+        s.sql('create table t(k bigint, v text)')
+        src = s.csv(ROWS)
+        code, out, err = s.place.run('plan', src, s.url('t'), '--marker', 'off')
+        t.check(code == 0 and 'at least once' in out, 'the plan says it', went(code, out, err))
+        code, out, err = s.copy(src, 't', '--marker', 'off')
+        t.check(code == 0 and s.sql('select count(*), sum(k) from t') == SUM, 'rows without markers', went(code, out, err))
+        t.check(s.sql("select count(*) from pg_class where relname like 'wherry%'") == '0', 'no table of ours')
+        s.sql('create schema m; truncate t')
+        code, out, err = s.place.run('copy', src, s.url('t'), '--to', 'marker_schema=m', '--json')
+        t.check(code == 0 and s.sql("select count(*) from pg_class where relname like 'wherry%' and relkind = 'r' and relnamespace = "
+                                    "'m'::regnamespace") == '3', 'markers in a schema of their own', went(code, out, err))
+
+
+def rebuilt(t, server):
+    """The state folder is lost in the middle; what the database keeps is enough."""
+    with Site(server, 'rebuilt') as s:
+        s.sql('create table t(k bigint, v text)')
+        code, out, err = s.copy(s.csv(ROWS), 't', WH_TEST_KILL='commit-after:1')
+        t.check(code == -signal.SIGKILL, 'it is killed', went(code, out, err))
+        s.place.forget()
+        code, out, err = s.place.run('resume', '--rebuild-state', s.url('t'), '--json')
+        t.check(code == 0 and s.sql('select count(*), sum(k) from t') == SUM, 'resumed from what the database keeps',
+                went(code, out, err) + s.sql('select count(*), sum(k) from t'))
+
+
+TESTS = [modes, overwrite_keeps, overwrite_others, refused, checked_before, killed, zombie, no_right, two_states, marker_off,
+         rebuilt]
+
+
+def main():
+    if not pgbox.binaries():
+        print('SKIPPED no PostgreSQL server is installed')
+        return 1 if os.environ.get('CI') == 'true' else 0
+    wanted = sys.argv[1:]
+    t = harness.Tally('postgresql, writing', harness.seed_of())
+    folder = harness.scratch('postgresql')
+    server = pgbox.Server(os.path.join(folder, 'data'))
+    try:
+        for test in TESTS:
+            if not wanted or test.__name__ in wanted:
+                start = time.monotonic()
+                test(t, server)
+                print('%-20s %5.1f s' % (test.__name__, time.monotonic() - start))
+    finally:
+        server.remove()
+        subprocess.run(['rm', '-rf', folder], check=False)
+    return t.finish()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
