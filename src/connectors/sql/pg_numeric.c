@@ -380,7 +380,9 @@ static enum pg_fit put_word(const char *s, size_t n, uint8_t *out, size_t *ret_n
 
     if (!wh_read_f64(s, n, &v) || (v == v && v - v == 0))
         return PG_FIT_SYNTAX;
-    *ret_n = put_head(out, 0, 0, v != v ? SIGN_NAN : v > 0 ? SIGN_INF : SIGN_MINUS_INF, 0);
+    /* The server shows 32 as the display scale of an infinity. */
+    *ret_n = v != v ? put_head(out, 0, 0, SIGN_NAN, 0)
+                    : put_head(out, 0, 0, v > 0 ? SIGN_INF : SIGN_MINUS_INF, 32);
     return PG_FIT_OK;
 }
 
