@@ -15,6 +15,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'lib'))
 import harness  # noqa: E402
+import pgbox    # noqa: E402
 import servers  # noqa: E402
 
 # ---- what does not arrive as it is, and why -----------------------------------------------------------
@@ -187,7 +188,7 @@ def walk(t, pg, path, kinds):
 
 def main(words):
     t = harness.Tally('types of PostgreSQL', harness.seed_of())
-    if not servers.installed():
+    if not pgbox.binaries():
         t.skip('no PostgreSQL server is installed')
         return t.finish()
     with servers.Postgres() as pg:
