@@ -14,6 +14,7 @@ struct wh_receipt_cursor {
     struct wh_arena *arena;
     struct wh_unit_record *page;
     size_t n, at;
+    bool last; /* the page was not full: there is none behind it */
     int64_t after;
     int64_t total;
 };
@@ -25,10 +26,13 @@ static bool has_receipt(const struct wh_unit_record *u)
 
 static int next_page(struct wh_receipt_cursor *c, struct wh_error *reterr)
 {
-    wh_arena_reset(c->arena);
     c->at = c->n = 0;
+    if (c->last)
+        return WH_END;
+    wh_arena_reset(c->arena);
     WH_TRY(wh_state_units(c->run->state, c->run->id, c->flow, 1u << WH_UNIT_RECORDED, c->after,
                           PAGE, c->arena, &c->page, &c->n, reterr));
+    c->last = c->n < PAGE;
     if (c->n)
         c->after = c->page[c->n - 1].unit;
     return c->n ? WH_OK : WH_END;
@@ -61,6 +65,7 @@ static void cursor_rewind(struct wh_receipts *r)
 
     c->at = c->n = 0;
     c->after = 0;
+    c->last = false;
 }
 
 int wh_receipts_open(struct wh_runtime *run, int flow, struct wh_receipt_cursor **ret,

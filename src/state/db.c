@@ -297,6 +297,24 @@ static char *default_path(void)
     return st == WH_OK ? wh_buf_take(&b) : NULL;
 }
 
+/* Whoever opens the state first reads the whole log, so one process may not leave more of it than a
+ * few short copies write; while it runs itself, a longer log saves checkpoints. */
+enum {
+    LOG_PAGES_FIRST = 200,
+    LOG_PAGES = 1000
+};
+
+static int after_commit(void *arg, sqlite3 *db, const char *name, int pages)
+{
+    struct wh_state *s = arg;
+    if (pages < s->log_pages)
+        return SQLITE_OK;
+    s->log_pages = LOG_PAGES;
+    /* As SQLite's own hook: nobody waits, and what could not be done now is done later. */
+    sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return SQLITE_OK;
+}
+
 static int open_file(struct wh_state *s, struct wh_error *reterr)
 {
     char *slash = strrchr(s->path, '/');
@@ -326,10 +344,12 @@ static int open_file(struct wh_state *s, struct wh_error *reterr)
     sqlite3_extended_result_codes(s->db, 1);
     /* A short copy must not pay for a checkpoint when it closes; the next ones take it over. */
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    s->log_pages = LOG_PAGES_FIRST;
     WH_TRY(exec(s,
                 "pragma journal_mode=wal; pragma synchronous=normal; pragma foreign_keys=off;"
                 "pragma temp_store=memory; pragma cache_size=-512; pragma mmap_size=0",
                 reterr));
+    sqlite3_wal_hook(s->db, after_commit, s);
     return wh_db_migrate(s, reterr);
 }
 

@@ -25,6 +25,7 @@ struct wh_state {
     char *path, *dir;
     int64_t busy_ms;
     bool unsynced; /* a commit came after the last wh_state_sync */
+    int log_pages; /* a log of so many is checkpointed after a commit */
     int wal_fd;    /* of the write-ahead log, opened for the first sync; -1 */
     bool in_transaction;
     struct {

@@ -2,6 +2,7 @@
 /* Units: drawn with the cursor behind them, leased to an attempt, recorded with what they moved. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/clock.h"
 #include "state/db.h"
@@ -209,27 +210,40 @@ static int read_unit(struct wh_arena *a, sqlite3_stmt *q, struct wh_unit_record 
     return wh_db_text(a, q, 23, &u->error);
 }
 
+/* Most flows have a few units: a page for the most that may come costs more than to copy. */
+static bool grow_units(struct wh_arena *a, struct wh_unit_record **v, size_t n, size_t *cap)
+{
+    size_t want = *cap ? *cap * 4 : 8;
+    struct wh_unit_record *p = wh_arena_alloc(a, want * sizeof *p);
+    if (!p)
+        return false;
+    if (n)
+        memcpy(p, *v, n * sizeof *p);
+    *v = p;
+    *cap = want;
+    return true;
+}
+
 int wh_state_units(struct wh_state *s, const char *run, int flow, unsigned states, int64_t after,
                    size_t most, struct wh_arena *a, struct wh_unit_record **ret, size_t *ret_n,
                    struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
     sqlite3_stmt *q;
-    size_t n = 0;
-    struct wh_unit_record *v = wh_arena_alloc(a, (most + 1) * sizeof(*v));
-    if (!v)
-        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for %zu unit records", most);
+    size_t n = 0, cap = 0;
+    struct wh_unit_record *v = NULL;
     WH_TRY(wh_db_query(s, &q, reterr,
                        "select " UNIT_COLUMNS " from unit where run = ?1 and flow = ?2"
                        " and unit > ?3 and (?4 = 0 or (?4 >> state) & 1) order by unit limit ?5",
                        "sniii", run, flow, after, (int64_t)states, (int64_t)most));
     int st;
     while ((st = wh_db_step(s, q, reterr)) == WH_OK) {
-        st = read_unit(a, q, &v[n++]);
+        st = n < cap || grow_units(a, &v, n, &cap) ? read_unit(a, q, &v[n]) : WH_E_NOMEM;
         if (st != WH_OK) {
             sqlite3_reset(q);
             return wh_fail(reterr, st, "E8002", "no memory for unit records");
         }
+        n++;
     }
     if (st != WH_END)
         return st;
