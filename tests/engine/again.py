@@ -104,7 +104,7 @@ def targets(t):
         p.communicate()
         for what, words in others:
             code, _, err = bench.place.run(*words)
-            t.check(code == 2 and 'resume r-' in err and '--fresh' in err, 'held by an unfinished run: 2, names both: ' + what,
+            t.check(code == 2 and 'resume r-' in err and '--discard' in err, 'held by an unfinished run: 2, names both: ' + what,
                     '%s\n%s' % (code, err))
         code, event, said = cases.resume(bench.place)
         t.check(code == 0 and bench.judge() is None, 'the holder ends', '%s\n%s' % (bench.judge(), said))

@@ -91,6 +91,11 @@ class Bench:
         self.writers.append(subprocess.Popen(
             [sys.executable, os.path.join(os.path.dirname(HERE), 'fakes', 'hard', 'hardctl.py'), 'writer', self.src,
              'account', '--seconds', '3000', '--pause', str(pause_ms)], stdout=subprocess.DEVNULL))
+        db = hardctl.connect(self.src)  # not before it has moved something: a busy machine starts it late
+        first, end = db.execute('pragma data_version').fetchone(), time.monotonic() + 20
+        while db.execute('pragma data_version').fetchone() == first and time.monotonic() < end:
+            time.sleep(0.01)
+        db.close()
 
     def quiet(self):
         for p in self.writers:

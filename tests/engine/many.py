@@ -70,7 +70,7 @@ def tables(t, name):
         t.check(judge(bench, total) is None, '%s, three tables: the undisturbed run' % name, judge(bench, total))
         busy(bench)
         points = [p for p in phase_of if seen[p]]
-        for point in t.rng.sample(points, min(len(points), harness.depth('WH_TEST_TABLE_KILLS', 12))):
+        for point in t.rng.sample(points, min(len(points), harness.depth('WH_TEST_TABLE_KILLS', 3 if harness.fast() else 12))):
             bench.fresh()
             nth = t.rng.randint(1, seen[point])
             code, out, err = bench.place.run(*command(bench), WH_TEST_KILL='%s:%d' % (point, nth))

@@ -7,7 +7,8 @@ point, resume without help, zombies, dirty rows, cancel, limits, conservation, t
 
 Red when a row is lost, doubled or changed, when a resume does not end or leaves something behind,
 when a word of plan or summary is not true, or when a control stays green. Judged by hardctl.py and
-Python's sqlite3. WH_TEST_SEED repeats a run; WH_TEST_FAST is less of everything (sanitizers);
+Python's sqlite3. WH_TEST_SEED repeats a run; WH_TEST_FAST is less of everything, a sample of the
+kill points (sanitizers);
 WH_TEST_LATER_STEP=1 kills at every later hit as well; WH_TEST_KEEP leaves the folders."""
 import os
 import sys

@@ -297,6 +297,22 @@ def depth(name, default):
     return int(os.environ.get(name, default))
 
 
+def fast():
+    """Less of everything, but something of each (WH_TEST_FAST): for sanitizers."""
+    return bool(os.environ.get('WH_TEST_FAST'))
+
+
+def sample(rng, phase_of, points, n, always=()):
+    """n of these kill points: those that must be among them, one of each phase, the rest at random."""
+    chosen = [p for p in always if p in points]
+    for phase in PHASES:
+        here = [p for p in points if phase_of[p] == phase and p not in chosen]
+        chosen += [rng.choice(here)] if here and phase not in [phase_of[p] for p in chosen] else []
+    left = [p for p in points if p not in chosen]
+    chosen += rng.sample(left, max(0, min(len(left), n - len(chosen))))
+    return [p for p in points if p in chosen]
+
+
 def rng_for(title):
     seed = seed_of()
     return random.Random(seed), seed
