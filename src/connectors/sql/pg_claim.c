@@ -364,8 +364,17 @@ wh_status pg_claim(void *endpoint, void *session, const struct wh_fence *f,
 
         for (size_t j = 0; j < i && !before; j++)
             before = v[j].markers && strcmp(v[j].markers, v[i].markers) == 0;
-        if (!before)
-            WH_TRY(claim_schema(session, v[i].markers, run, f, v, n, reterr));
+        if (before)
+            continue;
+        int st = claim_schema(session, v[i].markers, run, f, v, n, reterr);
+
+        if (st == WH_E_AUTH && reterr && !strcmp(reterr->sqlstate, "42501") && !reterr->hint[0])
+            wh_error_hint(reterr,
+                          "grant select, insert, update, delete on wherry_run, wherry_unit, "
+                          "wherry_target in schema \"%s\"; or write.marker: off (at least once)",
+                          v[i].markers);
+        if (st != WH_OK)
+            return st;
     }
     return WH_OK;
 }

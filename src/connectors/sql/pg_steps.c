@@ -110,6 +110,31 @@ static wh_status drop_full_stage(const struct pg_fl *fl, struct sql_script *s)
     return sql_script_end(s);
 }
 
+/* Rows that are exchanged fire no triggers, as rows that are swapped in do not: off before, and
+ * back to what they were. Only their owner may do so. */
+static wh_status triggers(struct pg_se *se, const struct pg_fl *fl, bool off, struct sql_script *s,
+                          struct wh_error *reterr)
+{
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+    const char *params[] = {fl->name};
+
+    WH_TRY(pg_query(se->c,
+                    "select format('alter table %s disable trigger %I', $1::text, g.tgname), "
+                    "format('alter table %s enable %s trigger %I', $1::text, case g.tgenabled "
+                    "when 'R' then 'replica' when 'A' then 'always' else '' end, g.tgname) "
+                    "from pg_trigger g join pg_class c on c.oid = g.tgrelid where "
+                    "c.oid = $1::text::regclass and not g.tgisinternal and g.tgenabled <> 'D' and "
+                    "pg_has_role(c.relowner, 'USAGE') order by g.oid",
+                    1, params, &r, reterr));
+    for (int i = 0; i < pg_n_rows(r); i++) {
+        struct wh_str text = pg_cell(r, i, off ? 0 : 1);
+
+        if (wh_buf_add(&s->b, text.s, text.n) != WH_OK || sql_script_end(s) != WH_OK)
+            return no_memory(reterr);
+    }
+    return WH_OK;
+}
+
 static wh_status script_exchange(const struct pg_fl *fl, struct sql_script *s)
 {
     WH_TRY(sql_add(&s->b, "truncate %s", fl->name));
@@ -161,21 +186,15 @@ static wh_status script_publish(struct pg_se *se, const struct pg_fl *fl, struct
 {
     int st;
 
-    switch (fl->publish) {
-    case PG_PUB_SWAP:
+    if (fl->publish == PG_PUB_SWAP)
         return pg_swap_script(se, fl, s, reterr);
-    case PG_PUB_RENAME:
+    if (fl->publish == PG_PUB_RENAME)
         return script_rename(se, fl, s, reterr);
-    case PG_PUB_EXCHANGE:
-        st = script_exchange(fl, s);
-        break;
-    case PG_PUB_MERGE:
-        st = script_merge(fl, s);
-        break;
-    default:
-        st = script_pour(fl, s);
-    }
-    return st == WH_OK ? WH_OK : no_memory(reterr);
+    if (fl->publish == PG_PUB_POUR)
+        return script_pour(fl, s) == WH_OK ? WH_OK : no_memory(reterr);
+    WH_TRY(triggers(se, fl, true, s, reterr));
+    st = fl->publish == PG_PUB_MERGE ? script_merge(fl, s) : script_exchange(fl, s);
+    return st == WH_OK ? triggers(se, fl, false, s, reterr) : no_memory(reterr);
 }
 
 static wh_status recreate(const struct pg_fl *fl, struct sql_script *s)
