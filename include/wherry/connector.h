@@ -315,7 +315,8 @@ struct wh_scan {
     char note[256];       /* for the plan: "BOM dropped; sep= line dropped" */
 
     /* Asked as well. */
-    int64_t max_row_bytes; /* a frame with a longer row ends its unit (WH_E_LIMIT); 0 = no limit */
+    int64_t max_row_bytes; /* values.max_row_bytes; a frame with a longer row ends its unit
+                              (WH_E_LIMIT); 0 = the default */
     const char *split_by;  /* column whose ranges are wanted as splits; NULL */
     bool no_snapshot;      /* the run reads without an instant: physical places may move */
     /* Answered as well. */

@@ -34,7 +34,7 @@ struct files_from {
     const char *encoding, *delimiter, *decimal;
     int quote, escape, comment;
     struct wh_list null_text, include, exclude;
-    int64_t skip_lines, max_row_bytes;
+    int64_t skip_lines;
     /* Common names of other storages and later formats: refused when set. */
     const char *list, *min_size, *modified_since, *modified_until, *ready_file, *ready_wait,
         *on_missing, *after_read, *duplicates, *md5, *encrypt, *levels;

@@ -71,8 +71,6 @@ static const struct wh_option from_rows[] = {
     WH_OPT_LIST(FROM, exclude, .help = "No files whose name matches one of these globs"),
     WH_OPT_CHAR(FROM, comment, .def = "none", .help = "Lines that begin with it are no rows"),
     WH_OPT_I64(FROM, skip_lines, 0, 1000000, .def = "0", .help = "Lines before the header"),
-    WH_OPT_SIZE(FROM, max_row_bytes, 1024, 256 << 20, .def = "4MiB", .flags = WH_OPT_ADVANCED,
-                .help = "A larger row is dirty"),
     LATER(FROM, list),
     LATER(FROM, min_size),
     LATER(FROM, modified_since),

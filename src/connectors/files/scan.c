@@ -334,7 +334,6 @@ static wh_status ask_of(const struct files_from *o, struct wh_csv_ask *ask, stru
     d->quote = o->quote;
     d->escape = o->escape == o->quote ? -1 : o->escape;
     d->comment = o->comment;
-    d->max_row = (size_t)o->max_row_bytes;
     ask->header = (enum wh_csv_header)o->header;
     ask->skip_lines = o->skip_lines;
     if (o->null_text.n)
@@ -636,6 +635,8 @@ static wh_status discover(struct files_scan *sc, struct wh_scan *io, struct Arro
     size_t file = 0;
     bool nulls_given = o && o->null_text.n;
     int st = ask_of(o, &ask, reterr);
+    if (io->max_row_bytes > 0)
+        ask.dialect.max_row = (size_t)io->max_row_bytes;
     if (st == WH_OK && sc->kind.format == FILES_FORMAT_TSV && ask.delimiter_auto) {
         ask.dialect.delimiter[0] = '\t';
         ask.delimiter_auto = false;
