@@ -356,8 +356,9 @@ struct wh_source_ops {
                              struct wh_error *reterr);
     void (*reader_close)(void *rd);
     void (*scan_close)(void *sc);
-    /* The engine took scan.frame: readers give frames from now on. Never called: columns. */
-    void (*use_frames)(void *sc);
+    /* on: the engine took scan.frame, readers that are opened from now on give frames; off: columns
+     * (as without a call). While no reader is open. */
+    void (*use_frames)(void *sc, bool on);
 };
 
 /* ---- destination --------------------------------------------------------------------------------

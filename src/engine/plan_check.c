@@ -366,7 +366,7 @@ static void decide_frame(struct wh_flow *f)
     if (f->frame_why)
         return;
     f->frame = f->scan.frame;
-    f->from->connector->source->use_frames(f->sc);
+    f->from->connector->source->use_frames(f->sc, true);
 }
 
 static bool under_one_batch(const struct wh_flow *f)

@@ -497,6 +497,8 @@ static int validate_flows(struct wh_planner *p, int level, wh_validated_fn each,
         int l = level >= 0 ? level : asked(f) == 1 ? WH_VALIDATE_COUNT : WH_VALIDATE_CHECKSUM;
         if (level < 0 && asked(f) == 0)
             continue;
+        if (f->frame) /* values are compared, not bytes */
+            f->from->connector->source->use_frames(f->sc, false);
         if (level < 0 && f->stream->write.mode == WH_MODE_APPEND && f->tgt.existing_rows != 0 &&
             f->tgt.exists) {
             v = (struct wh_validated){.sign = '?', .source = f->table, .target = f->table};

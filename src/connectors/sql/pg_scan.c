@@ -444,11 +444,11 @@ static wh_status scan_open(void *self, void *ep, void *session, struct wh_scan *
     return wh_schema_copy(&sc->schema, ret) == WH_OK ? WH_OK : no_memory(reterr);
 }
 
-static void use_frames(void *self)
+static void use_frames(void *self, bool on)
 {
     struct pg_sc *sc = self;
 
-    sc->frames = sc->select_raw != NULL;
+    sc->frames = on && sc->select_raw != NULL;
 }
 
 static void scan_close(void *self)
