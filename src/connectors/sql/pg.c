@@ -140,7 +140,6 @@ static wh_status validate(const void *connection, const void *from, const void *
     return WH_OK;
 }
 
-
 WH_CONNECTOR(postgresql);
 const struct wh_connector wh_connector_postgresql = {
     .abi = WH_ABI,
