@@ -217,13 +217,15 @@ static int connect_timed_out(struct pg_conn *c, struct wh_error *reterr)
 }
 
 /* libpq's own machine for opening: it goes on with the next address when one fails; an address that
- * stays silent is made to fail when its share of the time is over. */
+ * stays silent is made to fail when its share of the time is over. (One that accepts and then says
+ * nothing ends the search: libpq does not leave a host that it has reached.) */
 static int connect_loop(struct pg_conn *c, int n_hosts, struct wh_error *reterr)
 {
     int64_t end = wh_now_ns() + c->times.connect * 1000000;
     int64_t share = c->times.connect * 1000000 / n_hosts, turn = wh_now_ns() + share;
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
     int fd = -1;
+    bool silenced = false; /* by us */
 
     while (state != PGRES_POLLING_OK) {
         struct wh_error err = {0};
@@ -237,6 +239,7 @@ static int connect_loop(struct pg_conn *c, int n_hosts, struct wh_error *reterr)
                            turn < end ? turn : end, &err);
         if (st == WH_E_IO && wh_now_ns() < end) {
             shutdown(fd, SHUT_RDWR);
+            silenced = true;
             turn = wh_now_ns() + share;
         } else if (st == WH_E_IO) {
             return connect_timed_out(c, reterr);
@@ -248,6 +251,8 @@ static int connect_loop(struct pg_conn *c, int n_hosts, struct wh_error *reterr)
         state = PQconnectPoll(c->pg);
         if (atomic_load(&c->interrupted))
             return pg_lost(c, reterr);
+        if (state == PGRES_POLLING_FAILED && silenced)
+            return connect_timed_out(c, reterr);
         if (state == PGRES_POLLING_FAILED)
             return pg_connect_error(c, reterr);
     }

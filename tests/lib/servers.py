@@ -8,7 +8,7 @@
 
 Roles: postgres (superuser, may come without a password), wherry (scram), md5er, plain (clear text),
 reader (scram, no rights of its own), tlser (scram, TLS only), certer (client certificate); all passwords
-are 'wherry'. tls=True: the server has a certificate for localhost and 127.0.0.1 by the authority
+are PASSWORD. tls=True: the server has a certificate for localhost and 127.0.0.1 by the authority
 pg.tls/ca.crt; other.crt is an authority that signed nothing. Settings are lines of postgresql.conf."""
 import os
 import pwd
@@ -19,6 +19,7 @@ import subprocess
 import harness
 import pgbox
 
+PASSWORD = 'battery-staple'  # not 'wherry': passwords are masked wherever they are printed
 HBA = '''local     all         all                   trust
 host      all         postgres 127.0.0.1/32   trust
 host      all         plain    127.0.0.1/32   password
@@ -30,15 +31,15 @@ host      all         nobody   127.0.0.1/32   reject
 host      all         all      127.0.0.1/32   scram-sha-256
 host      replication all      127.0.0.1/32   scram-sha-256
 '''
-ROLES = '''create role wherry superuser login password 'wherry';
-create role reader login password 'wherry';
-create role plain login password 'wherry';
-create role tlser login password 'wherry';
+ROLES = '''create role wherry superuser login password '%(pw)s';
+create role reader login password '%(pw)s';
+create role plain login password '%(pw)s';
+create role tlser login password '%(pw)s';
 create role certer login;
-create role nobody login password 'wherry';
+create role nobody login password '%(pw)s';
 set password_encryption = md5;
-create role md5er login password 'wherry';
-'''
+create role md5er login password '%(pw)s';
+''' % {'pw': PASSWORD}
 
 
 def certificates(folder):

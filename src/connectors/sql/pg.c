@@ -128,18 +128,6 @@ static const struct wh_capabilities caps = {
 
 static const char *const schemes[] = {"postgresql", "postgres", "pg", NULL};
 
-/* Cross-field rules. */
-static wh_status validate(const void *connection, const void *from, const void *to,
-                          struct wh_error *reterr)
-{
-    const struct pg_connection *c = connection;
-
-    if (c && !c->tls_cert != !c->tls_key)
-        return wh_fail(reterr, WH_E_USAGE, "E1007", "%s is given without %s",
-                       c->tls_cert ? "tls_cert" : "tls_key", c->tls_cert ? "tls_key" : "tls_cert");
-    return WH_OK;
-}
-
 WH_CONNECTOR(postgresql);
 const struct wh_connector wh_connector_postgresql = {
     .abi = WH_ABI,
@@ -157,6 +145,5 @@ const struct wh_connector wh_connector_postgresql = {
     .endpoint = &pg_endpoint,
     .source = &pg_source,
     .sink = &pg_sink,
-    .validate = validate,
     .hold = pg_hold,
 };

@@ -192,6 +192,26 @@ static int add_settings(struct wh_buf *sql, const struct pg_connection *o, const
     return WH_OK;
 }
 
+/* A role that is not there, or is not ours to take, is a log-in that failed. */
+static wh_status run_set_up(struct pg_conn *c, const char *sql, const struct pg_connection *o,
+                            struct wh_error *reterr)
+{
+    struct wh_error err = {0};
+    int st = pg_exec(c, sql, &err);
+
+    if (st == WH_OK)
+        return WH_OK;
+    if (o->role && *o->role && (strcmp(err.sqlstate, "22023") == 0 || st == WH_E_AUTH)) {
+        st = err.status = WH_E_AUTH;
+        snprintf(err.code, sizeof err.code, "E2005");
+        wh_error_hint(&err, "%s cannot take on the role \"%s\": grant it, or leave role= away",
+                      pg_who(c), o->role);
+    }
+    if (reterr)
+        *reterr = err;
+    return st;
+}
+
 static wh_status set_up(struct pg_conn *c, const struct pg_connection *o, const char *kind,
                         struct wh_error *reterr)
 {
@@ -210,7 +230,7 @@ static wh_status set_up(struct pg_conn *c, const struct pg_connection *o, const 
         wh_buf_adds(&sql, "select pg_catalog.set_config('client_connection_check_interval', '1s', "
                           "false) where pg_catalog.version() like '%linux%'") != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "settings of a session");
-    return pg_exec(c, sql.p, reterr);
+    return run_set_up(c, sql.p, o, reterr);
 }
 
 /* TCP ends a connection whose bytes are not taken for so long; a server that waits for a lock does
@@ -264,6 +284,10 @@ static wh_status ep_open(void *self, const struct wh_ctx *ctx, enum wh_role role
     ep->ctx = ctx;
     ep->role = role;
     ep->o = opts;
+    if (!ep->o->tls_cert != !ep->o->tls_key)
+        return wh_fail(reterr, WH_E_USAGE, "E1007", "%s is given without %s",
+                       ep->o->tls_cert ? "tls_cert" : "tls_key",
+                       ep->o->tls_cert ? "tls_key" : "tls_cert");
     /* libpq 15 knows no keyword for it; here no session of this endpoint runs yet. */
     if (ep->o->service_file && *ep->o->service_file &&
         setenv("PGSERVICEFILE", ep->o->service_file, 1) != 0)
@@ -343,8 +367,6 @@ static void take_system(struct pg_se *se)
     pthread_mutex_unlock(&ep->lock);
 }
 
-#pragma weak pg_enter
-
 static wh_status session_open(void *self, void *endpoint, enum wh_use use, struct wh_str *ret_ident,
                               struct wh_error *reterr)
 {
@@ -370,7 +392,7 @@ static wh_status session_open(void *self, void *endpoint, enum wh_use use, struc
     pthread_mutex_lock(&ep->lock);
     snapped = ep->snapped;
     pthread_mutex_unlock(&ep->lock);
-    return use == WH_READ && snapped && pg_enter ? pg_enter(se, reterr) : WH_OK;
+    return use == WH_READ && snapped ? pg_enter(se, reterr) : WH_OK;
 }
 
 static void interrupt(void *self)
@@ -413,16 +435,6 @@ static wh_status check(void *self, void *session, struct wh_error *reterr)
                  pg_cell_bool(rows, 0, 2) ? "; a standby: it can only be read" : "");
     return WH_OK;
 }
-
-#pragma weak pg_snapshot
-#pragma weak pg_join
-#pragma weak pg_release
-#pragma weak pg_tick
-#pragma weak pg_claim
-#pragma weak pg_evict
-#pragma weak pg_run_close
-#pragma weak pg_remember
-#pragma weak pg_recall
 
 const struct wh_endpoint_ops pg_endpoint = {
     .size = sizeof(struct wh_endpoint_ops),
