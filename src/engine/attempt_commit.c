@@ -636,7 +636,8 @@ enum wh_result wh_unit_lookup(struct wh_runtime *run, struct wh_run_flow *fr, st
     if (s && st == WH_LOST)
         s->broken = true;
     wh_session_put(run, s);
-    if (st == WH_FENCED)
+    /* A process that was taken over may not ask any more, and need not know. */
+    if (st == WH_FENCED || (st != WH_OK && run->fenced))
         return WH_RESULT_FENCED;
     if (st != WH_OK)
         return WH_RESULT_FAILED;
