@@ -93,7 +93,7 @@ def targets(t):
                   ('a job', ['run', write_job(bench)]),
                   ('--fresh of another', ['copy', 'hard-plain:%s?batch_rows=78#account' % bench.src, bench.sink(), '--fresh',
                                           '--yes'])]
-        p = faults.after_first_commit(bench, bench.copy(src={'delay_ms': '60ms'}))
+        p = faults.after_first_commit(bench, bench.copy(src={'delay_ms': '250ms'}))
         for what, words in others:
             code, _, err = bench.place.run(*words)
             t.check(code == 10 and 'process %d ' % p.pid in err and 'since' in err,

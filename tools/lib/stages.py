@@ -263,20 +263,44 @@ def fuzz_replay(s):
     s.meson('gcc', ['fuzz', 'fuzz-replay'])
 
 
+def engine_short(s, variant, options, reports):
+    """The engine suite in its short form on a build with a sanitizer. What processes report that are
+    killed, or whose exit nobody looks at, lies in files: none may be there."""
+    path = s.build(variant)
+    where = os.path.join(s.env['HOME'], 'report')
+    s.script(['/usr/bin/python3', 'tests/engine/test_engine.py'], timeout=900,
+             env={**DEPTH['check'], 'WH_TEST_FAST': '1', 'WHERRY_PROGRAM': os.path.join(path, 'wherry'),
+                  'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1:log_path=%s' % where,
+                  reports: '%s:log_path=%s' % (options, where)})
+    found = sorted(glob.glob(where + '.*'))
+    for f in found[:5]:
+        s.bad('%s: %s' % (os.path.basename(f), first_report(f)))
+    if not found:
+        s.ok()
+
+
+def first_report(path):
+    lines = [l for l in read(path).splitlines() if 'SUMMARY' in l or 'runtime error' in l or 'WARNING' in l]
+    return lines[-1][:200] if lines else 'see ' + path
+
+
 @stage('asan')
 def asan(s):
-    """unit tests and replay under AddressSanitizer and UBSan"""
-    env = {**DEPTH['check'], 'WH_TEST_FAST': '1',
-           'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:allocator_may_return_null=1',
+    """unit tests, replay, and the engine suite in its short form, under AddressSanitizer and UBSan"""
+    options = 'detect_leaks=1:abort_on_error=0:allocator_may_return_null=1'
+    env = {**DEPTH['check'], 'WH_TEST_FAST': '1', 'ASAN_OPTIONS': options,
            'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1'}
     s.meson('asan', ['unit', 'fuzz', 'fuzz-replay', 'conformance'], timeout_factor=6, env=env)
+    engine_short(s, 'asan', options, 'ASAN_OPTIONS')
 
 
 @stage('tsan')
 def tsan(s):
-    """unit tests, the runtime among them, under ThreadSanitizer"""
-    env = {**DEPTH['check'], 'WH_TEST_FAST': '1', 'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1'}
-    s.meson('tsan', ['unit'], timeout_factor=8, env=env)
+    """unit tests, the runtime among them, and the engine suite in its short form, under ThreadSanitizer"""
+    options = 'halt_on_error=1:second_deadlock_stack=1'
+    s.meson('tsan', ['unit'], timeout_factor=8,
+            env={**DEPTH['check'], 'WH_TEST_FAST': '1', 'TSAN_OPTIONS': options})
+    engine_short(s, 'tsan', options, 'TSAN_OPTIONS')
 
 
 @stage('model', rest=True)
