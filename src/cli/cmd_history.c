@@ -171,6 +171,7 @@ static int show_run(struct wh_cli *c, const struct wh_run_record *r)
     }
     wh_ignore(wh_buf_printf(&b, "run %s of %s: %s (%s)", r->run, r->job, word,
                             wh_run_state_name(r->state)));
+    wh_text_tame(b.p, false);
     if (r->pid && strcmp(word, "running") == 0)
         wh_ignore(wh_buf_printf(&b, ", process %" PRId64 " on %s", r->pid, r->host));
     wh_ignore(wh_buf_adds(&b, ", since "));

@@ -160,6 +160,7 @@ int wh_cli_problems(struct wh_cli *c)
     }
     if (b.n) {
         wh_log_mask(b.p);
+        wh_text_tame(b.p, true);
         wh_cli_write(STDERR_FILENO, b.p, b.n);
     }
     int code = c->problems.errors ? 2 : 0;

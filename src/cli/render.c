@@ -96,11 +96,16 @@ wh_status wh_result_text(const struct wh_run_result *r, struct wh_buf *b)
         const struct wh_table_result *t = &r->tables[i];
         if (!t->error.status)
             continue;
-        wh_ignore(wh_buf_printf(b, "%s: %s%s%s %s\n", t->table, t->error.code,
-                                t->error.where[0] ? " " : "", t->error.where, t->error.message));
+        size_t was = b->n;
+        wh_ignore(wh_buf_adds(b, t->table));
+        wh_text_tame(b->p + was, false);
+        was = b->n;
+        wh_ignore(wh_buf_printf(b, ": %s%s%s %s\n", t->error.code, t->error.where[0] ? " " : "",
+                                t->error.where, t->error.message));
         if (t->error.hint[0])
             wh_ignore(wh_buf_printf(b, "  %s\n", t->error.hint));
         wh_ignore(wh_buf_printf(b, "  (wherry explain %s)\n", t->error.code));
+        wh_text_tame(b->p + was, true);
     }
     if (r->snapshot && strncmp(r->snapshot, "mixed", 5) == 0)
         wh_ignore(wh_buf_printf(b, "snapshot: %s\n", r->snapshot));
@@ -180,14 +185,23 @@ static void progress(struct wh_render *r, const struct wh_event *e)
     }
 }
 
+/* What others said, since `was`: names are in it. */
+static void tame(struct wh_buf *b, size_t was, bool lines)
+{
+    if (b->n > was)
+        wh_text_tame(b->p + was, lines);
+}
+
 static void problem_line(struct wh_render *r, const struct wh_event *e)
 {
     const char *word = e->type == WH_EV_UNIT_RETRY ? "again: "
                        : e->type == WH_EV_WARNING  ? "note: "
                                                    : "";
     erase(r);
+    size_t was = r->out.n;
     if (e->table)
         wh_ignore(wh_buf_printf(&r->out, "%s: ", e->table));
+    tame(&r->out, was, false);
     if (e->unit)
         wh_ignore(wh_buf_printf(&r->out, "unit %" PRId64 ": ", e->unit));
     if (e->error && e->error->status) {
@@ -197,6 +211,15 @@ static void problem_line(struct wh_render *r, const struct wh_event *e)
     } else {
         wh_ignore(wh_buf_printf(&r->out, "%s%s\n", word, e->text ? e->text : ""));
     }
+    tame(&r->out, was, true);
+}
+
+static void validated_line(struct wh_render *r, const char *text)
+{
+    size_t was = r->out.n;
+    wh_ignore(wh_buf_printf(&r->out, "validated: %s", text));
+    tame(&r->out, was, false);
+    wh_ignore(wh_buf_addc(&r->out, '\n'));
 }
 
 /* Whoever read our standard output has what it wanted: no words, as other programs do. */
@@ -217,7 +240,7 @@ static void people(struct wh_render *r, const struct wh_event *e)
         break;
     case WH_EV_VALIDATE:
         if (!r->c->quiet)
-            wh_ignore(wh_buf_printf(&r->out, "validated: %s\n", e->text));
+            validated_line(r, e->text);
         break;
     case WH_EV_WARNING:
     case WH_EV_UNIT_RETRY:

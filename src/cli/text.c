@@ -85,18 +85,6 @@ struct wh_grid *wh_grid_new(struct wh_arena *a, int columns, const char *right)
     return g;
 }
 
-/* Names and comments come from elsewhere: no control character of theirs reaches the terminal
- * (C0, DEL, and C1 as UTF-8). */
-void wh_text_tame(char *text, bool lines)
-{
-    for (unsigned char *p = (unsigned char *)text; *p; p++) {
-        if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
-            p[0] = p[1] = '?';
-        else if ((*p < 32 && !(lines && *p == '\n')) || *p == 127)
-            *p = '?';
-    }
-}
-
 void wh_grid_cell(struct wh_grid *g, const char *text)
 {
     if (!g || g->n >= GRID_CELLS)

@@ -43,4 +43,8 @@ WH_EXPORT const char *wh_did_you_mean(struct wh_str word, const char *const *wor
  * whole text must match. */
 WH_EXPORT bool wh_glob_match(const char *pattern, struct wh_str text, bool ignore_case);
 
+/* Names, comments and messages of servers come from elsewhere: no control character of theirs
+ * reaches a terminal (C0, DEL, and C1 as UTF-8 become '?'). lines: newlines stay. */
+WH_EXPORT void wh_text_tame(char *text, bool lines);
+
 #endif

@@ -299,3 +299,13 @@ bool wh_glob_match(const char *pattern, struct wh_str text, bool ignore_case)
         s = ++star_s;
     }
 }
+
+void wh_text_tame(char *text, bool lines)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+            p[0] = p[1] = '?';
+        else if ((*p < 32 && !(lines && *p == '\n')) || *p == 127)
+            *p = '?';
+    }
+}

@@ -75,10 +75,19 @@ static int key(struct wh_buf *out, const char *name)
     return wh_buf_printf(out, "  %-10s ", name);
 }
 
+/* What was printed since `was` is one line, whatever names are in it. */
+static void one_line(struct wh_buf *out, size_t was)
+{
+    if (out->n > was)
+        wh_text_tame(out->p + was, false);
+}
+
 static int add_heading(const struct wh_plan *plan, const struct wh_flow *f, struct wh_buf *out)
 {
     const struct wh_name *name = &f->source;
     WH_CLEANUP(wh_buf_free) struct wh_buf source = WH_BUF(1 << 16);
+
+    size_t was = out->n;
 
     WH_TRY(wh_name_print(name, &source));
     WH_TRY(wh_buf_printf(out, "%s: ", f->table));
@@ -92,7 +101,9 @@ static int add_heading(const struct wh_plan *plan, const struct wh_flow *f, stru
     if (!f->stream->query && !f->stream->from.pattern && source.n &&
         f->source.part[0].s != f->stream->from.name.part[0].s)
         WH_TRY(wh_buf_printf(out, " (%s)", source.p)); /* the true name */
-    return wh_buf_printf(out, " -> %s\n", wh_plan_target_text(f));
+    WH_TRY(wh_buf_printf(out, " -> %s", wh_plan_target_text(f)));
+    one_line(out, was);
+    return wh_buf_addc(out, '\n');
 }
 
 static int add_filters(const struct wh_flow *f, struct wh_buf *out)
@@ -246,13 +257,17 @@ static int add_columns(const struct wh_flow *f, struct wh_buf *out)
     for (int64_t i = 0; i < f->n_columns; i++) {
         const struct wh_plan_column *c = &f->columns[i];
 
+        size_t was = out->n;
+
         WH_TRY(column_texts(f, c, &from, &to, &decision));
         WH_TRY(wh_buf_adds(out, "    "));
         WH_TRY(padded(out, c->name, widths[0] + 2));
         WH_TRY(padded(out, from.p, widths[1]));
         WH_TRY(wh_buf_adds(out, " -> "));
         WH_TRY(padded(out, to.p, decision.n ? widths[2] + 2 : 0));
-        WH_TRY(wh_buf_printf(out, "%s\n", decision.n ? decision.p : ""));
+        WH_TRY(wh_buf_adds(out, decision.n ? decision.p : ""));
+        one_line(out, was);
+        WH_TRY(wh_buf_addc(out, '\n'));
     }
     return WH_OK;
 }
@@ -428,6 +443,7 @@ static int add_flow(const struct wh_plan *plan, const struct wh_flow *f, struct 
 static int add_short(const struct wh_flow *f, bool alone, struct wh_buf *out)
 {
     int64_t guessed = 0;
+    size_t was = out->n;
 
     WH_TRY(wh_buf_printf(out, "%s -> %s: %s%s, %lld column%s", f->table, wh_plan_target_text(f),
                          shown_mode(f), !f->tgt.exists && f->tgt.say_create.n ? " (made new)" : "",
@@ -439,7 +455,9 @@ static int add_short(const struct wh_flow *f, bool alone, struct wh_buf *out)
         WH_TRY(add_count(out, f->scan.sampled_rows));
         WH_TRY(wh_buf_adds(out, " rows"));
     }
-    WH_TRY(wh_buf_printf(out, "; %s\n", f->delivery));
+    WH_TRY(wh_buf_printf(out, "; %s", f->delivery));
+    one_line(out, was);
+    WH_TRY(wh_buf_addc(out, '\n'));
     WH_TRY(add_filters(f, out));
     if (alone && f->scan.note[0])
         WH_TRY(wh_buf_printf(out, "  %s\n", f->scan.note));
@@ -498,7 +516,7 @@ static int add_head(const struct wh_plan *plan, struct wh_buf *out)
     return WH_OK;
 }
 
-int wh_plan_print(const struct wh_plan *plan, bool full, struct wh_buf *out)
+static int print_all(const struct wh_plan *plan, bool full, struct wh_buf *out)
 {
     if (!full)
         return print_short(plan, out);
@@ -508,4 +526,14 @@ int wh_plan_print(const struct wh_plan *plan, bool full, struct wh_buf *out)
         WH_TRY(add_flow(plan, plan->flows[i], out));
     }
     return WH_OK;
+}
+
+int wh_plan_print(const struct wh_plan *plan, bool full, struct wh_buf *out)
+{
+    size_t was = out->n;
+    int st = print_all(plan, full, out);
+
+    if (out->n > was)
+        wh_text_tame(out->p + was, true);
+    return st;
 }
