@@ -347,6 +347,17 @@ static wh_status claim_schema(struct pg_se *se, const char *schema, const char *
     return WH_OK;
 }
 
+/* The session was opened before its process had an epoch. */
+static wh_status retag(struct pg_se *se, struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1024);
+    struct wh_str tag = wh_str(se->ep->ctx->tag ? se->ep->ctx->tag : "wherry");
+
+    if (sql_add(&b, "set application_name to %l", &tag) != WH_OK)
+        return no_memory(reterr);
+    return pg_exec(se->c, b.p, reterr);
+}
+
 wh_status pg_claim(void *endpoint, void *session, const struct wh_fence *f,
                    const struct wh_objects *targets, struct wh_error *reterr)
 {
@@ -357,6 +368,7 @@ wh_status pg_claim(void *endpoint, void *session, const struct wh_fence *f,
 
     if (!v || !run)
         return no_memory(reterr);
+    WH_TRY(retag(session, reterr));
     for (size_t i = 0; i < n; i++)
         WH_TRY(where_kept(endpoint, &targets->v[i], a, &v[i], reterr));
     for (size_t i = 0; i < n; i++) {
@@ -392,7 +404,8 @@ static void tag_of(struct wh_str run, char out[64])
     snprintf(out, 64, "wherry/%.*s/", run.n - from > 12 ? 12 : (int)(run.n - from), run.s + from);
 }
 
-/* The epoch in a tag; kind hold belongs to none. */
+/* The epoch in a tag; kind hold belongs to none. Epoch 0 has not claimed yet: it writes nothing,
+ * and may be a session of this very process. */
 static bool older(struct wh_str tag, size_t prefix, uint32_t epoch)
 {
     uint64_t e = 0;
@@ -404,7 +417,7 @@ static bool older(struct wh_str tag, size_t prefix, uint32_t epoch)
         e = e * 10 + (uint64_t)(tag.s[i++] - '0');
     if (i < tag.n && tag.s[i] == '/')
         i++;
-    return e < epoch && !wh_str_starts((struct wh_str){tag.s + i, tag.n - i}, "hold");
+    return e > 0 && e < epoch && !wh_str_starts((struct wh_str){tag.s + i, tag.n - i}, "hold");
 }
 
 static wh_status no_right(const struct pg_rows *r, int i, struct wh_error *err)

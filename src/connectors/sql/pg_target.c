@@ -690,6 +690,8 @@ static void answers(struct pg_fl *fl, struct wh_target *io)
     fl->memo[1] = fl->existed;
     fl->memo[2] = (char)fl->publish;
     memcpy(fl->memo + 3, &fl->now.oid, 4);
+    if (io->memo.n == MEMO_SIZE) /* what the plan fixed stays, also when a swap was done */
+        memcpy(fl->memo, io->memo.p, MEMO_SIZE);
     io->ret_memo = (struct wh_bytes){fl->memo, MEMO_SIZE};
     snprintf(io->identity, sizeof io->identity, "postgresql:%.90s#%.63s.%.63s", fl->ep->system,
              fl->schema, fl->table);
