@@ -257,6 +257,12 @@ def kill(s):
     check_edges(s, log)
 
 
+@stage('postgresql')
+def postgresql(s):
+    """reading and writing a real PostgreSQL server, judged by psql and pg_dump"""
+    scripts(s, os.path.join('integration', 'postgresql'), DEPTH[s.tier])
+
+
 @stage('fuzz-replay')
 def fuzz_replay(s):
     """corpora and once-bad inputs through every parser"""
