@@ -13,7 +13,7 @@ run's own; a lost snapshot accepted) must go red, else the rest proves nothing.
 
     tests/kill/test_postgresql.py [WORD...]     only jobs whose name holds one of the words
 
-The target has no unique key, but for upsert. Depth: WH_TEST_KILLS (in all; every phase at least once), WH_TEST_PG_ROWS,
+The target has no unique key, but for upsert and where we make it. Depth: WH_TEST_KILLS (in all; every phase at least once), WH_TEST_PG_ROWS,
 WH_TEST_SEED repeats a run, WH_TEST_KEEP keeps folders."""
 import ctypes
 import os
@@ -130,6 +130,12 @@ class Append(Mode):
     flags = ('--mode', 'append')
 
 
+class Create(Mode):
+    """There is no table: it is made, with the source's key."""
+    flags = ('--mode', 'append')
+    before = ''
+
+
 class Overwrite(Mode):
     """Old rows, an index, a comment and a grant: the rows go at one instant, the rest stays."""
     flags = ('--mode', 'overwrite')
@@ -152,7 +158,7 @@ class Upsert(Mode):
         create unique index by_id on t(id);""" % (OLD, ROWS // 2)
 
 
-MODES = {'append': Append, 'overwrite': Overwrite, 'upsert': Upsert}
+MODES = {'append': Append, 'new table': Create, 'overwrite': Overwrite, 'upsert': Upsert}
 
 
 class Rig:
@@ -423,7 +429,7 @@ def zombie(t, rig, point, between):
         harness.wait_stopped(second, 120)
     else:
         code, out, err = rig.place.run('resume', '--json', timeout=600)
-        said = 'beside it: exit %d\n%s' % (code, err)
+        said = 'beside it: exit %d\n%s%s' % (code, err, out if code else '')
         # It may have been stopped inside a transaction of the state, on this host: then it is named.
         t.check(code in (0, 5, 10) and (code == 0 or str(p.pid) in said) or 'no run is unfinished' in said,
                 what + ': resume beside it', 'the zombie is %d\n%s' % (p.pid, said))
@@ -652,8 +658,8 @@ def control_accepted(t):
         print('control mixed accepted: %s' % words[-1])
 
 
-JOBS = [('kill append', trials, ('append', 0.5)), ('kill overwrite', trials, ('overwrite', 0.3)),
-        ('kill upsert', trials, ('upsert', 0.2)), ('control markers', control_markers, ()),
+JOBS = [('kill append', trials, ('append', 0.4)), ('kill overwrite', trials, ('overwrite', 0.25)),
+        ('kill upsert', trials, ('upsert', 0.2)), ('kill new table', trials, ('new table', 0.15)), ('control markers', control_markers, ()),
         ('control no snapshot', control_none, ()), ('control snapshot not entered', control_entered, ()),
         ('control mixed accepted', control_accepted, ())]
 

@@ -418,7 +418,9 @@ wh_status pg_apply(void *self, void *session, const struct wh_step *step, const 
     m.lock_ms = patience(fl, *(const char *)step->token.p);
     if (pg_transaction(se->c) != 'I')
         pg_rollback(se->c);
-    if (fl->marker_off && maybe_done)
+    /* An older generation of the flow may have made the table; it was none of anybody else's. */
+    if ((fl->marker_off && maybe_done) ||
+        (f->generation > 1 && *(const char *)step->token.p == SQL_STEP_CREATE))
         WH_TRY(done_before(fl, se, *(const char *)step->token.p, &done, reterr));
     if (!done)
         st = begin(fl, se, &m, step, reterr);
