@@ -456,6 +456,28 @@ def changed_file(t, source):
                     'exit %s, %d rows before, %d after\n%s' % (code, before, after, said[-1500:]))
 
 
+def starts_again(t):
+    """Killed before anything was committed, the source changes: read anew, into the table made before."""
+    with Direction('starts again', None, 'c.db', None, None) as d:
+        path = d.place.path('bank.db')
+        make_busy(path)
+        d.args[1] = 'sqlite:%s#t' % path
+        for point in ('lease-after:1', 'commit-before:1'):
+            d.clean()
+            code, _, err = d.place.run(*d.args, WH_TEST_KILL=point)
+            t.check(code == -signal.SIGKILL, 'starts again: killed', '%s\n%s' % (code, err))
+            db = sqlite3.connect(path)
+            db.execute('update t set balance = balance + 1 where id = 1')
+            db.commit()
+            want = db.execute('select count(*), sum(balance) from t').fetchone()
+            db.close()
+            code, out, err = d.place.run('resume', '--json')
+            db = sqlite3.connect(d.target)
+            got = db.execute('select count(*), sum(balance) from t').fetchone()
+            db.close()
+            t.check(code == 0 and got == want, 'starts again after %s' % point, '%s, %s, wanted %s\n%s%s' % (code, got, want, err, out))
+
+
 def jobs(source, base):
     return [('kill csv -> sqlite', there, (kills, source, base)),
             ('kill sqlite -> csv', back, (kills, source, base)),
@@ -466,7 +488,8 @@ def jobs(source, base):
             ('zombies sqlite -> csv', back, (zombies, source, base)),
             ('control markers', control_markers, (source,)),
             ('control instant', control_instant, ()),
-            ('changed file', changed_file, (source,))]
+            ('changed file', changed_file, (source,)),
+            ('starts again', starts_again, ())]
 
 
 def main():

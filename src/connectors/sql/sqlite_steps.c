@@ -298,7 +298,9 @@ wh_status lite_apply(void *self, void *session, const struct wh_step *step,
     WH_TRY(lite_exec(se, "pragma legacy_alter_table = on", reterr));
     WH_TRY(lite_exec(se, "pragma foreign_keys = off", reterr));
     WH_TRY(lite_exec(se, "begin immediate", reterr));
-    if (fl->marker_off && maybe_done)
+    /* An older generation of the flow may have made the table; it was none of anybody else's. */
+    if ((fl->marker_off && maybe_done) ||
+        (fence->generation > 1 && *(const char *)step->token.p == SQL_STEP_CREATE))
         st = done_before(fl, se, *(const char *)step->token.p, &done, reterr);
     else
         st = WH_OK;
