@@ -171,6 +171,14 @@ struct wh_ctx {
 /* ---- endpoint ----------------------------------------------------------------------------------
  */
 
+/* One statement of a list of rights, borrowed during the callback. */
+struct wh_grant {
+    const char *purpose; /* "read", "append", "overwrite"...: lists of one purpose come together */
+    struct wh_str sql;   /* as an administrator would run it */
+    bool held;           /* the session's user has it already */
+};
+typedef wh_status (*wh_grant_fn)(void *arg, const struct wh_grant *);
+
 /* One thing that an unfinished run left at a destination: its row (unit = 0), or the marker of a
  * committed unit. Borrowed during the callback. */
 struct wh_recalled {
@@ -249,6 +257,10 @@ struct wh_endpoint_ops {
     wh_status (*disown)(void *ep, void *se, const struct wh_fence *,
                         const struct wh_objects *targets, bool act, struct wh_disowned *ret,
                         struct wh_error *reterr);
+    /* Optional. The least rights that the session's user needs for this object (it need not exist
+     * yet; NULL: for every table of the database), purpose by purpose, each list whole. */
+    wh_status (*grants)(void *ep, void *se, const struct wh_name *object, wh_grant_fn each,
+                        void *arg, struct wh_error *reterr);
 };
 
 /* ---- source ------------------------------------------------------------------------------------

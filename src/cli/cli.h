@@ -104,6 +104,7 @@ int wh_cmd_resume(struct wh_cli *);
 int wh_cmd_cancel(struct wh_cli *);
 int wh_cmd_validate(struct wh_cli *);
 int wh_cmd_check(struct wh_cli *);
+int wh_cmd_grants(struct wh_cli *);
 int wh_cmd_discover(struct wh_cli *);
 int wh_cmd_describe(struct wh_cli *);
 int wh_cmd_preview(struct wh_cli *);

@@ -56,6 +56,9 @@ const struct wh_command wh_commands[] = {
      "  wherry describe planes.csv.gz\n"},
     {"preview", "OBJ | JOB [STREAM]", "the first rows", WH_G_PREVIEW | WH_G_JOB, wh_cmd_preview,
      false, "  wherry preview planes.csv.gz --limit 5\n"},
+    {"grants", "CONN | OBJ", "the least rights, as SQL", WH_G_PREVIEW, wh_cmd_grants, false,
+     "  wherry grants postgresql://etl@db1/shop\n"
+     "  wherry grants 'postgresql://etl@db1/shop#sales.orders'\n"},
     {"connectors", "[NAME]", "what can be read and written, and every setting", 0,
      wh_cmd_connectors, false, "  wherry connectors\n  wherry connectors file\n"},
     {"status", "[RUN]", "how far a run is", 0, wh_cmd_status, false, NULL},
@@ -261,10 +264,9 @@ int wh_cmd_help(struct wh_cli *c)
 
 static int unknown_command(struct wh_cli *c, const char *word)
 {
-    static const char *const later[] = {"import",     "schema", "init",   "conn",   "grants",
-                                        "secret",     "config", "limit",  "unlock", "watch",
-                                        "logs",       "dirty",  "state",  "gc",     "serve",
-                                        "completion", "worker", "submit", NULL};
+    static const char *const later[] = {
+        "import", "schema", "init",  "conn", "secret", "config",     "limit",  "unlock", "watch",
+        "logs",   "dirty",  "state", "gc",   "serve",  "completion", "worker", "submit", NULL};
     const char *names[64];
     size_t n = 0;
     for (const char *const *l = later; *l; l++)

@@ -118,6 +118,22 @@ int wh_look_check(struct wh_look *look, struct wh_error *reterr)
     return check_endpoint(look->ep, reterr);
 }
 
+int wh_look_grants(struct wh_look *look, wh_grant_fn each, void *arg, struct wh_error *reterr)
+{
+    const struct wh_endpoint_ops *ops = look->ep->connector->endpoint;
+    const struct wh_objref *ref = &look->stream.from;
+    bool one = ref->name.n > 0 && !ref->pattern && !ref->whole;
+    void *se;
+
+    if (!ops->grants)
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E1060",
+                       "%s has no rights to grant: those of its files count", look->ep->name);
+    WH_TRY(wh_endpoint_control(look->ep, &se, reterr));
+    int st = ops->grants(look->ep->ep, se, one ? &ref->name : NULL, each, arg, reterr);
+
+    return st == WH_END ? WH_OK : st;
+}
+
 int wh_check_job(const struct wh_job *job, struct wh_services *services,
                  wh_status (*each)(void *, const char *, const struct wh_error *), void *arg,
                  struct wh_error *reterr)

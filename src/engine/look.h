@@ -22,6 +22,10 @@ struct wh_endpoint *wh_look_endpoint(struct wh_look *);
 /* Reach, login, rights: a session is opened and the connector's own check is done. */
 wh_status wh_look_check(struct wh_look *, struct wh_error *reterr);
 
+/* The least rights for the object, or for the whole database, as statements. E1060: this system has
+ * none to give. */
+wh_status wh_look_grants(struct wh_look *, wh_grant_fn each, void *arg, struct wh_error *reterr);
+
 struct wh_seen_object {
     const char *name;                       /* "public.orders", quoted where needed */
     const char *kind;                       /* "table" "view" "file" "other" */

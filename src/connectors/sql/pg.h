@@ -125,6 +125,10 @@ wh_status pg_dial(struct pg_ep *, const struct pg_connection *, const struct wh_
 wh_status pg_dial_on(struct pg_conn *, struct pg_ep *, const struct pg_connection *,
                      const struct wh_ctx *, const char *kind, struct wh_error *reterr);
 
+/* pg_grants.c */
+wh_status pg_grants(void *ep, void *se, const struct wh_name *, wh_grant_fn, void *arg,
+                    struct wh_error *reterr);
+
 /* pg_snapshot.c */
 wh_status pg_snapshot(void *ep, void *se, const struct wh_objects *pin, int sessions,
                       struct wh_snapshot *ret, struct wh_error *reterr);
@@ -195,7 +199,7 @@ struct pg_table {
     struct pg_col *cols;
     int n_cols;
     int64_t pages, est_rows, est_bytes; /* -1 unknown */
-    bool has_pk, has_rls, has_subclass;
+    bool has_pk, has_rls, has_subclass, can_read;
 };
 
 /* pg_types.c */

@@ -177,13 +177,16 @@ enum table_cell {
     T_LEAF_ROWS,
     T_BLOCK,
     T_EXACT,
+    T_CAN_READ,
 };
 
 /* %s: pages, the sums over partitions (2), exactness, the rest. */
 static const char tables_sql[] =
     "select c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, %s, c.relpages, "
     "c.reltuples::bigint, coalesce(to_.relpages, 0), c.relrowsecurity, c.relhassubclass, "
-    "de.description, %s, pg_catalog.current_setting('block_size'), %s "
+    "de.description, %s, pg_catalog.current_setting('block_size'), %s, "
+    "pg_catalog.has_schema_privilege(n.oid, 'usage') and "
+    "pg_catalog.has_table_privilege(c.oid, 'select') "
     "from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
     "left join pg_catalog.pg_class to_ on to_.oid = c.reltoastrelid "
     "left join pg_catalog.pg_description de on de.objoid = c.oid "
@@ -237,6 +240,7 @@ static wh_status take_table(const struct pg_rows *r, int i, struct pg_table *t,
     t->persistence = letter(r, i, T_PERSISTENCE);
     t->has_rls = pg_cell_bool(r, i, T_RLS);
     t->has_subclass = pg_cell_bool(r, i, T_SUBCLASS);
+    t->can_read = pg_cell_bool(r, i, T_CAN_READ);
     if (!t->schema || !t->name)
         return no_memory(reterr);
     estimate(t, r, i);

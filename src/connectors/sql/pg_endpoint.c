@@ -453,6 +453,7 @@ const struct wh_endpoint_ops pg_endpoint = {
     .remember = pg_remember,
     .recall = pg_recall,
     .footprint = footprint,
+    .grants = pg_grants,
     .session_close = session_close,
     .close = ep_close,
 };

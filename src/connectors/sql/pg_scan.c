@@ -52,6 +52,14 @@ static wh_status open_table(struct pg_sc *sc, struct pg_se *se, const struct wh_
     if (!object || object->n == 0)
         return wh_fail(reterr, WH_E_USAGE, "E1005", "which table? (postgresql://...#schema.table)");
     WH_TRY(pg_describe(se, object, sc->o->schema, &sc->t, reterr));
+    if (!sc->t.can_read) {
+        wh_ignore(wh_fail(reterr, WH_E_AUTH, "E2006", "no right to read %s.%s", sc->t.schema,
+                          sc->t.name));
+        wh_error_hint(reterr,
+                      "'wherry grants' with this object prints what an administrator has to "
+                      "grant");
+        return WH_E_AUTH;
+    }
     if (pg_qualified(&b, sc->t.schema, sc->t.name) != WH_OK ||
         !(sc->from = wh_arena_strdup(sc->t.arena, b.p)))
         return no_memory(reterr);
