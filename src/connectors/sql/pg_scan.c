@@ -114,6 +114,16 @@ static wh_status project(struct pg_sc *sc, const struct wh_scan *io, struct wh_e
     return WH_OK;
 }
 
+/* A column as the server's text. The cast of inet adds a netmask that its output does not show. */
+static const char *as_text(const struct pg_col *c)
+{
+    enum {
+        INET = 869
+    };
+
+    return c->base_oid == INET ? "%sabbrev(%i)" : "%s%i::text";
+}
+
 static wh_status select_list(struct pg_sc *sc, bool casts, const char **ret,
                              struct wh_error *reterr)
 {
@@ -122,8 +132,8 @@ static wh_status select_list(struct pg_sc *sc, bool casts, const char **ret,
     for (int i = 0; i < sc->n_cols; i++) {
         struct wh_str name = wh_str(sc->cols[i].name);
 
-        if (sql_add(&b, "%s%i%s", i ? ", " : "", &name,
-                    casts && sc->cols[i].cast ? "::text" : "") != WH_OK)
+        if (sql_add(&b, casts && sc->cols[i].cast ? as_text(&sc->cols[i]) : "%s%i", i ? ", " : "",
+                    &name) != WH_OK)
             return no_memory(reterr);
     }
     *ret = wh_arena_strdup(sc->t.arena, b.p);

@@ -46,6 +46,7 @@ static const struct known known[] = {
     {700, "real", PG_W_F32, WH_K_F32, P_NONE, WH_L_NONE, false, false},
     {701, "double precision", PG_W_F64, WH_K_F64, P_NONE, WH_L_NONE, false, false},
     {1042, "character", PG_W_TEXT, WH_K_UTF8, P_LENGTH, WH_L_NONE, false, false},
+    {1042, "bpchar", PG_W_TEXT, WH_K_UTF8, P_NONE, WH_L_NONE, false, false},
     {1043, "character varying", PG_W_TEXT, WH_K_UTF8, P_LENGTH, WH_L_NONE, false, false},
     {1082, "date", PG_W_DATE, WH_K_DATE32, P_NONE, WH_L_NONE, false, false},
     {1083, "time without time zone", PG_W_TIME, WH_K_TIME64, P_NONE, WH_L_NONE, false, false},

@@ -135,6 +135,17 @@ static bool set_text(struct lite_value *v, const void *p, size_t n)
     return true;
 }
 
+/* What decimal text may be beside digits. */
+static bool is_number_word(struct wh_str x)
+{
+    static const char *const words[] = {"nan", "infinity", "-infinity", "inf", "-inf"};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (wh_str_ieqs(x, words[i]))
+            return true;
+    return false;
+}
+
 static bool take_dectext(sqlite3_value *cell, int storage, struct lite_value *v)
 {
     struct wh_str x;
@@ -146,7 +157,7 @@ static bool take_dectext(sqlite3_value *cell, int storage, struct lite_value *v)
     if (storage != SQLITE_TEXT)
         return false;
     x = text_of(cell);
-    return (lite_is_decimal(x.s, x.n) || wh_str_ieqs(x, "nan")) && set_text(v, x.s, x.n);
+    return (lite_is_decimal(x.s, x.n) || is_number_word(x)) && set_text(v, x.s, x.n);
 }
 
 /* ---- text and bytes ----------------------------------------------------------------------------

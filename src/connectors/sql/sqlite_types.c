@@ -279,7 +279,7 @@ bool lite_keeps(enum lite_affinity a, const struct wh_type *t)
 }
 
 /* The source's own words may stay if they are plain, mean the same type here and keep its values.
- */
+ * Nothing stands behind a parameter here: "time(3) without time zone" is no type of SQLite's. */
 static bool native_fits(struct wh_str native, const struct wh_type *t, char decl[LITE_DECL])
 {
     struct wh_type own;
@@ -292,6 +292,8 @@ static bool native_fits(struct wh_str native, const struct wh_type *t, char decl
                      (i > 0 && c == ',');
     }
     if (!words_only || isdigit((unsigned char)native.s[0]))
+        return false;
+    if (memchr(native.s, ')', native.n - 1))
         return false;
     snprintf(decl, LITE_DECL, "%.*s", WH_STR_FMT(native));
     return lite_type_of(decl, &own) != LITE_P_NONE && wh_type_equal(&own, t) &&
