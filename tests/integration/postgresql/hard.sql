@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Values that break copies: one table per kind, hard.KIND (id, what, v), so that the refusal of one kind
--- hides no other. tests/integration/test_pg_types.py says how each must arrive. Row 0 is NULL in all.
+-- hides no other. test_types.py says how each must arrive. Row 0 is NULL in all.
 set client_min_messages = warning;
 set timezone = 'UTC';
 set datestyle = 'ISO, YMD';

@@ -5,7 +5,7 @@ psql value by value: `except all` both ways between the rows of source and targe
 them, and a digest over all of them. Red when one value, one NULL or one column's type differs from what
 is declared below, and also when a declared exception did not happen.
 
-    tests/integration/test_pg_types.py [KIND | PATH]...     only these
+    tests/integration/postgresql/test_types.py [KIND | PATH]...     only these
 
 Paths: decoded (frames off), bytes (as the plan likes; without dirty rows), csv (to a file and back),
 sqlite (to a database and back). Values: tests/integration/postgresql/hard.sql."""
@@ -15,7 +15,7 @@ import re
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'lib'))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), 'lib'))
 import harness  # noqa: E402
 import pgbox    # noqa: E402
 import servers  # noqa: E402
@@ -221,7 +221,7 @@ def main(words):
         t.skip('no PostgreSQL server is installed')
         return t.finish()
     with servers.Postgres() as pg:
-        with open(os.path.join(HERE, 'postgresql', 'hard.sql'), encoding='utf-8') as f:
+        with open(os.path.join(HERE, 'hard.sql'), encoding='utf-8') as f:
             pg.sql(f.read() + JUDGE)
         paths = [p for p in PATHS if p in words] or PATHS
         every = kinds_of(pg)
