@@ -20,6 +20,8 @@ enum {
     AGAIN_FIRST_MS = 50,
     AGAIN_MOST_MS = 5000,
     FLUSH_MS = 600000,
+    WINDOW_LEAST = 64, /* rows sent at once after a refused one */
+    WINDOW_GROWS = 4,
 };
 
 struct wh_piece {
@@ -303,11 +305,23 @@ static int take_verdict(struct wh_attempt *at, const struct wh_verdict *v, struc
     return whole(at) ? blame(at, p, v->row, code, text, true, reterr) : WH_OK;
 }
 
+/* Rows without an answer that were sent before this one. */
+static int64_t rows_before(const struct wh_attempt *at, const struct wh_verdict *v)
+{
+    int64_t n = v->row;
+
+    for (const struct wh_piece *p = at->open_head; p && p->send != v->send; p = p->next)
+        n += p->n;
+    return n;
+}
+
 /* Verdicts first, then lets go of everything that is judged. */
 static int take_acks(struct wh_attempt *at, const struct wh_acks *acks, size_t *ret_bad,
                      struct wh_error *reterr)
 {
     for (size_t i = 0; i < acks->n_bad; i++) {
+        if (*ret_bad == 0)
+            at->bad_at = rows_before(at, &acks->bad[i]);
         WH_TRY(take_verdict(at, &acks->bad[i], reterr));
         *ret_bad += !acks->bad[i].again;
     }
@@ -413,40 +427,68 @@ static int take_back(struct wh_attempt *at, struct wh_piece **ret, struct wh_err
     return WH_OK;
 }
 
-/* Sends a list and waits for its verdict. REFUSED: *list holds again what remains of it. Rows that
- * the writer names are taken out and the others tried again, without halving. */
+/* Sends a list and waits for its verdict; takes it. REFUSED: *ret_back is what remains of it. */
+static int send_list(struct wh_attempt *at, struct wh_piece *p, size_t *ret_bad,
+                     struct wh_piece **ret_back, struct wh_error *reterr)
+{
+    struct wh_piece **tail = ret_back;
+    int st = WH_OK, taken;
+
+    *ret_back = NULL;
+    while (p && st == WH_OK) {
+        struct wh_piece *next = p->next;
+
+        st = send_piece(at, p, ret_bad, reterr);
+        p = next;
+    }
+    if (st == WH_OK)
+        st = flush_to(at, 0, ret_bad, reterr);
+    taken = st == WH_REFUSED ? take_back(at, ret_back, reterr) : st;
+    if (taken != WH_OK) {
+        pieces_free(p);
+        return taken;
+    }
+    while (*tail)
+        tail = &(*tail)->next;
+    *tail = p; /* what had not been sent yet */
+    return st;
+}
+
+/* The same for a list of which the writer may name rows: they are taken out, and what stood before
+ * the named one, which was found good, is sent by itself, so that each row is sent about twice
+ * however many are refused. What follows is sent in windows that grow while all goes well. */
 static int try_list(struct wh_attempt *at, struct wh_piece **list, struct wh_error *reterr)
 {
+    int64_t window = pieces_rows(*list);
+
     for (;;) {
-        struct wh_piece *p = *list;
+        struct wh_piece *part = *list, *rest = NULL, *back = NULL, **tail = &back;
         size_t bad = 0;
         int st = WH_OK;
 
         *list = NULL;
-        while (p && st == WH_OK) {
-            struct wh_piece *next = p->next;
-
-            st = send_piece(at, p, &bad, reterr);
-            p = next;
-        }
+        if (window < pieces_rows(part))
+            st = split_list(part, window, &rest, reterr);
         if (st == WH_OK)
-            st = flush_to(at, 0, &bad, reterr);
-        if (st != WH_REFUSED) {
-            pieces_free(p);
-            return st;
-        }
-        struct wh_piece *back = NULL, **tail = &back;
-        st = take_back(at, &back, reterr);
-        if (st != WH_OK) {
-            pieces_free(p);
+            st = send_list(at, part, &bad, &back, reterr);
+        else
+            pieces_free(part);
+        if (st != WH_OK && st != WH_REFUSED) {
+            pieces_free(rest);
             return st;
         }
         while (*tail)
             tail = &(*tail)->next;
-        *tail = p; /* what had not been sent yet */
+        *tail = rest;
         *list = back;
-        if (!bad || !back)
-            return back ? WH_REFUSED : WH_OK;
+        if (!back)
+            return WH_OK;
+        if (st == WH_OK)
+            window = window > INT64_MAX / WINDOW_GROWS ? window : window * WINDOW_GROWS;
+        else if (!bad)
+            return WH_REFUSED;
+        else
+            window = at->bad_at > WINDOW_LEAST ? at->bad_at : WINDOW_LEAST;
     }
 }
 

@@ -327,6 +327,7 @@ struct wh_attempt {
     void *wr;
     bool wr_open;
     int64_t next_send, unacked_bytes, rows_sent, rows_refused, retry_after_ms;
+    int64_t bad_at; /* rows that were sent before the row that was named first */
     struct wh_piece *open_head, **open_tail; /* sends without an answer */
     struct wh_piece *again_head, **again_tail, *again_last;
     int64_t again_rows;
