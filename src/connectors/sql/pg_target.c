@@ -109,40 +109,6 @@ static wh_status need_schema(struct pg_fl *fl, struct pg_se *se, struct wh_error
     return WH_E_NOT_FOUND;
 }
 
-static wh_status find_table(struct pg_fl *fl, struct pg_se *se, const struct wh_target *io,
-                            struct wh_error *reterr)
-{
-    struct wh_name from_source = {.part = {io->source_name}, .n = 1};
-    const struct wh_name *asked = io->object && io->object->n > 0 ? io->object : &from_source;
-    struct wh_error err = {0};
-    int st;
-
-    WH_TRY(check_name(asked->part[asked->n - 1], reterr));
-    st = pg_describe(se, asked, fl->o->schema, &fl->now, &err);
-    fl->existed = st == WH_OK;
-    if (st == WH_E_NOT_FOUND && strcmp(err.code, "E3001") == 0) {
-        struct wh_str t = asked->part[asked->n - 1];
-
-        fl->table = wh_arena_strndup(fl->arena, t.s, t.n);
-        if (asked->n > 1)
-            fl->schema = wh_arena_strndup(fl->arena, asked->part[asked->n - 2].s,
-                                          asked->part[asked->n - 2].n);
-        else
-            WH_TRY(default_schema(fl, se, reterr));
-        if (!fl->table || !fl->schema)
-            return no_memory(reterr);
-        return need_schema(fl, se, reterr);
-    }
-    if (st != WH_OK) {
-        if (reterr)
-            *reterr = err;
-        return st;
-    }
-    fl->schema = fl->now.schema;
-    fl->table = fl->now.name;
-    return WH_OK;
-}
-
 static wh_status set_names(struct pg_fl *fl, struct wh_error *reterr)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
@@ -156,6 +122,41 @@ static wh_status set_names(struct pg_fl *fl, struct wh_error *reterr)
     fl->markers = fl->o->marker_schema ? fl->o->marker_schema : fl->schema;
     return pg_claim_note(fl->ep, fl->schema, fl->table, fl->marker_off ? NULL : fl->markers,
                          reterr);
+}
+
+static wh_status find_table(struct pg_fl *fl, struct pg_se *se, const struct wh_target *io,
+                            struct wh_error *reterr)
+{
+    struct wh_name from_source = {.part = {io->source_name}, .n = 1};
+    const struct wh_name *asked = io->object && io->object->n > 0 ? io->object : &from_source;
+    struct wh_error err = {0};
+    int st;
+
+    WH_TRY(check_name(asked->part[asked->n - 1], reterr));
+    st = pg_describe(se, asked, fl->o->schema, &fl->now, &err);
+    fl->existed = st == WH_OK;
+    if ((st == WH_E_NOT_FOUND && strcmp(err.code, "E3001") == 0) || st == WH_BLOCKED) {
+        struct wh_str t = asked->part[asked->n - 1];
+
+        fl->table = wh_arena_strndup(fl->arena, t.s, t.n);
+        if (asked->n > 1)
+            fl->schema = wh_arena_strndup(fl->arena, asked->part[asked->n - 2].s,
+                                          asked->part[asked->n - 2].n);
+        else
+            WH_TRY(default_schema(fl, se, reterr));
+        if (!fl->table || !fl->schema)
+            return no_memory(reterr);
+        return st == WH_BLOCKED ? set_names(fl, reterr) == WH_OK ? st : no_memory(reterr)
+                                : need_schema(fl, se, reterr);
+    }
+    if (st != WH_OK) {
+        if (reterr)
+            *reterr = err;
+        return st;
+    }
+    fl->schema = fl->now.schema;
+    fl->table = fl->now.name;
+    return WH_OK;
 }
 
 static wh_status may_be_written(const struct pg_fl *fl, const struct wh_target *io,
@@ -744,6 +745,8 @@ static wh_status target_open(void *self, void *ep, void *session, struct wh_targ
                              struct wh_error *reterr)
 {
     struct pg_fl *fl = self;
+    struct wh_error err = {0};
+    int st;
 
     fl->ep = ep;
     fl->receipt = WH_BUF(1 << 20);
@@ -751,7 +754,20 @@ static wh_status target_open(void *self, void *ep, void *session, struct wh_targ
     io->existing_rows = -1;
     if (!fl->arena)
         return no_memory(reterr);
-    WH_TRY(look(fl, session, io, reterr));
+    st = look(fl, session, io, &err);
+    if (st == WH_BLOCKED) { /* a look has no other session of ours in its way */
+        struct pg_se *se = session;
+
+        st = wh_fail(&err, WH_E_REMOTE, "E5010", "table %s is locked by another session",
+                     fl->name ? fl->name : "");
+        if (fl->name)
+            pg_blocked_by_table(se, fl->name, &err);
+    }
+    if (st != WH_OK) {
+        if (reterr)
+            *reterr = err;
+        return st;
+    }
     answers(fl, io);
     if (wh_schema_copy(&fl->accept, &io->accept) != WH_OK)
         return no_memory(reterr);

@@ -369,7 +369,91 @@ def rebuilt(t, server):
                 went(code, out, err) + s.sql('select count(*), sum(k) from t'))
 
 
-TESTS = [modes, overwrite_keeps, overwrite_others, refused, checked_before, killed, zombie, no_right, two_states, marker_off,
+def odd_types(t, server):
+    """Columns without a binary form of ours: cast from text, and a text that is none is the row's fault."""
+    with Site(server, 'odd') as s:
+        s.sql("create type mood as enum ('sad', 'ok'); create domain pos as int check (value > 0);"
+              "create table a(k int primary key, i inet, m mood, arr int[], r int4range, b bit(3), p point, v tsvector, d pos, mo money);"
+              "insert into a select g, '10.0.0.1/8', 'ok', array[g, null], int4range(1, g + 2), b'101', point(1, g), 'a b'::tsvector, g, g "
+              'from generate_series(1, 500) g')
+        for mode in ('append', 'overwrite', 'upsert'):
+            code, out, err = s.place.run('copy', s.url('a'), s.url('b'), '--mode', mode, '--json', '--from', 'frames=false',
+                                         *(['--key', 'k'] if mode != 'append' else []))
+            if not t.check(code == 0, 'odd types, ' + mode, went(code, out, err)):
+                continue
+            t.check(s.sql('select count(*) from a x join b y on x.k = y.k and x::text = y::text') == '500', 'odd types come through, ' + mode,
+                    s.sql('select x, y from a x join b y using (k) limit 1'))
+            if mode == 'append':
+                s.sql('truncate b; alter table b alter d type pos')
+        src = s.csv('k,i,m\n1,10.0.0.1,ok\n2,nonsense,ok\n3,10.0.0.2,glad\n4,::1,sad\n')
+        s.sql('create table c(k int primary key, i inet, m mood)')
+        code, out, err = s.copy(src, 'c', '--dirty', 'rows=5')
+        t.check(code == 0 and s.sql('select k from c order by 1') == '1\n4', 'texts that are no values are dirty', went(code, out, err))
+
+
+def refused_by_key(t, server):
+    """Refusals where rows meet others by key: found one by one, all others are in."""
+    with Site(server, 'by_key') as s:
+        s.sql("create table t(k int primary key, v int check (v <> 13)); insert into t select g, 0 from generate_series(1, 3000) g")
+        rows = 'k,v\n' + ''.join('%d,%d\n' % (i, 13 if i in (7, 2000, 5999) else 1) for i in range(1, 6001))
+        for mode, written, filtered, dirty in (('upsert', 5997, 0, 3), ('update', 5997, 1, 2), ('insert-ignore', 0, 5997, 3)):
+            code, out, err = s.copy(s.csv(rows), 't', '--mode', mode, '--dirty', 'rows=5')
+            e = harness.finished(out)
+            t.check(code == 0 and [e.get(k) for k in ('rows_written', 'rows_filtered', 'rows_dirty')] == [written, filtered, dirty],
+                    'refused rows of ' + mode, went(code, out, err))
+            t.check(s.sql('select count(*), sum(v), sum(k) from t') == '5999|5997|%d' % (6000 * 6001 // 2 - 5999),
+                    'all others are in, ' + mode, s.sql('select count(*), sum(v) from t'))
+
+
+def verified(t, server):
+    """At resume the table must be the one that it was, with its markers and rows."""
+    spoil = {'truncated': 'truncate t', 'dropped': 'drop table t', 'made again': 'drop table t; create table t(k bigint, v text)',
+             'markers gone': 'delete from wherry_unit', 'our tables gone': 'drop table wherry_run, wherry_unit, wherry_target'}
+    for i, (what, sql) in enumerate(sorted(spoil.items())):
+        with Site(server, 'verified_%d' % i) as s:
+            s.sql('create table t(k bigint, v text)')
+            # Recorded, then killed: the next one finds a unit that is done.
+            code, out, err = s.copy(s.csv(ROWS), 't', WH_TEST_KILL='record-after:1')
+            t.check(code == -signal.SIGKILL, 'it is killed', went(code, out, err))
+            s.sql(sql)
+            code, out, err = s.place.run('resume', '--json')
+            t.check(code in (1, 2) and re.search('E7009|E3001|E7008', out + err), 'resume tells: ' + what, went(code, out, err))
+
+
+def parallel(t, server):
+    """Lanes side by side into one table, by key; each row once, no deadlock is the user's."""
+    with Site(server, 'parallel') as s:
+        s.sql('create table a(k int primary key, v text); insert into a select g, md5(g::text) from generate_series(1, 200000) g;'
+              'vacuum analyze a; create table b(k int primary key, v text); insert into b select k, null from a where k % 3 = 0')
+        for mode in ('upsert', 'overwrite', 'replace', 'insert-ignore', 'update'):
+            code, out, err = s.place.run('copy', s.url('a'), s.url('b'), '--mode', mode, '-j', '4', '--json',
+                                         WH_TEST_UNIT_BYTES=str(1 << 20))
+            t.check(code == 0 and s.sql('select count(*) from a join b using (k, v)') == '200000', 'four lanes, ' + mode,
+                    went(code, out, err))
+            t.check(not harness.unbalanced(harness.finished(out)), 'its counts, ' + mode)
+
+
+def locked_by_a_person(t, server):
+    """A table that somebody locks: the message names who, and nothing hangs for ever."""
+    with Site(server, 'person') as s:
+        s.sql('create table t(k bigint, v text); create table o(k bigint, v text)')
+        p = subprocess.Popen(s.server.psql(s.database), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        p.stdin.write(b"set application_name = 'somebody'; begin; lock table t; lock table o in access share mode;\n")
+        p.stdin.flush()
+        time.sleep(0.5)
+        for table, mode in (('t', 'append'), ('o', 'overwrite')):
+            url = s.url(table, lock_timeout='1s')
+            code, out, err = s.place.run('copy', s.csv(ROWS), url, '--mode', mode, '--json', timeout=100)
+            t.check(code in (5, 10) and 'somebody' in out + err, '%s into a locked table names who' % mode, went(code, out, err))
+        p.stdin.close()
+        p.wait(10)
+        for _ in range(2):
+            codes = [s.place.run('resume', r['run'], '--json')[0] for r in harness.events(s.place.run('status', '--json')[1]) if r.get('run')]
+        t.check(s.sql('select count(*), sum(k) from o') == SUM, 'and when it is let go, resume goes on', codes)
+
+
+TESTS = [modes, overwrite_keeps, overwrite_others, odd_types, refused, refused_by_key, checked_before, verified, parallel,
+         locked_by_a_person, killed, zombie, no_right, two_states, marker_off,
          rebuilt]
 
 
