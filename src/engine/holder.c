@@ -188,12 +188,34 @@ static int make_hold_file(struct wh_ctx_self *base, struct wh_error *reterr)
     return WH_OK;
 }
 
+/* What the holder said at its end is the reason: "E5010 8 1 words". */
+static int did_not_start(char *words, struct wh_error *reterr)
+{
+    char *code = words, *status = strchr(words, ' '), *again = NULL, *text = NULL;
+    int64_t st = 0;
+
+    if (status)
+        again = strchr(status + 1, ' ');
+    if (again)
+        text = strchr(again + 1, ' ');
+    if (!text || status - code != 5 || *code != 'E' ||
+        !wh_read_i64(status + 1, (size_t)(again - status - 1), &st) || st == WH_OK)
+        return wh_fail(reterr, WH_E_REMOTE, "E4008",
+                       "the process that holds the snapshot did not start: %s",
+                       *words ? words : "no answer");
+    *status = 0;
+    wh_ignore(wh_fail(reterr, (int)st, code, "the snapshot could not be taken: %s", text + 1));
+    if (reterr)
+        reterr->retriable = again[1] == '1';
+    return (int)st;
+}
+
 /* Hands the configuration over and takes the ready bytes; what it said on stderr is the reason. */
 static int talk(struct wh_ctx_self *base, struct wh_bytes config, int in, int out, int err,
                 struct wh_bytes *ret_ready, struct wh_error *reterr)
 {
     char *ready = wh_arena_alloc(base->arena, READY_MOST);
-    char words[400] = "";
+    char words[800] = "";
     size_t n = 0, n_words = 0;
     int64_t deadline = wh_now_ns() + (int64_t)READY_WAIT_MS * 1000000;
     bool ok;
@@ -207,9 +229,7 @@ static int talk(struct wh_ctx_self *base, struct wh_bytes config, int in, int ou
         if (read_all(err, words, sizeof words - 1, &n_words, wh_now_ns() + 1000000000))
             n_words = 0;
         words[n_words] = 0;
-        return wh_fail(reterr, WH_E_REMOTE, "E4008",
-                       "the process that holds the snapshot did not start: %s",
-                       n_words ? words : "no answer");
+        return did_not_start(words, reterr);
     }
     *ret_ready = (struct wh_bytes){ready, n};
     return WH_OK;
@@ -312,7 +332,8 @@ int wh_hold_main(int argc, char **argv)
     if (config)
         wh_wipe(config, n);
     wh_free(config);
-    if (st != WH_OK)
-        dprintf(2, "%s", err.message);
+    if (st != WH_OK) /* read by did_not_start */
+        dprintf(2, "%s %d %d %s", err.code[0] ? err.code : "E4008", err.status, err.retriable,
+                err.message);
     return st == WH_OK ? 0 : 1;
 }

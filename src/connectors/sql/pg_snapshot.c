@@ -370,7 +370,8 @@ static wh_status lock_queries(struct pg_conn *c, struct reading pins, struct wh_
         if (*pin != 'q')
             continue;
         wh_buf_clear(&sql);
-        if (wh_buf_printf(&sql, "prepare wherry_pin_%d as %s", n++, pin + 1) != WH_OK)
+        if (wh_buf_printf(&sql, "set local search_path to default; prepare wherry_pin_%d as %s",
+                          n++, pin + 1) != WH_OK)
             return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a statement");
         WH_TRY(pg_exec(c, sql.p, reterr));
     }
