@@ -165,6 +165,9 @@ static const struct setting settings[] = {
     {0, "extra_float_digits", "3"},
     {0, "bytea_output", "hex"},
     {0, "standard_conforming_strings", "on"},
+    {0, "array_nulls", "on"}, /* off: {NULL} would become the word */
+    {0, "xmloption", "content"},
+    {0, "quote_all_identifiers", "off"}, /* names inside of values: regclass */
     {0, "default_transaction_isolation", "read committed"},
     {0, "search_path", ""},
     /* A session of ours may wait for the other end; who ends it is the engine or a newer epoch. */

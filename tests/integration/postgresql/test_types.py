@@ -8,7 +8,8 @@ is declared below, and also when a declared exception did not happen.
     tests/integration/postgresql/test_types.py [KIND | PATH]...     only these
 
 Paths: decoded (frames off), bytes (as the plan likes; without dirty rows), csv (to a file and back),
-sqlite (to a database and back). Values: tests/integration/postgresql/hard.sql."""
+sqlite (to a database and back),
+settings (as csv, in a database whose settings print and read values in other ways). Values: tests/integration/postgresql/hard.sql."""
 import json
 import os
 import re
@@ -20,7 +21,7 @@ import harness  # noqa: E402
 import pgbox    # noqa: E402
 import servers  # noqa: E402
 
-PATHS = ['decoded', 'bytes', 'csv', 'sqlite']
+PATHS = ['decoded', 'bytes', 'csv', 'sqlite', 'settings']
 
 # ---- what does not arrive as it is, and why -----------------------------------------------------------
 
@@ -47,7 +48,7 @@ MORE_DIRTY = {
 }
 # What has to be said on the way back. A file of text is guessed to hold doubles, and 0.1 is another
 # number as a double than as a float.
-WORDS_BACK = {('csv', 'float4'): ['--types', 'v=float32']}
+WORDS_BACK = {('csv', 'float4'): ['--types', 'v=float32'], ('settings', 'float4'): ['--types', 'v=float32']}
 
 # Columns whose type at a table of our making is another one than the source's: what Wherry has no type
 # for comes as the server's text; a domain becomes its base type.
@@ -60,6 +61,12 @@ AS_TEXT = """money char_one a_citext timetz xml jsonpath inet cidr macaddr macad
 
 # Tables that are decoded even where bytes could pass: a column is made into another type.
 LOOKED_AT = AS_TEXT + list(TYPES) + ['bpchar_any']
+
+# Each changes how the server prints or reads some type, unless a session says otherwise.
+SETTINGS = {'datestyle': "'SQL, DMY'", 'intervalstyle': 'sql_standard', 'bytea_output': 'escape', 'extra_float_digits': '0',
+            'timezone': "'Asia/Kolkata'", 'array_nulls': 'off', 'xmloption': 'document', 'xmlbinary': 'hex',
+            'quote_all_identifiers': 'on', 'default_transaction_isolation': "'serializable'", 'search_path': 'hard, nowhere',
+            'transform_null_equals': 'on', 'escape_string_warning': 'off', 'lc_messages': "'C'", 'default_tablespace': "''"}
 
 # Only PostgreSQL to PostgreSQL: shapes of tables, not values.
 SHAPES = ['no_columns', 'generated', 'identity_always', 'identity_default', 'serial_column', 'wide_1600', 'parent', 'child',
@@ -83,7 +90,7 @@ def literal(text):
 
 # One look of psql: what differs (five rows of each), digests over all rows, types of the columns.
 JUDGE = r"""
-create function hard.judge(source text, target text, wanted text) returns json language plpgsql as $$
+create function hard.judge(source text, target text, wanted text) returns json language plpgsql set extra_float_digits = 3 as $$
 declare
   columns text := (select coalesce(string_agg(quote_ident(attname), ', ' order by attnum), '') from pg_attribute
     where attrelid = source::regclass and attnum > 0 and not attisdropped);
@@ -187,7 +194,7 @@ class Judge:
                        'came as %s' % event['tables'][0]['hash'])
 
     def there_and_back(self, dirty):
-        middle = '%s.csv' % self.kind if self.path == 'csv' else 'sqlite:lite.db#' + self.kind
+        middle = 'sqlite:lite.db#' + self.kind if self.path == 'sqlite' else self.kind + '.csv'
         event = self.copy(self.source(), middle, dirty=dirty)
         if not self.check(event['code'] == 0, 'on the way there: exit %s' % event['code']):
             return
@@ -210,7 +217,7 @@ def walk(t, pg, path, kinds):
 def make_targets(pg, path, kinds):
     """Where types are lost on the way, the table at the end is there before."""
     made = ['create schema d_%s' % path]
-    if path in ('csv', 'sqlite'):
+    if path not in ('decoded', 'bytes'):
         made += ['create table d_%s.%s (like hard.%s)' % (path, quoted(k), quoted(k)) for k in kinds]
     pg.sql(';\n'.join(made))
 
@@ -226,12 +233,16 @@ def main(words):
         paths = [p for p in PATHS if p in words] or PATHS
         every = kinds_of(pg)
         kinds = [k for k in every if k in words] or every
-        jobs = []
+        jobs, late = [], []
         for path in paths:
             mine = [k for k in kinds if path in ('decoded', 'bytes') or k not in SHAPES]
             make_targets(pg, path, mine)
-            jobs += [('%s %s...' % (path, mine[i]), walk, (pg, path, mine[i:i + 20])) for i in range(0, len(mine), 20)]
+            (late if path == 'settings' else jobs).extend(
+                ('%s %s...' % (path, mine[i]), walk, (pg, path, mine[i:i + 20])) for i in range(0, len(mine), 20))
         harness.run_jobs(t, jobs)
+        if late:
+            pg.sql(''.join('alter database postgres set %s to %s;\n' % s for s in SETTINGS.items()))
+            harness.run_jobs(t, late)
     return t.finish()
 
 
