@@ -379,7 +379,7 @@ static const char types_sql[] =
             "coalesce(bt.typtype, t.typtype), t.typcategory, "
             "pg_catalog.format_type(u.oid, u.typmod), false, '', '', null, null, null, 0 "
             "from rows from (pg_catalog.unnest($1::oid[]), pg_catalog.unnest($2::int[])) "
-    "with ordinality u(oid, typmod, i) "
+            "with ordinality u(oid, typmod, i) "
             "join pg_catalog.pg_type t on t.oid = u.oid left join base b on b.oid = u.oid "
             "left join pg_catalog.pg_type bt on bt.oid = b.base order by u.i";
 
