@@ -42,6 +42,19 @@ struct checks {
     struct wh_error worst;
 };
 
+static void bad_connection(const char *connection, const struct wh_error *e, struct wh_buf *b)
+{
+    wh_ignore(wh_buf_adds(b, "BAD  "));
+    wh_text_line(b, connection);
+    wh_ignore(wh_buf_printf(b, ": %s ", e->code));
+    wh_text_line(b, e->message);
+    if (e->hint[0]) {
+        wh_ignore(wh_buf_adds(b, "\n     "));
+        wh_text_line(b, e->hint);
+    }
+    wh_ignore(wh_buf_addc(b, '\n'));
+}
+
 static wh_status checked(void *arg, const char *connection, const struct wh_error *e)
 {
     struct checks *k = arg;
@@ -55,11 +68,11 @@ static wh_status checked(void *arg, const char *connection, const struct wh_erro
         text(&b, "message", ok ? NULL : e->message);
         wh_ignore(wh_buf_adds(&b, "}\n"));
     } else if (ok) {
-        wh_ignore(wh_buf_printf(&b, "ok   %s\n", connection));
+        wh_ignore(wh_buf_adds(&b, "ok   "));
+        wh_text_line(&b, connection);
+        wh_ignore(wh_buf_addc(&b, '\n'));
     } else {
-        wh_ignore(wh_buf_printf(&b, "BAD  %s: %s %s\n", connection, e->code, e->message));
-        if (e->hint[0])
-            wh_ignore(wh_buf_printf(&b, "     %s\n", e->hint));
+        bad_connection(connection, e, &b);
     }
     if (!ok && !k->worst.status)
         k->worst = *e;

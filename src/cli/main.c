@@ -112,12 +112,17 @@ bool wh_cli_print(struct wh_buf *b)
 
 static void error_text(const struct wh_error *e, struct wh_buf *b)
 {
-    wh_ignore(wh_buf_printf(b, "wherry: %s", e->code[0] ? e->code : "E9001"));
-    if (e->where[0])
-        wh_ignore(wh_buf_printf(b, " %s:", e->where));
-    wh_ignore(wh_buf_printf(b, " %s\n", e->message));
-    if (e->hint[0])
-        wh_ignore(wh_buf_printf(b, "  %s\n", e->hint));
+    wh_ignore(wh_buf_printf(b, "wherry: %s ", e->code[0] ? e->code : "E9001"));
+    if (e->where[0]) {
+        wh_text_line(b, e->where);
+        wh_ignore(wh_buf_adds(b, ": "));
+    }
+    wh_text_line(b, e->message);
+    if (e->hint[0]) {
+        wh_ignore(wh_buf_adds(b, "\n  "));
+        wh_text_line(b, e->hint);
+    }
+    wh_ignore(wh_buf_addc(b, '\n'));
     if (e->code[0])
         wh_ignore(wh_buf_printf(b, "  (wherry explain %s)\n", e->code));
 }
@@ -133,11 +138,25 @@ int wh_cli_fail(struct wh_cli *c, const struct wh_error *e)
         error_text(e, &b);
         if (b.n) {
             wh_log_mask(b.p);
-            wh_text_tame(b.p, true);
             wh_cli_write(STDERR_FILENO, b.p, b.n);
         }
     }
     return wh_exit_code(e);
+}
+
+static void problem_text(const struct wh_problem *p, struct wh_buf *b)
+{
+    wh_ignore(wh_buf_printf(b, "wherry: %s%s ", p->warning ? "warning " : "", p->code));
+    if (p->where) {
+        wh_text_line(b, p->where);
+        wh_ignore(wh_buf_adds(b, ": "));
+    }
+    wh_text_line(b, p->message);
+    if (p->hint && *p->hint) {
+        wh_ignore(wh_buf_adds(b, "\n  "));
+        wh_text_line(b, p->hint);
+    }
+    wh_ignore(wh_buf_addc(b, '\n'));
 }
 
 int wh_cli_problems(struct wh_cli *c)
@@ -156,14 +175,10 @@ int wh_cli_problems(struct wh_cli *c)
             wh_cli_print(&b);
             continue;
         }
-        wh_ignore(wh_buf_printf(&b, "wherry: %s%s %s%s%s\n", p->warning ? "warning " : "", p->code,
-                                p->where ? p->where : "", p->where ? ": " : "", p->message));
-        if (p->hint && *p->hint)
-            wh_ignore(wh_buf_printf(&b, "  %s\n", p->hint));
+        problem_text(p, &b);
     }
     if (b.n) {
         wh_log_mask(b.p);
-        wh_text_tame(b.p, true);
         wh_cli_write(STDERR_FILENO, b.p, b.n);
     }
     int code = c->problems.errors ? 2 : 0;

@@ -23,7 +23,9 @@ struct wh_render {
     struct wh_buf out;
     int events[2]; /* --json and --events; -1 = none */
     bool close_events, terminal, color;
-    bool drawn; /* a progress line stands on the terminal */
+    bool drawn;        /* a progress line stands on the terminal */
+    bool counted;      /* first_part is known, started_ns the time of it */
+    double first_part; /* done before the first progress line */
     int64_t started_ns, last_ns, last_rows, last_bytes;
     int64_t plain_every_ns, plain_last_ns;
 };
@@ -77,10 +79,34 @@ static void table_line(const struct wh_table_result *t, struct wh_grid *g, struc
     wh_buf_clear(&b);
     wh_ignore(wh_buf_adds(&b, t->delivery ? t->delivery : ""));
     if (t->ranges)
-        wh_ignore(wh_buf_printf(&b, ", ranges: %s", t->ranges));
+        wh_ignore(wh_buf_printf(&b, "%sranges: %s", b.n ? ", " : "", t->ranges));
     if (t->hash && strcmp(t->hash, "rows") != 0)
-        wh_ignore(wh_buf_printf(&b, ", hash: %s", t->hash));
+        wh_ignore(wh_buf_printf(&b, "%shash: %s", b.n ? ", " : "", t->hash));
     wh_grid_cell(g, b.p);
+}
+
+/* "CODE where: message", a line; the hint is another one. */
+static void error_lines(const struct wh_error *e, const char *table, bool hint, struct wh_buf *b)
+{
+    wh_ignore(wh_buf_printf(b, "%s ", e->code));
+    if (e->where[0] && (!table || strcmp(e->where, table) != 0)) {
+        wh_text_line(b, e->where);
+        wh_ignore(wh_buf_adds(b, ": "));
+    }
+    wh_text_line(b, e->message);
+    if (hint && e->hint[0]) {
+        wh_ignore(wh_buf_adds(b, "\n  "));
+        wh_text_line(b, e->hint);
+    }
+    wh_ignore(wh_buf_addc(b, '\n'));
+}
+
+static void table_error(const struct wh_table_result *t, struct wh_buf *b)
+{
+    wh_text_line(b, t->table);
+    wh_ignore(wh_buf_adds(b, ": "));
+    error_lines(&t->error, t->table, true, b);
+    wh_ignore(wh_buf_printf(b, "  (wherry explain %s)\n", t->error.code));
 }
 
 wh_status wh_result_text(const struct wh_run_result *r, struct wh_buf *b)
@@ -96,16 +122,7 @@ wh_status wh_result_text(const struct wh_run_result *r, struct wh_buf *b)
         const struct wh_table_result *t = &r->tables[i];
         if (!t->error.status)
             continue;
-        size_t was = b->n;
-        wh_ignore(wh_buf_adds(b, t->table));
-        wh_text_tame(b->p + was, false);
-        was = b->n;
-        wh_ignore(wh_buf_printf(b, ": %s%s%s %s\n", t->error.code, t->error.where[0] ? " " : "",
-                                t->error.where, t->error.message));
-        if (t->error.hint[0])
-            wh_ignore(wh_buf_printf(b, "  %s\n", t->error.hint));
-        wh_ignore(wh_buf_printf(b, "  (wherry explain %s)\n", t->error.code));
-        wh_text_tame(b->p + was, true);
+        table_error(t, b);
     }
     if (r->snapshot && strncmp(r->snapshot, "mixed", 5) == 0)
         wh_ignore(wh_buf_printf(b, "snapshot: %s\n", r->snapshot));
@@ -137,13 +154,35 @@ static void waits(struct wh_buf *b, const struct wh_counts *t)
         wh_ignore(wh_buf_printf(b, "  source-bound %d %%", (int)(100 * w / (r + w))));
 }
 
+/* By rows where the source has an idea of their number, else by units; below 0: nobody knows. An
+ * estimate that was too low leaves it at 99 % until the last unit is in. */
+static double part_done(const struct wh_counts *t)
+{
+    double part = -1;
+    if (t->rows_expected > 0)
+        part = (double)t->rows_read / (double)t->rows_expected;
+    else if (t->units_total > 0)
+        part = (double)t->units_done / (double)t->units_total;
+    return part > 0.99 && t->units_done != t->units_total ? 0.99 : part;
+}
+
+/* From what this process did: a resumed run began with more than nothing. */
+static void time_left(struct wh_render *r, double part, int64_t now)
+{
+    double past = (double)(now - r->started_ns) / 1e9;
+    if (part <= r->first_part || r->first_part < 0 || part >= 0.99 || past <= 0)
+        return;
+    wh_ignore(wh_buf_adds(&r->out, "  left "));
+    wh_text_seconds(&r->out, past * (1 - part) / (part - r->first_part));
+}
+
 static void progress_text(struct wh_render *r, const struct wh_counts *t)
 {
     int64_t now = wh_now_ns();
     double s = (double)(now - r->last_ns) / 1e9;
-    if (t->units_total > 0) {
-        wh_ignore(wh_buf_printf(&r->out, "%3d %%  ", (int)(100 * t->units_done / t->units_total)));
-    }
+    double part = part_done(t);
+    if (part >= 0)
+        wh_ignore(wh_buf_printf(&r->out, "%3d %%  ", (int)(100 * part)));
     wh_text_count(&r->out, t->rows_read);
     wh_ignore(wh_buf_adds(&r->out, " read  "));
     wh_text_count(&r->out, t->rows_written);
@@ -155,12 +194,7 @@ static void progress_text(struct wh_render *r, const struct wh_counts *t)
                             t->units_done));
     if (t->units_total >= 0)
         wh_ignore(wh_buf_printf(&r->out, "/%" PRId64, t->units_total));
-    if (t->units_total > t->units_done && t->units_done > 0) {
-        double past = (double)(now - r->started_ns) / 1e9;
-        wh_ignore(wh_buf_adds(&r->out, "  left "));
-        wh_text_seconds(&r->out,
-                        past * (double)(t->units_total - t->units_done) / (double)t->units_done);
-    }
+    time_left(r, part, now);
     waits(&r->out, t);
     r->last_ns = now;
     r->last_rows = t->rows_read;
@@ -171,6 +205,11 @@ static void progress(struct wh_render *r, const struct wh_event *e)
 {
     if (r->c->quiet || r->c->no_progress || !e->total)
         return;
+    if (!r->counted) {
+        r->counted = true;
+        r->first_part = part_done(e->total);
+        r->started_ns = wh_now_ns();
+    }
     if (r->terminal) {
         erase(r);
         progress_text(r, e->total);
@@ -185,40 +224,31 @@ static void progress(struct wh_render *r, const struct wh_event *e)
     }
 }
 
-/* What others said, since `was`: names are in it. */
-static void tame(struct wh_buf *b, size_t was, bool lines)
-{
-    if (b->n > was)
-        wh_text_tame(b->p + was, lines);
-}
-
 static void problem_line(struct wh_render *r, const struct wh_event *e)
 {
     const char *word = e->type == WH_EV_UNIT_RETRY ? "again: "
                        : e->type == WH_EV_WARNING  ? "note: "
                                                    : "";
     erase(r);
-    size_t was = r->out.n;
-    if (e->table)
-        wh_ignore(wh_buf_printf(&r->out, "%s: ", e->table));
-    tame(&r->out, was, false);
+    if (e->table) {
+        wh_text_line(&r->out, e->table);
+        wh_ignore(wh_buf_adds(&r->out, ": "));
+    }
     if (e->unit)
         wh_ignore(wh_buf_printf(&r->out, "unit %" PRId64 ": ", e->unit));
+    wh_ignore(wh_buf_adds(&r->out, word));
     if (e->error && e->error->status) {
-        wh_ignore(wh_buf_printf(&r->out, "%s%s %s\n", word, e->error->code, e->error->message));
-        if (e->error->hint[0] && e->type == WH_EV_ERROR)
-            wh_ignore(wh_buf_printf(&r->out, "  %s\n", e->error->hint));
+        error_lines(e->error, e->table, e->type == WH_EV_ERROR, &r->out);
     } else {
-        wh_ignore(wh_buf_printf(&r->out, "%s%s\n", word, e->text ? e->text : ""));
+        wh_text_line(&r->out, e->text ? e->text : "");
+        wh_ignore(wh_buf_addc(&r->out, '\n'));
     }
-    tame(&r->out, was, true);
 }
 
 static void validated_line(struct wh_render *r, const char *text)
 {
-    size_t was = r->out.n;
-    wh_ignore(wh_buf_printf(&r->out, "validated: %s", text));
-    tame(&r->out, was, false);
+    wh_ignore(wh_buf_adds(&r->out, "validated: "));
+    wh_text_line(&r->out, text);
     wh_ignore(wh_buf_addc(&r->out, '\n'));
 }
 

@@ -63,6 +63,14 @@ void wh_text_time(struct wh_buf *b, int64_t wall_us)
     wh_ignore(wh_buf_printf(b, "%.19sZ", t));
 }
 
+void wh_text_line(struct wh_buf *b, const char *text)
+{
+    size_t was = b->n;
+
+    if (wh_buf_adds(b, text) == WH_OK && b->n > was)
+        wh_text_tame(b->p + was, false);
+}
+
 /* ---- grids ---- */
 
 enum {

@@ -201,7 +201,9 @@ static int add_visible(struct wh_buf *out, const char *text)
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
 
-        if (c == '\n')
+        if (c == 0xc2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] <= 0x9f)
+            WH_TRY(wh_buf_printf(out, "\\x%02x", (unsigned char)*++text)); /* C1, as UTF-8 */
+        else if (c == '\n')
             WH_TRY(wh_buf_adds(out, "\\n"));
         else if (c == '\t')
             WH_TRY(wh_buf_addc(out, ' '));

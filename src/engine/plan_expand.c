@@ -254,7 +254,7 @@ int wh_plan_expand(struct wh_planner *p, const struct wh_stream *s, struct wh_en
     if (views)
         wh_problem_warn(&p->plan->problems, "E1028", s->from.where,
                         "name a view to copy its rows as a table",
-                        "%zu view%s of %s left out: patterns take tables only", views,
-                        views == 1 ? " is" : "s are", ep->name);
+                        "%zu view%s of %s %s left out: patterns take tables only", views,
+                        views == 1 ? "" : "s", ep->name, views == 1 ? "is" : "are");
     return WH_OK;
 }

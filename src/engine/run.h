@@ -19,6 +19,7 @@ struct wh_counts {
     int64_t units_done, units_total; /* total -1 = not known yet */
     int64_t retries;
     int64_t read_wait_ns, write_wait_ns; /* reader waited for the writer, and the reverse */
+    int64_t rows_expected; /* by the source's estimate, at least those read; -1 = not known */
 };
 
 struct wh_table_result {

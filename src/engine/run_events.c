@@ -64,12 +64,25 @@ static void add_live(struct wh_runtime *run, const struct wh_run_flow *fr, struc
     }
 }
 
+/* What the source has, as far as anybody knows: a predicate that it sees to makes that a guess. */
+static int64_t expected(const struct wh_run_flow *fr, int64_t read)
+{
+    int64_t rows = fr->flow->scan.est_rows;
+
+    if (fr->ended_ns)
+        return read;
+    if (rows < 0 || (fr->flow->stream->where && *fr->flow->stream->where))
+        return -1;
+    return rows > read ? rows : read;
+}
+
 void wh_run_counts(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_counts *ret)
 {
     pthread_mutex_lock(&run->mutex);
     *ret = fr->counts;
     ret->units_total = fr->drawn ? fr->counts.units_done + fr->n_pending + fr->n_running : -1;
     add_live(run, fr, ret);
+    ret->rows_expected = expected(fr, ret->rows_read);
     pthread_mutex_unlock(&run->mutex);
 }
 
@@ -91,6 +104,9 @@ static void total_counts(struct wh_runtime *run, struct wh_counts *sum)
         sum->units_total =
             sum->units_total < 0 || c.units_total < 0 ? -1 : sum->units_total + c.units_total;
         sum->retries += c.retries;
+        sum->rows_expected = sum->rows_expected < 0 || c.rows_expected < 0
+                                 ? -1
+                                 : sum->rows_expected + c.rows_expected;
         sum->read_wait_ns += c.read_wait_ns;
         sum->write_wait_ns += c.write_wait_ns;
     }

@@ -371,17 +371,27 @@ static wh_status recall(struct sink_target *fl, const struct wh_target *io, stru
     return fl->root && fl->folder && fl->file ? WH_OK : no_memory(reterr);
 }
 
-/* A link to a file is left alone: the file behind it is the target. */
-static char *behind_link(const struct files_endpoint *ep, char *path)
+/* A link to a file is left alone: the file behind it is the target. A link to nothing is refused:
+ * the file could only take the place of the link. */
+static wh_status behind_link(const struct files_endpoint *ep, char **path, struct wh_error *reterr)
 {
     char full[PATH_MAX], real[PATH_MAX];
     struct stat s;
-    snprintf(full, sizeof full, "%s%s%s", path[0] != '/' && ep->where.root ? ep->where.root : "",
-             path[0] != '/' && ep->where.root ? "/" : "", path);
-    if (lstat(full, &s) < 0 || !S_ISLNK(s.st_mode) || !realpath(full, real))
-        return path;
-    wh_free(path);
-    return wh_strdup(real);
+    const char *root = **path != '/' && ep->where.root ? ep->where.root : NULL;
+    snprintf(full, sizeof full, "%s%s%s", root ? root : "", root ? "/" : "", *path);
+    if (lstat(full, &s) < 0 || !S_ISLNK(s.st_mode))
+        return WH_OK;
+    if (!realpath(full, real)) {
+        int st = wh_fail_errno(reterr, errno, "E2014", "'%s' is a link to a file that is not there",
+                               *path);
+        if (reterr)
+            reterr->status = st = WH_E_USAGE;
+        wh_error_hint(reterr, "name the file itself, or remove the link");
+        return st;
+    }
+    wh_free(*path);
+    *path = wh_strdup(real);
+    return *path ? WH_OK : no_memory(reterr);
 }
 
 /* Better refused in the plan than after an hour of reading. */
@@ -427,10 +437,9 @@ static wh_status open_target(struct sink_target *fl, void *ep, struct wh_target 
     if (st != WH_OK)
         return st == WH_E_NOMEM ? no_memory(reterr) : st;
     WH_CLEANUP(wh_freep) char *path = path_of(io, o);
-    if (path)
-        path = behind_link(fl->ep, path);
     if (!path)
         return no_memory(reterr);
+    WH_TRY(behind_link(fl->ep, &path, reterr));
     if (strcmp(path, "-") != 0)
         return open_path(fl, io, o, path, reterr);
     fl->is_stdout = true;

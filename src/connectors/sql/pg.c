@@ -36,7 +36,7 @@ static const struct wh_option connection_rows[] = {
                .since = "0.1"),
     WH_OPT_STR(C, user, .aliases = "username", .group = "login",
                .help = "Role to log in as (default: the user of the system)", .since = "0.1"),
-    WH_OPT_SECRET(C, password, .group = "login",
+    WH_OPT_SECRET(C, password, .flags = WH_OPT_ELSEWHERE, .group = "login",
                   .help = "Its password; without it ~/.pgpass is looked at", .since = "0.1"),
     WH_OPT_STR(C, passfile, .flags = WH_OPT_ADVANCED | WH_OPT_PATH, .group = "login",
                .help = "Another password file than ~/.pgpass", .since = "0.1"),
