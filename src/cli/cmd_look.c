@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "core/errors.h"
 #include "data/type.h"
 
 static bool is_job(const char *word)
@@ -25,6 +26,13 @@ static int open_look(struct wh_cli *c, const char *object, struct wh_look **ret,
     struct wh_services *services;
     WH_TRY(wh_cli_services(c, &services, e));
     return wh_look_open(object, NULL, wh_node_get(c->settings, "from"), services, ret, e);
+}
+
+/* Whoever looks touches nothing: what fails is refused. */
+static int fail(struct wh_cli *c, const struct wh_error *e)
+{
+    int code = wh_cli_fail(c, e);
+    return code == 1 ? wh_error_exit(e->code, false) : code;
 }
 
 static void text(struct wh_buf *b, const char *key, const char *value)
@@ -92,7 +100,7 @@ static int check_job(struct wh_cli *c)
         st = wh_check_job(job, services, checked, &k, &e);
     wh_job_free(job);
     if (st != WH_OK && st != WH_END && !k.worst.status)
-        return wh_cli_fail(c, &e);
+        return fail(c, &e);
     return k.worst.status ? wh_exit_code(&k.worst) : 0;
 }
 
@@ -112,7 +120,7 @@ int wh_cmd_check(struct wh_cli *c)
     if (st == WH_OK)
         wh_ignore(checked(&k, wh_look_name(look), NULL));
     wh_look_close(look);
-    return st == WH_OK ? 0 : wh_cli_fail(c, &e);
+    return st == WH_OK ? 0 : fail(c, &e);
 }
 
 /* ---- discover ---- */
@@ -180,7 +188,7 @@ int wh_cmd_discover(struct wh_cli *c)
     }
     wh_buf_free(&l.b);
     wh_look_close(look);
-    return st == WH_OK || st == WH_END ? 0 : wh_cli_fail(c, &e);
+    return st == WH_OK || st == WH_END ? 0 : fail(c, &e);
 }
 
 /* ---- describe ---- */
@@ -266,7 +274,7 @@ int wh_cmd_describe(struct wh_cli *c)
         wh_cli_print(&b);
     }
     wh_look_close(look);
-    return st == WH_OK ? 0 : wh_cli_fail(c, &e);
+    return st == WH_OK ? 0 : fail(c, &e);
 }
 
 /* ---- preview ---- */
@@ -409,5 +417,5 @@ int wh_cmd_preview(struct wh_cli *c)
         preview_left_out(&p);
     }
     wh_buf_free(&p.b);
-    return st == WH_OK || st == WH_END ? 0 : wh_cli_fail(c, &e);
+    return st == WH_OK || st == WH_END ? 0 : fail(c, &e);
 }

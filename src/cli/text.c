@@ -135,6 +135,12 @@ void wh_grid_print(struct wh_grid *g, struct wh_buf *b)
         wh_ignore(wh_buf_adds(b, t));
         if (!right && !last)
             spaces(b, pad);
-        wh_ignore(wh_buf_adds(b, last ? "\n" : "  "));
+        if (!last) {
+            wh_ignore(wh_buf_adds(b, "  "));
+            continue;
+        }
+        while (b->n && b->p[b->n - 1] == ' ')
+            b->n--;
+        wh_ignore(wh_buf_addc(b, '\n'));
     }
 }

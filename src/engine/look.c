@@ -171,6 +171,7 @@ struct walk {
     struct wh_seen_object *v;
     size_t n, cap;
     struct wh_matcher *parts[4];
+    bool exact; /* the connector lists what the name means */
     struct wh_error *reterr;
 };
 
@@ -182,7 +183,7 @@ static bool everything(const struct wh_pattern *pattern, const struct wh_name *n
 static bool wanted(const struct walk *w, const struct wh_name *name)
 {
     const struct wh_objref *ref = &w->look->stream.from;
-    int n = ref->whole ? 0 : ref->name.n;
+    int n = ref->whole || w->exact ? 0 : ref->name.n;
 
     if (n > name->n)
         return false;
@@ -241,6 +242,10 @@ static int list_objects(struct wh_look *look, struct walk *w, struct wh_error *r
     if (!ops->catalog)
         return wh_fail(reterr, WH_E_UNSUPPORTED, "E1060", "%s cannot list its objects",
                        look->ep->name);
+    /* A path is no word to match: folder, glob and file are the storage's own language. */
+    w->exact = look->ep->connector->storage && ref->name.n && !ref->whole;
+    if (w->exact)
+        all.exact = &ref->name;
     for (int i = 0; i < ref->name.n && !ref->whole; i++)
         WH_TRY(wh_matcher_new(&ref->parts[i], &w->parts[i], reterr));
     WH_TRY(wh_endpoint_control(look->ep, &se, reterr));
