@@ -104,7 +104,9 @@ static const struct wh_option to_rows[] = {
                 .help = "A new table is UNLOGGED: faster, emptied by a crash of the server",
                 .since = "0.1"),
     WH_OPT_BOOL(struct pg_to, triggers, .def = "true", .flags = WH_OPT_ADVANCED, .group = "table",
-                .help = "Triggers fire while rows are loaded", .since = "0.1"),
+                .help = "Triggers fire while rows are loaded; false also skips foreign keys and "
+                        "needs the right to set session_replication_role",
+                .since = "0.1"),
     WH_OPT_STR(struct pg_to, marker_schema, .flags = WH_OPT_ADVANCED, .group = "commit",
                .help = "Schema of wherry_run, wherry_unit, wherry_target (default: the target's)",
                .since = "0.1"),

@@ -81,11 +81,13 @@ static wh_status in_schema(struct wh_buf *b, const char *fmt, const char *schema
 
 wh_status pg_brisk(struct pg_se *se, struct wh_error *reterr)
 {
+    int64_t ms = se->ep->o->lock_timeout;
     char sql[64];
 
     if (se->brisk)
         return WH_OK;
-    snprintf(sql, sizeof sql, "set lock_timeout = %d", PG_LOCK_MS);
+    snprintf(sql, sizeof sql, "set lock_timeout = %d",
+             ms > 0 && ms < PG_LOCK_MS ? (int)ms : PG_LOCK_MS);
     WH_TRY(pg_exec(se->c, sql, reterr));
     se->brisk = true;
     return WH_OK;
@@ -183,6 +185,19 @@ wh_status pg_mark_none(struct pg_se *se, int64_t lock_ms, struct wh_error *reter
              "begin isolation level read committed read write; set local lock_timeout = %lld",
              (long long)lock_ms);
     return pg_exec(se->c, sql, reterr);
+}
+
+wh_status pg_mute_triggers(struct pg_se *se, const struct pg_to *o, struct wh_error *reterr)
+{
+    int st;
+
+    if (o->triggers)
+        return WH_OK;
+    st = pg_exec(se->c, "set local session_replication_role = replica", reterr);
+    if (st == WH_E_AUTH && reterr)
+        wh_error_hint(reterr, "triggers=false needs a superuser, or: grant set on parameter "
+                              "session_replication_role to this role");
+    return st;
 }
 
 /* ---- committing --------------------------------------------------------------------------------

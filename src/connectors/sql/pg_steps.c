@@ -381,6 +381,8 @@ static wh_status apply_inside(struct pg_fl *fl, struct pg_se *se, const struct w
 
     if (step->phase == WH_DROP && !fl->marker_off)
         st = may_drop(se, fl->markers, f, reterr);
+    if (st == WH_OK && step->phase == WH_PUBLISH)
+        st = pg_mute_triggers(se, fl->o, reterr);
     if (st == WH_OK)
         st = script_of(se, fl, step->token, &s, reterr);
     if (st == WH_OK)

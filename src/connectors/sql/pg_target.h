@@ -130,6 +130,9 @@ struct pg_mark {
 wh_status pg_mark_open(struct pg_se *, const struct pg_mark *, struct wh_error *reterr);
 /* BEGIN alone, for marker: off. */
 wh_status pg_mark_none(struct pg_se *, int64_t lock_ms, struct wh_error *reterr);
+/* to.triggers=false: no trigger fires in this transaction, foreign keys are not looked at either.
+ */
+wh_status pg_mute_triggers(struct pg_se *, const struct pg_to *, struct wh_error *reterr);
 /* The marker's counts and COMMIT in one packet. m NULL: a step's. */
 wh_status pg_mark_commit(struct pg_se *, const struct pg_mark *, const struct wh_marker *m,
                          struct wh_error *reterr);

@@ -78,7 +78,7 @@ static wh_status begin(struct pg_wr *wr, struct wh_error *reterr)
     else
         WH_TRY(pg_mark_open(wr->se, &wr->mark, reterr));
     wr->open = true;
-    return WH_OK;
+    return pg_mute_triggers(wr->se, wr->fl->o, reterr);
 }
 
 wh_status pg_writer_open(void *self, void *target, void *session, const struct wh_ctx *ctx,

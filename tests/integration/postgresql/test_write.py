@@ -341,6 +341,42 @@ def two_states(t, server):
         t.check(code == 0 and s.sql('select count(*), sum(k) from t') == SUM, 'the first is resumed', went(code, out, err))
 
 
+def twin(t, server):
+    """A marker that is there already is looked up: its unit is not written again."""
+    with Site(server, 'twin') as s:
+        s.sql('create table t(k bigint, v text)')
+        p = s.place.start('copy', s.csv(ROWS), s.url('t'), '--no-progress', '--json', WH_TEST_STOP='lease-after:1')
+        t.check(harness.wait_stopped(p, 30), 'it stops')
+        run = s.sql('select run from wherry_run')
+        s.sql("insert into wherry_unit(run, flow, generation, unit, attempt, epoch, rows, bytes, dirty, filtered, skipped) "
+              "values('%s', 0, 1, 1, 1, 1, 3999, 7, 0, 1, 0)" % run)
+        p.send_signal(signal.SIGCONT)
+        code, out, err = harness.finish(p, 60)
+        e = harness.finished(out)
+        t.check(code == 0 and (e.get('rows_written'), e.get('rows_filtered')) == (3999, 1) and s.sql('select count(*) from t') == '0',
+                'the marker is believed', went(code, out, err) + run)
+
+
+def shapes(t, server):
+    """Columns that are added, types of new tables, rights and schemas that are not there."""
+    with Site(server, 'shapes') as s:
+        s.sql("create table t(k int); insert into t values(0); create view vw as select 1 as k; create schema other")
+        src = s.csv('k,v\n1,x\n')
+        code, out, err = s.copy(src, 't')
+        t.check(code == 2 and 'E3005' in out + err and 'evolve' in out + err, 'a column too many', went(code, out, err))
+        code, out, err = s.copy(src, 't', '--evolve', 'add')
+        t.check(code == 0 and s.sql('select * from t order by 1') == '0|\n1|x', 'a column is added', went(code, out, err))
+        for table, word in (('vw', 'E3010'), ('nowhere.t', 'nowhere'), ('wherry_unit', 'E3013')):
+            code, out, err = s.copy(src, table)
+            t.check(code == 2 and word in out + err, 'refused: ' + table, went(code, out, err))
+        code, out, err = s.copy(src, 'other.n', '--key', 'k')
+        t.check(code == 0 and s.sql('select * from other.n') == '1|x', 'another schema', went(code, out, err))
+        s.sql("create table tr(k int, v text); create function f() returns trigger language plpgsql as "
+              "'begin raise exception ''no''; end'; create trigger a before insert on tr for each row execute function f()")
+        code, out, err = s.place.run('copy', src, s.url('tr'), '--to', 'triggers=false', '--json')
+        t.check(code == 0 and s.sql('select * from tr') == '1|x', 'triggers are silent', went(code, out, err))
+
+
 def marker_off(t, server):
     """Without markers: at least once, said so, and none of our tables is made."""
     with Site(server, 'markerless') as s:
@@ -453,7 +489,7 @@ def locked_by_a_person(t, server):
 
 
 TESTS = [modes, overwrite_keeps, overwrite_others, odd_types, refused, refused_by_key, checked_before, verified, parallel,
-         locked_by_a_person, killed, zombie, no_right, two_states, marker_off,
+         locked_by_a_person, killed, zombie, no_right, two_states, twin, shapes, marker_off,
          rebuilt]
 
 
