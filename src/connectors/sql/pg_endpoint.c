@@ -195,6 +195,17 @@ static int add_settings(struct wh_buf *sql, const struct pg_connection *o, const
     return WH_OK;
 }
 
+/* A database of no encoding: the server would end a COPY at the first text that is no UTF-8. It
+ * sends the bytes as they are instead, and the decoder looks at each text. */
+static int add_encoding(struct wh_buf *sql, const struct pg_conn *c, const char *kind)
+{
+    const char *encoding = pg_parameter(c, "server_encoding");
+
+    if (*kind != 'r' || !encoding || strcmp(encoding, "SQL_ASCII") != 0)
+        return WH_OK;
+    return wh_buf_adds(sql, "set client_encoding to 'SQL_ASCII';");
+}
+
 /* A role that is not there, or is not ours to take, is a log-in that failed. */
 static wh_status run_set_up(struct pg_conn *c, const char *sql, const struct pg_connection *o,
                             struct wh_error *reterr)
@@ -225,7 +236,7 @@ static wh_status set_up(struct pg_conn *c, const struct pg_connection *o, const 
         return wh_fail(reterr, WH_E_UNSUPPORTED, "E2009",
                        "the server is PostgreSQL %d.%d; 9.6 is the oldest that can be used",
                        version / 10000, version / 100 % 100);
-    if (add_settings(&sql, o, kind, version) != WH_OK)
+    if (add_settings(&sql, o, kind, version) != WH_OK || add_encoding(&sql, c, kind) != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "settings of a session");
     /* A server that works for a client that is gone (killed, or its machine is) notices within a
      * second. Not every system of a server can. */

@@ -9,7 +9,8 @@ is declared below, and also when a declared exception did not happen.
 
 Paths: decoded (frames off), bytes (as the plan likes; without dirty rows), csv (to a file and back),
 sqlite (to a database and back),
-settings (as csv, in a database whose settings print and read values in other ways). Values: tests/integration/postgresql/hard.sql."""
+settings (as csv, in a database whose settings print and read values in other ways),
+encodings. Values: tests/integration/postgresql/hard.sql."""
 import json
 import os
 import re
@@ -214,6 +215,41 @@ def walk(t, pg, path, kinds):
         place.remove()
 
 
+def encodings(t, pg):
+    """Text of databases that are not UTF-8. Red when a text arrives as other characters, when invalid
+    bytes come out of SQL_ASCII or end the run, or when a character that LATIN1 lacks is lost silently."""
+    for name, encoding in (('ascii', 'SQL_ASCII'), ('latin', 'LATIN1')):
+        pg.sql("create database %s encoding '%s' template template0 lc_collate 'C' lc_ctype 'C'" % (name, encoding))
+    pg.database('utf')
+    pg.sql(r"create table t (id int primary key, v text, j json); insert into t values (1, 'ok', null), (2, E'\303\274', '{}'), "
+           r"(3, E'\377\376', null), (4, null, null), (5, 'ok', E'\"\303\"'::json)", database='ascii')
+    pg.sql("set client_encoding = 'UTF8'; create table t (id int primary key, v text, n name); "
+           "insert into t values (1, 'füß', 'ä'), (2, '', '')", database='latin')
+    pg.sql("create table w (id int, v text); insert into w values (1, 'ok'), (2, 'żółw'), (3, 'ok')", database='utf')
+    place = harness.Place('pgencodings')
+    try:
+        def copy(source, there, table, *words):
+            code, out, err = place.run('copy', pg.url('public.' + table, database=source),
+                                       pg.url('public.from_%s' % source, database=there), '--no-progress', '--json', *words)
+            event = harness.finished(out)
+            rows = pg.sql("select string_agg(id || ' ' || coalesce(encode(convert_to(v, 'UTF8'), 'hex'), '-'), ', ' order by id) "
+                          'from from_' + source, database=there, check=False)
+            return code, event.get('rows_dirty'), rows, err + out[-2000:]
+
+        got = copy('ascii', 'utf', 't', '--dirty', 'rows=2')
+        t.check(got[:3] == (0, 2, '1 6f6b, 2 c3bc, 4 -'), 'SQL_ASCII to UTF8', got)
+        got = copy('latin', 'utf', 't')
+        t.check(got[:3] == (0, 0, '1 66c3bcc39f, 2 '), 'LATIN1 to UTF8', got)
+        got = copy('utf', 'latin', 'w', '--dirty', 'rows=1')
+        t.check(got[:3] == (0, 1, '1 6f6b, 3 6f6b'), 'UTF8 to LATIN1', got)
+        got = copy('latin', 'ascii', 't')
+        t.check(got[:2] == (0, 0), 'LATIN1 to SQL_ASCII', got)
+        hexes = pg.sql("select string_agg(encode(v::bytea, 'hex'), ',' order by id) from from_latin", database='ascii')
+        t.check(hexes == '66c3bcc39f,', 'LATIN1 to SQL_ASCII is UTF-8', hexes)
+    finally:
+        place.remove()
+
+
 def make_targets(pg, path, kinds):
     """Where types are lost on the way, the table at the end is there before."""
     made = ['create schema d_%s' % path]
@@ -230,6 +266,10 @@ def main(words):
     with servers.Postgres() as pg:
         with open(os.path.join(HERE, 'hard.sql'), encoding='utf-8') as f:
             pg.sql(f.read() + JUDGE)
+        if not words or 'encodings' in words:
+            encodings(t, pg)
+        if words == ['encodings']:
+            return t.finish()
         paths = [p for p in PATHS if p in words] or PATHS
         every = kinds_of(pg)
         kinds = [k for k in every if k in words] or every
