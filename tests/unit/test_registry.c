@@ -32,10 +32,11 @@ static void finds(void **state)
     assert_string_equal(find("sqlite"), "sqlite");
     assert_string_equal(find("postgress"),
                         "E1021 unknown scheme 'postgress' | did you mean 'postgres'?");
-    assert_non_null(strstr(find("qqqqqqq"), "available: file, gen, null, sqlite;"));
+    assert_non_null(strstr(find("qqqqqqq"), "available: file, gen, null, postgresql, sqlite;"));
     assert_memory_equal(find("../gen"), "E1021 unknown scheme '../gen' | ", 32);
     assert_string_equal(find("mariadb"), "E1004 connector 'mysql' is not part of this build | "
-                                         "available: file, gen, null, sqlite");
+                                         "available: file, gen, null, postgresql, "
+                                         "sqlite");
     assert_true(wh_registry_is_scheme(WH_STR("gen")));
     assert_true(wh_registry_is_scheme(WH_STR("kafka")));
     assert_false(wh_registry_is_scheme(WH_STR("gene")));
@@ -82,7 +83,7 @@ static void refuses(void **state)
     assert_memory_equal(find("oldabi"), "E2011 ", 6);
     assert_non_null(strstr(find("oldabi"), "was built for another version (abi 1 "));
     assert_ok(wh_registry_each(each, &s, broken));
-    assert_string_equal(s.ok, "file gen null sqlite ");
+    assert_string_equal(s.ok, "file gen null postgresql sqlite ");
     assert_string_equal(s.broken, "junk E2010; oldabi E2011; ");
     unlink(path);
     rmdir(folder);
