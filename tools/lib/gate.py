@@ -234,9 +234,15 @@ def print_stages():
         print('%-12s %s%s' % (name, more, doc))
 
 
+def cpu_seconds():
+    """What the ended processes below this one have used. Wall time says how busy the machine was."""
+    used = os.times()
+    return used.children_user + used.children_system
+
+
 def run_stage(name, fn, tier):
     s = Stage(name, tier)
-    start = time.monotonic()
+    start, cpu = time.monotonic(), cpu_seconds()
     try:
         fn(s)
         if not (s.passed or s.failed or s.skipped):
@@ -247,7 +253,7 @@ def run_stage(name, fn, tier):
         import traceback
         traceback.print_exc(file=s.log)
         s.bad('%s: %s' % (type(e).__name__, e))
-    return s, time.monotonic() - start
+    return s, time.monotonic() - start, cpu_seconds() - cpu
 
 
 def check_floor(s, floor):
@@ -255,11 +261,11 @@ def check_floor(s, floor):
         s.bad('%d tests passed, tests/floor says at least %d' % (s.passed, floor[s.name]))
 
 
-def report(s, seconds):
+def report(s, seconds, cpu):
     s.log.close()
     verdict = 'FAILED' if s.failed else 'ok'
-    print('%-12s %-6s %6.1f s  %4d passed %3d failed %3d skipped  %s'
-          % (s.name, verdict, seconds, s.passed, s.failed, s.skipped, '; '.join(s.notes)), flush=True)
+    print('%-12s %-6s %6.1f s %6.1f cpu  %4d passed %3d failed %3d skipped  %s'
+          % (s.name, verdict, seconds, cpu, s.passed, s.failed, s.skipped, '; '.join(s.notes)), flush=True)
     for p in s.problems[:20]:
         print('    ' + p)
     if s.failed:
@@ -298,14 +304,14 @@ def run(tier, wanted, rest, raise_it):
     for name, tiers, more, fn in STAGES:
         if (wanted and name not in wanted) or (not wanted and tier not in tiers) or (rest and not more):
             continue
-        s, seconds = run_stage(name, fn, tier)
+        s, seconds, cpu = run_stage(name, fn, tier)
         check_floor(s, floor)
-        report(s, seconds)
+        report(s, seconds, cpu)
         results.append(s)
     if raise_it and not any(s.failed for s in results):
         raise_floor(results)
     failed = sum(s.failed for s in results)
-    print('%s: %d stages in %.0f s%s' % (tier, len(results), time.monotonic() - start,
+    print('%s: %d stages in %.0f s, %.0f cpu%s' % (tier, len(results), time.monotonic() - start, cpu_seconds(),
           ': FAILED: ' + ' '.join(s.name for s in results if s.failed) if failed else ''))
     print('%d passed, %d failed, %d skipped' % (sum(s.passed for s in results), failed,
                                                 sum(s.skipped for s in results)), flush=True)
