@@ -205,6 +205,8 @@ static wh_status update(const struct pg_fl *fl, const char *into, const char *fr
     }
     WH_TRY(sql_add(b, " from %s r where ", from));
     WH_TRY(same_key(fl, "t", false, "r", numbered, b));
+    if (fl->once)
+        return WH_OK;
     WH_TRY(wh_buf_adds(b, " and "));
     return last_of_key(fl, from, numbered, b);
 }
@@ -253,7 +255,7 @@ static wh_status insert(const struct pg_fl *fl, const char *into, const char *fr
 {
     bool ordered = mode == WH_MODE_INSERT_IGNORE;
     /* A stage with the table's own key has no key twice. */
-    bool twice = numbered || fl->publish == PG_PUB_POUR;
+    bool twice = !fl->once && (numbered || fl->publish == PG_PUB_POUR);
 
     WH_TRY(sql_add(b, "insert into %s (", into));
     WH_TRY(names(fl, b));

@@ -675,13 +675,11 @@ static void say_instant(const struct pg_fl *fl, struct wh_target *io)
 
 static void answers(struct pg_fl *fl, struct wh_target *io)
 {
-    bool once = !sql_by_key(fl->mode) || sql_unique_at_source(io, fl->keys, fl->n_keys);
-
     io->grain = WH_GRAIN_BATCH;
     io->commit_class = fl->marker_off ? WH_CLASS_A : WH_CLASS_T;
     io->atomic_given = fl->staged ? WH_ATOMIC_TABLE : WH_ATOMIC_UNIT;
     io->exists = fl->existed;
-    io->needs_key_order = !once;
+    io->needs_key_order = !fl->once;
     io->max_writers = 0;
     io->frame = NULL;
     choose_frame(fl, io, io);
@@ -736,6 +734,7 @@ static wh_status look(struct pg_fl *fl, struct pg_se *se, struct wh_target *io,
     WH_TRY(new_types(fl, se, reterr));
     WH_TRY(choose_publish(fl, se, io, reterr));
     WH_TRY(mark_keys(fl, reterr));
+    fl->once = !sql_by_key(fl->mode) || sql_unique_at_source(io, fl->keys, fl->n_keys);
     WH_TRY(statements(fl, reterr));
     WH_TRY(try_statements(fl, se, reterr));
     return count_existing(fl, se, io, reterr);

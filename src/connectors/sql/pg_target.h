@@ -50,6 +50,7 @@ struct pg_fl {
     enum wh_atomic atomic;
     bool existed; /* when the plan was made */
     bool recreate, staged, marker_off, pours;
+    bool once;     /* no key comes twice: it is the source's primary key */
     bool keyed;    /* a table that we make has a primary key */
     bool no_fresh; /* RETURNING cannot tell inserted from updated (partitions) */
     enum pg_publish publish;
