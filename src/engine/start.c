@@ -335,27 +335,54 @@ static int stored_job(const struct wh_run_record *r, const struct wh_start *star
     return st;
 }
 
+/* Secrets that stood in the job file are not kept in the state; the file that is run again has
+ * them. Both maps have the same shape; texts are borrowed. */
+static void lend_masked(struct wh_node *kept, const struct wh_node *given)
+{
+    for (size_t i = 0; kept && given && i < kept->n; i++) {
+        struct wh_node *now = wh_node_get(given, kept->keys[i]->text);
+
+        if (now && kept->items[i]->kind == WH_NODE_SCALAR && now->kind == WH_NODE_SCALAR &&
+            strcmp(kept->items[i]->text, "***") == 0)
+            kept->items[i]->text = now->text;
+    }
+}
+
+static void lend_secrets(struct wh_job *kept, const struct wh_job *given)
+{
+    for (size_t i = 0; given && i < kept->n_streams && i < given->n_streams; i++) {
+        lend_masked(kept->streams[i].from.connection, given->streams[i].from.connection);
+        lend_masked(kept->streams[i].to.connection, given->streams[i].to.connection);
+    }
+}
+
+/* given: the same job, read again; NULL where there is none. */
 static int resume_kept(struct kept *k, struct wh_services *services, struct wh_state *state,
-                       const struct wh_start *start, struct wh_outcome *ret,
-                       struct wh_error *reterr)
+                       const struct wh_start *start, const struct wh_job *given,
+                       struct wh_outcome *ret, struct wh_error *reterr)
 {
     struct wh_job *job = NULL;
     ret->how = WH_STARTED_RESUMED;
     snprintf(ret->run, sizeof(ret->run), "%s", k->run.run);
     int st = stored_job(&k->run, start, &job, reterr);
-    if (st == WH_OK)
+    if (st == WH_OK) {
+        lend_secrets(job, given);
         st = execute(job, services, state, start, &k->frozen, k->run.identity, ret, reterr);
+    }
     wh_job_free(job);
     return st;
 }
 
 static int discard_kept(struct kept *k, struct wh_services *services, struct wh_state *state,
-                        const struct wh_start *start, int64_t *ret_staying, struct wh_error *reterr)
+                        const struct wh_start *start, const struct wh_job *given,
+                        int64_t *ret_staying, struct wh_error *reterr)
 {
     struct wh_job *job = NULL;
     struct wh_plan *plan = NULL;
     const struct wh_start plain = {.yes = start->yes};
     int st = stored_job(&k->run, &plain, &job, reterr);
+    if (st == WH_OK)
+        lend_secrets(job, given);
     if (st == WH_OK)
         st = wh_plan_make(job, services, &k->frozen, &plan, reterr);
     if (st == WH_OK)
@@ -439,7 +466,7 @@ static int unfinished_before(struct wh_job *job, const char *run, struct wh_serv
         struct wh_plan *plan = NULL;
         WH_TRY(wh_plan_make(job, services, NULL, &plan, reterr));
         wh_plan_free(plan);
-        return discard_kept(&k, services, state, start, &ret->rows_staying, reterr);
+        return discard_kept(&k, services, state, start, job, &ret->rows_staying, reterr);
     }
     if (into_stdout(job)) { /* nothing of it can be gone on with; a living one is another's */
         struct wh_error ignored = {0};
@@ -455,7 +482,7 @@ static int unfinished_before(struct wh_job *job, const char *run, struct wh_serv
     wh_u128_hex(job->shape, shape);
     if (k.run.shape && strcmp(k.run.shape, shape) != 0)
         return job_changed(job, &k.run, reterr);
-    int st = resume_kept(&k, services, state, start, ret, reterr);
+    int st = resume_kept(&k, services, state, start, job, ret, reterr);
     return st == WH_OK ? WH_END : st;
 }
 
@@ -547,7 +574,7 @@ int wh_start_resume(const char *run, struct wh_services *services, struct wh_sta
     if (st == WH_OK)
         st = over_already(&k.run, reterr);
     if (st == WH_OK)
-        st = resume_kept(&k, services, state, start, ret, reterr);
+        st = resume_kept(&k, services, state, start, NULL, ret, reterr);
     if (st != WH_OK && ret->exit_code == 0)
         ret->exit_code = wh_exit_code(reterr);
     return st;
@@ -560,7 +587,7 @@ int wh_start_discard(const char *run, struct wh_services *services, struct wh_st
     struct kept k WH_CLEANUP(kept_done) = {0};
     WH_TRY(keep(state, run, &k, reterr));
     WH_TRY(over_already(&k.run, reterr));
-    return discard_kept(&k, services, state, start, ret_rows_staying, reterr);
+    return discard_kept(&k, services, state, start, NULL, ret_rows_staying, reterr);
 }
 
 /* ---- a lost state ---- */

@@ -535,6 +535,27 @@ def zombies(t, rig, n):
     t.check(done >= min(n, 3), '%s: too few zombies' % rig.name, done)
 
 
+def run_again(t):
+    """A job file with a password in it, run again after a kill: it resumes; the state does not keep the
+    password, the file has it. So does --fresh."""
+    with Rig('new table') as rig:
+        job = rig.place.path('job.yaml')
+        with open(job, 'w', encoding='ascii') as f:
+            f.write(''.join(['version: 1\nconnections:\n'] + [
+                '  %s: { type: postgresql, host: 127.0.0.1, port: %d, user: postgres, database: postgres, password: secret }\n'
+                % (name, server.port) for name, server in (('src', rig.source.server), ('dst', rig.target))] +
+                ["streams:\n  - { from: 'src:public.account', to: 'dst:public.t' }\n"]))
+        for flags in ((), ('--fresh', '--yes')):
+            rig.fresh()
+            code, _, err = rig.place.run('run', job, '-j', '2', WH_TEST_KILL='claim-recorded:1' if flags else 'commit-after:2')
+            t.check(code == -signal.SIGKILL, 'run again: killed', '%s\n%s' % (code, err))
+            kept = subprocess.run(['grep', '-rl', 'secret', rig.place.state()], stdout=subprocess.PIPE, check=False).stdout
+            t.check(not kept, 'run again: the password is not kept', kept)
+            code, out, err = rig.place.run('run', job, '-j', '2', *flags)
+            why = rig.judge() if code == 0 else 'exit %s' % code
+            t.check(why is None, 'run again %s' % ' '.join(flags), '%s\n%s%s' % (why, out, err))
+
+
 # ---- controls --------------------------------------------------------------------------------------
 
 
@@ -659,7 +680,8 @@ def control_accepted(t):
 
 
 JOBS = [('kill append', trials, ('append', 0.4)), ('kill overwrite', trials, ('overwrite', 0.25)),
-        ('kill upsert', trials, ('upsert', 0.2)), ('kill new table', trials, ('new table', 0.15)), ('control markers', control_markers, ()),
+        ('kill upsert', trials, ('upsert', 0.2)), ('kill new table', trials, ('new table', 0.15)),
+        ('run again', run_again, ()), ('control markers', control_markers, ()),
         ('control no snapshot', control_none, ()), ('control snapshot not entered', control_entered, ()),
         ('control mixed accepted', control_accepted, ())]
 
