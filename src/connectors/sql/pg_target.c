@@ -236,12 +236,46 @@ static wh_status new_column(struct pg_fl *fl, const struct wh_target *io, int64_
     if (strlen(f->name) > 63)
         return wh_fail(reterr, WH_E_TYPE, "E3013",
                        "column \"%s\" has more than 63 bytes in its name", f->name);
+    d->scale = -1;
     d->name = wh_arena_strdup(fl->arena, f->name);
     if (!d->name)
         return no_memory(reterr);
     pg_decl_for(&t, native, d->decl, &d->wire);
     return set_accept(fl, io, i, fl->existed && !fl->recreate ? 0 : sql_key_position(f), &t,
                       reterr);
+}
+
+/* The server rounds to this column's modifier: which values are not meant? None where the source
+ * has the same type, or the column was named in accept_lossy. */
+static wh_status rounding(const struct pg_fl *fl, const struct ArrowSchema *source,
+                          const struct pg_col *c, const struct wh_type *t, struct pg_dest *d,
+                          struct wh_error *reterr)
+{
+    struct wh_str native = {"", 0}, word;
+    int precision = 0;
+
+    d->scale = -1;
+    wh_ignore(wh_meta_get(source, WH_META_TYPE, &native) != NULL);
+    if (!pg_rounds(c) || wh_str_eqs(native, c->type_text) ||
+        wh_meta_get(source, WH_META_LOSSY, &word))
+        return WH_OK;
+    if (t->kind == WH_K_TIME64 || t->kind == WH_K_TIMESTAMP) {
+        d->grain = 1;
+        for (int p = c->typmod; p < 6; p++)
+            d->grain *= 10;
+        return WH_OK;
+    }
+    if (t->kind == WH_K_DECTEXT) {
+        pg_numeric_shape(c->typmod, &precision, &d->scale);
+        if (d->scale >= 0)
+            return WH_OK;
+    }
+    wh_ignore(wh_fail(reterr, WH_E_TYPE, "E3004",
+                      "column \"%s\" of %s is %s: the server would round values to that", c->name,
+                      fl->name, c->type_text));
+    if (reterr)
+        wh_error_hint(reterr, "--accept-lossy %s, or another type for the column", c->name);
+    return WH_E_TYPE;
 }
 
 static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_t i,
@@ -262,6 +296,8 @@ static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_
     d->cast = c->cast;
     d->always = c->identity_always;
     pg_accept_type(c, &t);
+    WH_TRY(rounding(fl, io->source->children[i], c, &t, d, reterr));
+    fl->checks |= d->grain || d->scale >= 0;
     t.nullable = !c->not_null;
     return set_accept(fl, io, i, c->pk, &t, reterr);
 }

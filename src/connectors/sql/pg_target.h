@@ -35,6 +35,9 @@ struct pg_dest {
     bool added; /* evolve: add */
     bool key;
     bool always; /* generated always as identity: an update must not name it */
+    /* What the server would round without a word is refused by us. */
+    int64_t grain; /* times: microseconds that a value must be a multiple of; 0 = all */
+    int scale;     /* decimal text: digits behind the point; -1 = all */
 };
 
 struct pg_fl {
@@ -50,6 +53,7 @@ struct pg_fl {
     enum wh_atomic atomic;
     bool existed; /* when the plan was made */
     bool recreate, staged, marker_off, pours;
+    bool checks;   /* a column has a grain or a scale */
     bool once;     /* no key comes twice: it is the source's primary key */
     bool keyed;    /* a table that we make has a primary key */
     bool no_fresh; /* RETURNING cannot tell inserted from updated (partitions) */

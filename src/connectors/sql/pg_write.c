@@ -17,7 +17,6 @@ enum {
     PUT_BYTES = 256 << 10, /* handed to the client at once */
     ROW_MOST = 512 << 20,  /* one row and what stands before it */
     POUR_BYTES = 32 << 20, /* of a temporary table */
-    VERDICT_TEXT = 400,
 };
 
 /* What counts until it is taken back. */
@@ -31,6 +30,7 @@ struct done {
 /* Where a send begins among the rows of a COPY. */
 struct begun {
     int64_t send, row;
+    bool sifted; /* its rows are not counted as the engine counts them */
 };
 
 struct pg_wr {
@@ -45,8 +45,9 @@ struct pg_wr {
     struct begun *begun;
     size_t n_begun, cap_begun;
     int64_t send, part_rows, part_bytes;
-    struct wh_verdict verdict;
-    char text[VERDICT_TEXT];
+    struct sql_verdicts bad;
+    int32_t *good; /* rows of a send that passed our own checks */
+    size_t good_cap;
     bool careful, framed;
     bool open;     /* inside our transaction */
     bool dead;     /* nothing more can come of it */
@@ -179,12 +180,11 @@ static void name_row(struct pg_wr *wr, const char *code, const struct wh_error *
 
         if (b->row >= line)
             continue;
-        snprintf(wr->text, sizeof wr->text, "%.*s", VERDICT_TEXT - 1, err->message);
-        wr->verdict = (struct wh_verdict){
-            .send = b->send, .row = line - 1 - b->row, .column = -1, .text = wh_str(wr->text)};
-        snprintf(wr->verdict.code, sizeof wr->verdict.code, "%s", code);
-        ret->bad = &wr->verdict;
-        ret->n_bad = 1;
+        if (b->sifted)
+            return;
+        wr->bad.n = 0;
+        if (sql_judge(&wr->bad, b->send, line - 1 - b->row, -1, code, "%s", err->message) == WH_OK)
+            sql_verdicts_lend(&wr->bad, ret);
         return;
     }
 }
@@ -329,13 +329,98 @@ static wh_status end_part(struct pg_wr *wr, struct wh_acks *ret, struct wh_error
     return st;
 }
 
+/* ---- our own checks ----------------------------------------------------------------------------
+ */
+
+/* Digits behind the point that mean something: "1.50" has one, "1e-3" three. */
+static int fraction_digits(struct wh_bytes b)
+{
+    const char *p = b.p, *end = p + b.n, *point = memchr(p, '.', b.n);
+    const char *e = memchr(p, 'e', b.n), *last = e ? e : end;
+    int digits = 0, power = 0;
+
+    if (point) {
+        while (last > point + 1 && last[-1] == '0')
+            last--;
+        digits = (int)(last - point - 1);
+    }
+    if (e) {
+        bool minus = e + 1 < end && e[1] == '-';
+
+        for (const char *q = e + 1 + (e + 1 < end && (e[1] == '-' || e[1] == '+')); q < end; q++)
+            power = power < 100000 ? power * 10 + (*q - '0') : power;
+        digits += minus ? power : -power;
+    }
+    return digits;
+}
+
+static bool fits(const struct pg_dest *d, const struct wh_view *v, int64_t i)
+{
+    static const int64_t per_us[] = {
+        [WH_SECOND] = 0, [WH_MILLI] = 0, [WH_MICRO] = 1, [WH_NANO] = 1000};
+
+    if (wh_view_null(v, i))
+        return true;
+    if (d->grain) /* coarser units than a microsecond: the engine has rounded nothing */
+        return per_us[v->type.unit] == 0 ||
+               wh_view_i64(v, i) % (d->grain * per_us[v->type.unit]) == 0;
+    return fraction_digits(wh_view_bytes(v, i)) <= d->scale;
+}
+
+static wh_status check_row(struct pg_wr *wr, int64_t send, int64_t k, int64_t i, bool *ret_good)
+{
+    *ret_good = true;
+    for (int c = 0; c < wr->fl->n_dest && *ret_good; c++) {
+        const struct pg_dest *d = &wr->fl->dest[c];
+
+        if ((d->grain == 0 && d->scale < 0) || fits(d, &wr->views[c], i))
+            continue;
+        *ret_good = false;
+        WH_TRY(sql_judge(&wr->bad, send, k, c, "E6013",
+                         "column \"%s\" is %s: the server would round the value", d->name,
+                         d->decl));
+    }
+    return WH_OK;
+}
+
+/* Leaves out rows that our checks refuse. */
+static wh_status sift(struct pg_wr *wr, int64_t send, const int32_t *rows, int64_t first, int64_t n,
+                      int64_t *ret_n)
+{
+    *ret_n = 0;
+    if ((size_t)n > wr->good_cap) {
+        int32_t *more = wh_realloc(wr->good, (size_t)n * sizeof *more);
+
+        if (!more)
+            return WH_E_NOMEM;
+        wr->good = more;
+        wr->good_cap = (size_t)n;
+    }
+    for (int64_t k = 0; k < n; k++) {
+        int64_t i = rows ? rows[k] : first + k;
+        bool good;
+
+        WH_TRY(check_row(wr, send, k, i, &good));
+        if (good)
+            wr->good[(*ret_n)++] = (int32_t)i;
+    }
+    return WH_OK;
+}
+
 /* ---- rows --------------------------------------------------------------------------------------
  */
 
-static wh_status encode_rows(struct pg_wr *wr, const struct wh_batch *batch, const int32_t *rows,
-                             int64_t first, int64_t n, struct wh_error *reterr)
+static wh_status encode_rows(struct pg_wr *wr, const struct wh_batch *batch, int64_t send,
+                             const int32_t *rows, int64_t first, int64_t n, struct wh_error *reterr)
 {
     WH_TRY(wh_views_init(&wr->fl->accept, &batch->rows, wr->views, reterr));
+    if (wr->fl->checks) {
+        if (sift(wr, send, rows, first, n, &n) != WH_OK)
+            return no_memory(reterr);
+        rows = wr->good;
+        if (wr->n_begun)
+            wr->begun[wr->n_begun - 1].sifted = wr->bad.n > 0;
+    }
     if (wh_rowhash_add(&wr->now.sum, wr->views, wr->fl->n_dest, rows, first, n) != WH_OK)
         return no_memory(reterr);
     WH_TRY(pg_encoder_bind(wr->encoder, batch, reterr));
@@ -384,7 +469,7 @@ static wh_status note_send(struct pg_wr *wr, int64_t send, struct wh_error *rete
         wr->begun = more;
         wr->cap_begun = cap;
     }
-    wr->begun[wr->n_begun++] = (struct begun){send, wr->part_rows};
+    wr->begun[wr->n_begun++] = (struct begun){send, wr->part_rows, false};
     return WH_OK;
 }
 
@@ -396,7 +481,7 @@ static wh_status take(struct pg_wr *wr, const struct wh_batch *batch, int64_t se
     if (wr->careful)
         WH_TRY(note_send(wr, send, reterr));
     WH_TRY(batch->frame.p ? pass(wr, batch, rows, first, n, reterr)
-                          : encode_rows(wr, batch, rows, first, n, reterr));
+                          : encode_rows(wr, batch, send, rows, first, n, reterr));
     if (wr->fl->pours && !wr->careful && wr->part_bytes + (int64_t)wr->out.n > POUR_BYTES)
         WH_TRY(finish(wr, reterr));
     return WH_OK;
@@ -418,6 +503,7 @@ wh_status pg_writer_write(void *self, const struct wh_batch *batch, int64_t send
     *ret = (struct wh_acks){.upto_send = wr->send};
     if (!wr->open || wr->dead)
         return gone(reterr);
+    wr->bad.n = 0;
     st = take(wr, batch, send, rows, first, n, &err);
     if (st != WH_OK) {
         st = judged(wr, st, &err, ret);
@@ -427,6 +513,7 @@ wh_status pg_writer_write(void *self, const struct wh_batch *batch, int64_t send
     }
     if (!wr->careful)
         ret->upto_send = wr->send = send;
+    sql_verdicts_lend(&wr->bad, ret);
     return WH_OK;
 }
 
@@ -507,6 +594,8 @@ void pg_writer_close(void *self)
     wr->encoder = NULL;
     wh_buf_free(&wr->out);
     wh_free(TAKE_PTR(wr->views));
+    wh_free(TAKE_PTR(wr->good));
+    sql_verdicts_free(&wr->bad);
     wh_free(TAKE_PTR(wr->begun));
     wh_free(TAKE_PTR(wr->run));
 }

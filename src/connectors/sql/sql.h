@@ -59,6 +59,25 @@ wh_status sql_keys(struct wh_arena *, const struct wh_target *, const char *tabl
 /* No key comes twice from the source: these columns hold its whole primary key. */
 bool sql_unique_at_source(const struct wh_target *, const char *const *keys, size_t n);
 
+/* ---- verdicts (sql_verdict.c) -------------------------------------------------------------------
+ */
+
+enum {
+    SQL_VERDICT_TEXT = 240
+};
+
+/* Of one send; n = 0 begins anew. */
+struct sql_verdicts {
+    struct wh_verdict *v;
+    char (*text)[SQL_VERDICT_TEXT];
+    size_t n, cap;
+};
+wh_status sql_judge(struct sql_verdicts *, int64_t send, int64_t row, int32_t column,
+                    const char *code, const char *fmt, ...) WH_PRINTF(6, 7);
+/* Into ret->bad, by row. */
+void sql_verdicts_lend(struct sql_verdicts *, struct wh_acks *ret);
+void sql_verdicts_free(struct sql_verdicts *);
+
 /* ---- steps (sql_steps.c) ------------------------------------------------------------------------
  */
 

@@ -17,14 +17,7 @@
 #include "sqlite_target.h"
 
 enum {
-    VERDICT_TEXT = 240,
     EXACT_DIGITS = 15
-};
-
-struct verdicts {
-    struct wh_verdict *v;
-    char (*text)[VERDICT_TEXT];
-    size_t n, cap;
 };
 
 struct lite_wr {
@@ -36,7 +29,7 @@ struct lite_wr {
     sqlite3_stmt *insert;
     int32_t *good; /* rows of a send that passed our own checks */
     size_t good_cap;
-    struct verdicts bad;
+    struct sql_verdicts bad;
     int64_t send;
     int64_t fed, changed; /* rows taken as input; rows SQLite says it changed */
     struct wh_rowsum sum;
@@ -128,63 +121,6 @@ wh_status lite_writer_open(void *self, void *target, void *session, const struct
     return st;
 }
 
-/* ---- verdicts ----------------------------------------------------------------------------------
- */
-
-static wh_status more_verdicts(struct verdicts *b)
-{
-    size_t cap = b->cap ? b->cap * 2 : 16;
-    struct wh_verdict *v = wh_realloc(b->v, cap * sizeof *v);
-    char(*text)[VERDICT_TEXT];
-
-    if (!v)
-        return WH_E_NOMEM;
-    b->v = v;
-    text = wh_realloc(b->text, cap * sizeof *text);
-    if (!text)
-        return WH_E_NOMEM;
-    b->text = text;
-    b->cap = cap;
-    return WH_OK;
-}
-
-static wh_status judge(struct lite_wr *wr, int64_t row, int32_t column, const char *code,
-                       const char *fmt, ...) WH_PRINTF(5, 6);
-static wh_status judge(struct lite_wr *wr, int64_t row, int32_t column, const char *code,
-                       const char *fmt, ...)
-{
-    struct verdicts *b = &wr->bad;
-    struct wh_verdict *v;
-    va_list ap;
-
-    if (b->n == b->cap && more_verdicts(b) != WH_OK)
-        return WH_E_NOMEM;
-    va_start(ap, fmt);
-    vsnprintf(b->text[b->n], VERDICT_TEXT, fmt, ap);
-    va_end(ap);
-    v = &b->v[b->n++];
-    *v = (struct wh_verdict){.send = wr->send, .row = row, .column = column};
-    snprintf(v->code, sizeof v->code, "%s", code);
-    return WH_OK;
-}
-
-static int by_row(const void *a, const void *b)
-{
-    const struct wh_verdict *p = a, *q = b;
-
-    return p->row < q->row ? -1 : p->row > q->row;
-}
-
-/* Texts move with the array: they are tied in at the end. */
-static void lend_verdicts(struct lite_wr *wr, struct wh_acks *ret)
-{
-    for (size_t i = 0; i < wr->bad.n; i++)
-        wr->bad.v[i].text = wh_str(wr->bad.text[i]);
-    if (wr->bad.n > 1)
-        qsort(wr->bad.v, wr->bad.n, sizeof *wr->bad.v, by_row);
-    *ret = (struct wh_acks){.upto_send = wr->send, .bad = wr->bad.v, .n_bad = wr->bad.n};
-}
-
 /* ---- our own checks ----------------------------------------------------------------------------
  */
 
@@ -243,28 +179,32 @@ static wh_status check_cell(struct lite_wr *wr, int64_t row, int64_t i, int col,
 
     if (wh_view_null(v, i)) {
         if (checks & CHECK_NULL)
-            WH_TRY(judge(wr, row, col, "E6002",
-                         "column \"%s\" is the rowid: NULL would become a new "
-                         "number",
-                         name));
+            WH_TRY(sql_judge(&wr->bad, wr->send, row, col, "E6002",
+                             "column \"%s\" is the rowid: NULL would become a new "
+                             "number",
+                             name));
     } else if (checks & CHECK_NAN) {
         if (isnan(wh_view_f64(v, i)))
-            WH_TRY(judge(wr, row, col, "E6012", "column \"%s\": SQLite stores NaN as NULL", name));
+            WH_TRY(sql_judge(&wr->bad, wr->send, row, col, "E6012",
+                             "column \"%s\": SQLite stores NaN as NULL", name));
         else if (checks & CHECK_MINUS_ZERO && wh_view_f64(v, i) == 0 && signbit(wh_view_f64(v, i)))
-            WH_TRY(judge(wr, row, col, "E6013",
-                         "column \"%s\" is REAL: SQLite would store -0.0 as 0.0 (--accept-lossy "
-                         "lets it)",
-                         name));
+            WH_TRY(
+                sql_judge(&wr->bad, wr->send, row, col, "E6013",
+                          "column \"%s\" is REAL: SQLite would store -0.0 as 0.0 (--accept-lossy "
+                          "lets it)",
+                          name));
     } else if (checks & (CHECK_DIGITS | CHECK_NO_NUMBERS | CHECK_JSON)) {
         b = wh_view_bytes(v, i);
         if ((checks & CHECK_DIGITS || (checks & CHECK_JSON && looks_like_number(b.p, b.n))) &&
             too_many_digits(b.p, b.n))
-            WH_TRY(judge(wr, row, col, "E6013", "column \"%s\" is NUMERIC: SQLite would round %.*s",
-                         name, b.n > 60 ? 60 : (int)b.n, (const char *)b.p));
+            WH_TRY(sql_judge(&wr->bad, wr->send, row, col, "E6013",
+                             "column \"%s\" is NUMERIC: SQLite would round %.*s", name,
+                             b.n > 60 ? 60 : (int)b.n, (const char *)b.p));
         else if (checks & CHECK_NO_NUMBERS && looks_like_number(b.p, b.n))
-            WH_TRY(judge(wr, row, col, "E6006",
-                         "column \"%s\" is NUMERIC: SQLite would store the text '%.*s' as a number",
-                         name, b.n > 60 ? 60 : (int)b.n, (const char *)b.p));
+            WH_TRY(sql_judge(
+                &wr->bad, wr->send, row, col, "E6006",
+                "column \"%s\" is NUMERIC: SQLite would store the text '%.*s' as a number", name,
+                b.n > 60 ? 60 : (int)b.n, (const char *)b.p));
     }
     *ret_bad |= wr->bad.n > before;
     return WH_OK;
@@ -415,7 +355,7 @@ static wh_status feed_range(struct lite_wr *wr, const struct window *w, int64_t 
     while (at < end) {
         int64_t n = wr->fl->mode == WH_MODE_UPDATE && !wr->fl->staged ? 1 : end - at;
         int64_t stopped = 0;
-        char why[VERDICT_TEXT];
+        char why[SQL_VERDICT_TEXT];
         bool kept = false;
         int rc;
 
@@ -442,7 +382,8 @@ static wh_status feed_range(struct lite_wr *wr, const struct window *w, int64_t 
             WH_TRY(feed_range(wr, w, at, at + stopped, reterr));
         }
         at += stopped;
-        if (judge(wr, w->numbers ? w->numbers[at] : at, -1, code_of(rc), "%s", why) != WH_OK)
+        if (sql_judge(&wr->bad, wr->send, w->numbers ? w->numbers[at] : at, -1, code_of(rc), "%s",
+                      why) != WH_OK)
             return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for verdicts");
         at++;
     }
@@ -518,7 +459,8 @@ wh_status lite_writer_write(void *self, const struct wh_batch *batch, int64_t se
     lite_patience(wr->se);
     st = feed_range(wr, &w, 0, left, reterr);
     if (st == WH_OK)
-        lend_verdicts(wr, ret);
+        *ret = (struct wh_acks){.upto_send = wr->send};
+    sql_verdicts_lend(&wr->bad, ret);
     return st;
 }
 
@@ -594,8 +536,7 @@ void lite_writer_close(void *self)
     wr->open = false;
     wh_free(TAKE_PTR(wr->run));
     wh_free(TAKE_PTR(wr->good));
-    wh_free(TAKE_PTR(wr->bad.v));
-    wh_free(TAKE_PTR(wr->bad.text));
+    sql_verdicts_free(&wr->bad);
     if (wr->se)
         wr->se->ctx = wr->se->ep->ctx;
 }

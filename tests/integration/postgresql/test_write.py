@@ -405,6 +405,24 @@ def rebuilt(t, server):
                 went(code, out, err) + s.sql('select count(*), sum(k) from t'))
 
 
+def rounded(t, server):
+    """What the server would round without a word is a dirty row, or refused in the plan."""
+    with Site(server, 'rounded') as s:
+        s.sql("create table a(k int primary key, ts timestamp, tm time, n numeric, i interval);"
+              "insert into a values (1, '2024-01-01 10:00:00.123', '10:00:00.5', 1.25, '1 day'), (2, '2024-01-01 10:00:00.1234', '10:00:00', 1, '1 s'),"
+              "(3, '1969-12-31 23:59:59.9', '10:00:00.55', 1, null), (4, null, null, 1.255, null), (5, '1969-12-31 23:59:59.9999', '10:00:00', 1e3, null),"
+              "(6, '2024-01-01', '10:00:00.5', -1.250, '1 y');"
+              "create table b(k int primary key, ts timestamp(3), tm time(1), n numeric(100,2)); create table c(k int, i interval day)")
+        code, out, err = s.place.run('copy', s.url('a'), s.url('b'), '--columns', 'k,ts,tm,n', '--dirty', 'rows=9', '--json')
+        e = harness.finished(out)
+        t.check(code == 0 and e.get('rows_dirty') == 4 and s.sql('select k from b order by 1') == '1\n6', 'four of six would be rounded',
+                went(code, out, err) + s.sql('select * from b'))
+        code, out, err = s.place.run('copy', s.url('a'), s.url('c'), '--columns', 'k,i', '--json')
+        t.check(code == 2 and 'E3004' in out + err, 'interval day is refused', went(code, out, err))
+        code, out, err = s.place.run('copy', s.url('b'), s.url('d'), '--json')
+        t.check(code == 0 and s.sql('select count(*) from b join d using (k, ts, tm, n)') == '2', 'the same types need no check', went(code, out, err))
+
+
 def odd_types(t, server):
     """Columns without a binary form of ours: cast from text, and a text that is none is the row's fault."""
     with Site(server, 'odd') as s:
@@ -488,7 +506,7 @@ def locked_by_a_person(t, server):
         t.check(s.sql('select count(*), sum(k) from o') == SUM, 'and when it is let go, resume goes on', codes)
 
 
-TESTS = [modes, overwrite_keeps, overwrite_others, odd_types, refused, refused_by_key, checked_before, verified, parallel,
+TESTS = [modes, overwrite_keeps, overwrite_others, odd_types, rounded, refused, refused_by_key, checked_before, verified, parallel,
          locked_by_a_person, killed, zombie, no_right, two_states, twin, shapes, marker_off,
          rebuilt]
 
