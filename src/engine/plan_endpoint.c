@@ -131,6 +131,29 @@ static int endpoint_key(const struct wh_objref *ref, const void *opts, struct wh
     return *ret ? WH_OK : WH_E_NOMEM;
 }
 
+static const char *server_name(struct wh_arena *arena, const struct wh_objref *ref)
+{
+    const char *host = wh_node_text(wh_node_get(ref->connection, "host"), "");
+    const char *port = wh_node_text(wh_node_get(ref->connection, "port"), "");
+    const char *database = wh_node_text(wh_node_get(ref->connection, "database"), "");
+
+    return wh_arena_printf(arena, "%s://%s%s%s%s%s", ref->connector->name, host, *port ? ":" : "",
+                           port, *database ? "/" : "", database);
+}
+
+/* What to type after 'wherry discover'. */
+const char *wh_plan_connection_text(struct wh_arena *arena, const struct wh_endpoint *ep,
+                                    const struct wh_objref *ref)
+{
+    size_t n = strcspn(ref->text, "#");
+
+    if (ref->conn || !strstr(ref->text, "://"))
+        return ep->name;
+    const char *text = wh_arena_printf(arena, "'%.*s'", (int)n, ref->text);
+
+    return text ? text : ep->name;
+}
+
 /* "shop", "sqlite:out.db", "postgresql://h:5432/db", "file". */
 static const char *endpoint_name(struct wh_arena *arena, const struct wh_objref *ref)
 {
@@ -138,6 +161,8 @@ static const char *endpoint_name(struct wh_arena *arena, const struct wh_objref 
 
     if (ref->conn)
         return ref->conn;
+    if (ref->connector->url == WH_URL_SERVER)
+        return server_name(arena, ref);
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
         const char *text = wh_node_text(wh_node_get(ref->connection, shown[i]), NULL);
 

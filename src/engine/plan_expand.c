@@ -213,15 +213,15 @@ static int pick(struct wh_planner *p, const struct wh_stream *s, struct wh_listi
     return WH_OK;
 }
 
-static int nothing(const struct wh_stream *s, struct wh_endpoint *ep, size_t objects,
-                   struct wh_error *reterr)
+static int nothing(struct wh_arena *arena, const struct wh_stream *s, struct wh_endpoint *ep,
+                   size_t objects, struct wh_error *reterr)
 {
     int st = wh_fail(reterr, WH_E_USAGE, "E1028", "nothing of %s matches '%s' (%zu objects there)",
                      ep->name, s->from.whole ? "*" : s->from.text, objects);
 
     wh_error_where(reterr, "%s", s->from.where);
-    wh_error_hint(reterr, "patterns match the whole name; look with 'wherry discover %s'",
-                  ep->name);
+    wh_error_hint(reterr, "patterns match the whole name; look with: wherry discover %s",
+                  wh_plan_connection_text(arena, ep, &s->from));
     return st;
 }
 
@@ -250,7 +250,7 @@ int wh_plan_expand(struct wh_planner *p, const struct wh_stream *s, struct wh_en
         return wh_plan_no_memory(reterr);
     WH_TRY(pick(p, s, l, *ret, ret_n, &views, reterr));
     if (*ret_n == 0)
-        return nothing(s, ep, l->n, reterr);
+        return nothing(p->arena, s, ep, l->n, reterr);
     if (views)
         wh_problem_warn(&p->plan->problems, "E1028", s->from.where,
                         "name a view to copy its rows as a table",

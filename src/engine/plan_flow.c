@@ -175,13 +175,23 @@ static int open_scan(struct wh_planner *p, struct wh_flow *f, const struct wh_fr
     return WH_OK;
 }
 
+/* A table is asked for without its schema: it is compared so. */
+static const char *last_parts(struct wh_arena *arena, const struct wh_name *name, int n)
+{
+    struct wh_name last = {.n = n < name->n ? n : name->n};
+
+    for (int i = 0; i < last.n; i++)
+        last.part[i] = name->part[name->n - last.n + i];
+    return wh_plan_name_text(arena, &last);
+}
+
 /* Name of the object that fits when case is ignored; E3001 with a suggestion, E3009 if several. */
 static int other_case(struct wh_planner *p, struct wh_flow *f, struct wh_name *ret,
                       struct wh_error *reterr)
 {
     struct wh_listing *l;
     const struct wh_name *found = NULL;
-    const char *names[257];
+    const char *names[257], *full[257];
     size_t n = 0;
 
     WH_TRY(wh_plan_listing(p, f->from, &l, reterr));
@@ -194,10 +204,15 @@ static int other_case(struct wh_planner *p, struct wh_flow *f, struct wh_name *r
                            "%s fits several objects of %s when case is ignored", f->table,
                            f->from->name);
         found = fits ? &l->v[i].name : found;
-        if (n < 256)
-            names[n++] = wh_plan_name_text(p->arena, &l->v[i].name);
+        if (n == 256)
+            continue;
+        full[n] = wh_plan_name_text(p->arena, &l->v[i].name);
+        names[n] = last_parts(p->arena, &l->v[i].name, f->source.n);
+        if (!full[n] || !names[n])
+            return wh_plan_no_memory(reterr);
+        n++;
     }
-    names[n] = NULL;
+    names[n] = full[n] = NULL;
     if (found) {
         *ret = *found;
         return WH_OK;
@@ -207,10 +222,12 @@ static int other_case(struct wh_planner *p, struct wh_flow *f, struct wh_name *r
 
     wh_ignore(wh_fail(reterr, WH_E_NOT_FOUND, "E3001", "%s has no table '%s'", f->from->name,
                       asked ? asked : ""));
-    if (near)
-        wh_error_hint(reterr, "did you mean '%s'?", near);
-    else
-        wh_error_hint(reterr, "list them with 'wherry discover %s'", f->from->name);
+    for (size_t i = 0; near && i < n; i++)
+        if (names[i] == near)
+            wh_error_hint(reterr, "did you mean '%s'?", full[i]);
+    if (!near)
+        wh_error_hint(reterr, "list them with: wherry discover %s",
+                      wh_plan_connection_text(p->arena, f->from, &f->stream->from));
     wh_error_where(reterr, "%s", f->stream->from.where);
     return WH_E_NOT_FOUND;
 }

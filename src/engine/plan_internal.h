@@ -106,4 +106,8 @@ const char *wh_mode_name(int mode);
 const char *wh_class_letter(enum wh_class);
 const char *wh_atomic_name(int atomic);
 
+/* The connection as it was written, for a command to type; secrets are masked. */
+const char *wh_plan_connection_text(struct wh_arena *, const struct wh_endpoint *,
+                                    const struct wh_objref *);
+
 #endif

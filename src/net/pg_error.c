@@ -188,14 +188,14 @@ static const struct words_row spoken[] = {
     {"no password supplied", WH_E_AUTH, "E2005",
      "give a password: 'password: ${env:PGPASSWORD}' in a connection, or a line in ~/.pgpass"},
     {"authentication method", WH_E_AUTH, "E2005", NULL},
-    {"could not translate host name", WH_E_IO, "E2003", NULL},
+    {"could not translate host name", WH_E_IO, "E2003", "check the name: getent hosts NAME"},
     {"definition of service", WH_E_USAGE, "E1002", "look at ~/.pg_service.conf"},
     {"service file", WH_E_USAGE, "E1002", NULL},
     {"invalid connection option", WH_E_USAGE, "E1001", NULL},
     {"invalid port number", WH_E_USAGE, "E1002", NULL},
     {"invalid sslmode", WH_E_USAGE, "E1002", NULL},
     {"timeout expired", WH_E_IO, "E2002", NULL},
-    {"", WH_E_IO, "E2001", NULL},
+    {"", WH_E_IO, "E2001", "check host and port, and whether the server is up"},
 };
 
 static const struct words_row *words_of(const char *message)
@@ -235,6 +235,25 @@ static void tidy(const char *message, const char *sqlstate, char *out, size_t si
     one_line(kept, out, size);
 }
 
+/* What to do about a log-in that failed; the first that fits counts. */
+static void say_next(const char *state, struct wh_error *reterr)
+{
+    static const struct {
+        const char *state, *hint;
+    } rows[] = {
+        {"28P01", "check user and password (a password in the URL, PGPASSWORD, ~/.pgpass); special "
+                  "characters in a URL are percent-encoded"},
+        {"28", "the server's pg_hba.conf decides who may come from where, and how"},
+        {"3D000", "'psql -l' lists the databases; in a URL the name stands behind the '/'"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strncmp(state, rows[i].state, strlen(rows[i].state)) == 0) {
+            wh_error_hint(reterr, "%s", rows[i].hint);
+            return;
+        }
+}
+
 int pg_connect_error(struct pg_conn *c, struct wh_error *reterr)
 {
     const char *message = PQerrorMessage(c->pg);
@@ -254,6 +273,7 @@ int pg_connect_error(struct pg_conn *c, struct wh_error *reterr)
         st = row->status == WH_LOST ? WH_E_IO : row->status;
         wh_ignore(wh_fail(reterr, st, code, "%s", words));
         fill(reterr, state, row);
+        say_next(state, reterr);
         return st;
     }
     said = words_of(message);

@@ -112,8 +112,11 @@ static wh_status cannot_make(const char *schema, int st, struct wh_error *err)
     if (st == WH_LOST || st == WH_BLOCKED || st == WH_E_CANCELLED)
         return st;
     snprintf(why, sizeof why, "%.*s", (int)sizeof why - 1, err->message);
-    st = wh_fail(err, st, "E5013", "our tables cannot be made in schema \"%s\": %s", schema, why);
-    wh_error_hint(err, "grant create on schema \"%s\", or write.marker: off (at least once)",
+    st = wh_fail(err, st, st == WH_E_AUTH ? "E2006" : "E5013",
+                 "our tables cannot be made in schema \"%s\": %s", schema, why);
+    wh_error_hint(err,
+                  "grant create on schema \"%s\" ('wherry grants' prints all that is needed), or "
+                  "--marker off (at least once)",
                   schema);
     return st;
 }
