@@ -83,6 +83,8 @@ void wh_text_rate(struct wh_buf *, int64_t n, double s); /* 488k rows/s */
 void wh_text_time(struct wh_buf *, int64_t wall_us);     /* 2026-11-22 01:02:03Z, "-" for 0 */
 /* Names and the words of others: one line, whatever is in them. */
 void wh_text_line(struct wh_buf *, const char *text);
+/* hide.c: passwords leave the list of processes; says so once. Before anything keeps words. */
+void wh_cli_hide(struct wh_cli *, int argc, char **argv);
 struct wh_grid; /* columns aligned by width in code points */
 struct wh_grid *wh_grid_new(struct wh_arena *, int columns,
                             const char *right);        /* 'r' or 'l' each */

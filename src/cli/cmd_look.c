@@ -130,6 +130,7 @@ struct listing {
     struct wh_grid *grid;
     const char *glob;
     struct wh_buf b;
+    int64_t n;
 };
 
 static void number_cell(struct wh_grid *g, int64_t n, bool size)
@@ -145,8 +146,10 @@ static void number_cell(struct wh_grid *g, int64_t n, bool size)
 static wh_status discovered(void *arg, const struct wh_seen_object *o)
 {
     struct listing *l = arg;
-    if (l->glob && !wh_glob_match(l->glob, wh_str(o->name), false))
+    if (l->glob && !wh_glob_match(l->glob, wh_str(o->name), false) &&
+        !wh_glob_match(l->glob, wh_str(o->table), false))
         return WH_OK;
+    l->n++;
     if (l->c->json) {
         wh_ignore(wh_buf_adds(&l->b, "{\"v\":1,\"name\":"));
         wh_ignore(wh_buf_json(&l->b, o->name, strlen(o->name)));
@@ -171,6 +174,7 @@ static wh_status discovered(void *arg, const struct wh_seen_object *o)
 
 int wh_cmd_discover(struct wh_cli *c)
 {
+    static const char nothing[] = "nothing is there, or nothing fits\n";
     struct listing l = {
         .c = c, .grid = wh_grid_new(c->arena, 8, "llrlrlrl"), .b = WH_BUF(16 << 20)};
     struct wh_look *look = NULL;
@@ -185,6 +189,8 @@ int wh_cmd_discover(struct wh_cli *c)
     if (st == WH_OK && !c->json) {
         wh_grid_print(l.grid, &l.b);
         wh_cli_print(&l.b);
+        if (l.n == 0 && !c->quiet)
+            wh_cli_write(STDERR_FILENO, nothing, sizeof nothing - 1);
     }
     wh_buf_free(&l.b);
     wh_look_close(look);

@@ -356,6 +356,7 @@ static int dispatch(struct wh_cli *c, int argc, char **argv)
     const struct wh_command *cmd = wh_command_find(word);
     if (!cmd)
         return unknown_command(c, word);
+    wh_cli_hide(c, argc - 2, argv + 2);
     c->settings = wh_node_map(c->arena);
     if (!c->settings || !wh_flags_parse(c, cmd, argc - 2, argv + 2)) {
         struct wh_error e;

@@ -213,14 +213,16 @@ static wh_status see_object(void *arg, const struct wh_object *object)
         w->cap = cap;
     }
     struct wh_seen_object *o = &w->v[w->n];
+    struct wh_str last = object->name.part[object->name.n - 1];
 
     *o = (struct wh_seen_object){.name = wh_plan_name_text(arena, &object->name),
                                  .kind = kinds[object->kind],
+                                 .table = wh_arena_strndup(arena, last.s, last.n),
                                  .est_rows = object->est_rows,
                                  .est_bytes = object->est_bytes,
                                  .n_columns = object->columns ? object->columns->n_children : -1,
                                  .comment = wh_arena_strdup(arena, object->comment)};
-    if (!o->name)
+    if (!o->name || !o->table)
         return WH_E_NOMEM;
     w->n++;
     return WH_OK;

@@ -29,6 +29,7 @@ wh_status wh_look_grants(struct wh_look *, wh_grant_fn each, void *arg, struct w
 struct wh_seen_object {
     const char *name;                       /* "public.orders", quoted where needed */
     const char *kind;                       /* "table" "view" "file" "other" */
+    const char *table;                      /* its name alone, as it is */
     int64_t est_rows, est_bytes, n_columns; /* -1 unknown */
     const char *comment;                    /* or NULL */
 };

@@ -213,11 +213,19 @@ static int pick(struct wh_planner *p, const struct wh_stream *s, struct wh_listi
     return WH_OK;
 }
 
+/* Without the connection, which was named already. */
+static const char *object_text(const struct wh_objref *ref)
+{
+    const char *hash = strstr(ref->text, "://") ? strchr(ref->text, '#') : NULL;
+
+    return hash ? hash + 1 : ref->text;
+}
+
 static int nothing(struct wh_arena *arena, const struct wh_stream *s, struct wh_endpoint *ep,
                    size_t objects, struct wh_error *reterr)
 {
     int st = wh_fail(reterr, WH_E_USAGE, "E1028", "nothing of %s matches '%s' (%zu objects there)",
-                     ep->name, s->from.whole ? "*" : s->from.text, objects);
+                     ep->name, s->from.whole ? "*" : object_text(&s->from), objects);
 
     wh_error_where(reterr, "%s", s->from.where);
     wh_error_hint(reterr, "patterns match the whole name; look with: wherry discover %s",

@@ -142,6 +142,8 @@ int pg_refused(struct pg_conn *c, PGresult *taken, struct wh_error *reterr)
     hint = field_of(c, PG_DIAG_MESSAGE_HINT);
     if (*hint)
         wh_error_hint(reterr, "the server's hint: %s", hint);
+    else if (strcmp(row->code, "E2006") == 0)
+        wh_error_hint(reterr, "'wherry grants' with this object prints what has to be granted");
     return row->status;
 }
 
@@ -186,7 +188,8 @@ static const struct words_row spoken[] = {
     {"private key file", WH_E_AUTH, "E2004", NULL},
     {"certificate file", WH_E_AUTH, "E2004", NULL},
     {"no password supplied", WH_E_AUTH, "E2005",
-     "give a password: 'password: ${env:PGPASSWORD}' in a connection, or a line in ~/.pgpass"},
+     "give a password: PGPASSWORD, a line in ~/.pgpass, or 'password: ${env:NAME}' in a "
+     "connection; one that stood in a URL is not kept for resume"},
     {"authentication method", WH_E_AUTH, "E2005", NULL},
     {"could not translate host name", WH_E_IO, "E2003", "check the name: getent hosts NAME"},
     {"definition of service", WH_E_USAGE, "E1002", "look at ~/.pg_service.conf"},

@@ -326,7 +326,7 @@ static wh_status not_there(const struct pg_se *se, const struct wanted *w, struc
     if (!schema)
         wh_error_hint(reterr,
                       "only the schemas of the search path were looked at; name the schema: "
-                      "SCHEMA.%.*s",
+                      "SCHEMA.\"%.*s\"",
                       WH_STR_FMT(w->table));
     return WH_E_NOT_FOUND;
 }
