@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The holder: a process of its own that keeps a snapshot while the engine lives, dies and lives
  * again. It is `wherry hold CONNECTOR FILE TTL_MS`: own session, no inherited descriptors, its
- * configuration on stdin, its readiness on stdout. It lives as long as its hold file is there and
- * younger than the TTL; `tick` touches the file, releasing removes it.
+ * configuration on stdin, its readiness on stdout. It lives until it is released or its hold file,
+ * which `tick` touches, is older than the TTL.
  */
 #include "engine/service.h"
 #include "engine/registry.h"
@@ -26,6 +26,7 @@ enum {
     CONFIG_MOST = 4 << 20,
     READY_MOST = 64 << 10,
     READY_WAIT_MS = 60000,
+    RENAMED_MS = 1500,
 };
 
 static void path_of(const char *state_dir, const char *run, int endpoint, char *out, size_t n)
@@ -119,6 +120,12 @@ static int spawn(char *const argv[], int in, int out, int err)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
+/* A hold file holds the number of the process at its beginning and, once it is released, a letter
+ * further on: neither writer can undo the other's word. */
+enum {
+    RELEASED_AT = 31
+};
+
 /* The process named in the hold file, if it is really a holder of ours; 0 otherwise. */
 static pid_t holder_pid(const char *path)
 {
@@ -129,8 +136,9 @@ static pid_t holder_pid(const char *path)
 
     if (fd >= 0)
         close(fd);
-    while (n > 0 && text[n - 1] == '\n')
-        n--;
+    const char *end = n > 0 ? memchr(text, '\n', (size_t)n) : NULL;
+
+    n = end ? end - text : 0;
     if (n <= 0 || !wh_read_i64(text, (size_t)n, &pid) || pid <= 1)
         return 0;
     snprintf(proc, sizeof proc, "/proc/%lld/cmdline", (long long)pid);
@@ -149,27 +157,36 @@ int64_t wh_holder_find(const char *state_dir, const char *run, int endpoint)
     return holder_pid(path);
 }
 
+/* A file that was made again, because the state was lost, is named by the holder within a second.
+ */
+static pid_t named_soon(const char *path, int64_t ms)
+{
+    int64_t end = wh_now_ns() + ms * 1000000;
+    pid_t pid;
+
+    while (!(pid = holder_pid(path)) && wh_now_ns() < end)
+        poll(NULL, 0, 20);
+    return pid;
+}
+
 void wh_ctx_holder_release(const struct wh_ctx *ctx)
 {
     struct wh_ctx_self *base = ((struct wh_ctx_self *)ctx->self)->base;
     char path[sizeof base->hold_file];
     pid_t pid;
+    int fd;
 
     hold_path(base, path, sizeof path);
-    pid = holder_pid(path);
-    unlink(path);
-    if (pid > 1)
-        kill(pid, SIGTERM);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        pid = named_soon(path, base->endpoint->snapshot_joined ? RENAMED_MS : 0);
+        wh_ignore(pwrite(fd, "R", 1, RELEASED_AT) == 1 ? WH_OK : WH_E_IO);
+        close(fd);
+        unlink(path);
+        if (pid > 1)
+            kill(pid, SIGTERM);
+    }
     base->hold_file[0] = 0;
-}
-
-void wh_ctx_holder_touch(const struct wh_ctx *ctx)
-{
-    struct wh_ctx_self *base = ((struct wh_ctx_self *)ctx->self)->base;
-    char path[sizeof base->hold_file];
-
-    hold_path(base, path, sizeof path);
-    (void)utimensat(AT_FDCWD, path, NULL, 0);
 }
 
 static int make_hold_file(struct wh_ctx_self *base, struct wh_error *reterr)
@@ -186,6 +203,17 @@ static int make_hold_file(struct wh_ctx_self *base, struct wh_error *reterr)
         return wh_fail_errno(reterr, errno, "E7014", "cannot make %s", base->hold_file);
     close(fd);
     return WH_OK;
+}
+
+void wh_ctx_holder_touch(const struct wh_ctx *ctx)
+{
+    struct wh_ctx_self *base = ((struct wh_ctx_self *)ctx->self)->base;
+    char path[sizeof base->hold_file];
+
+    hold_path(base, path, sizeof path);
+    if (utimensat(AT_FDCWD, path, NULL, 0) != 0 && errno == ENOENT &&
+        base->endpoint->snapshot_joined && base->endpoint->snapshot.kind == WH_SNAP_HELD)
+        wh_ignore(make_hold_file(base, NULL));
 }
 
 /* What the holder said at its end is the reason: "E5010 8 1 words". */
@@ -278,37 +306,49 @@ int wh_ctx_holder(const struct wh_ctx *ctx, struct wh_bytes config, int64_t ttl_
 struct hold_life {
     const char *path;
     int64_t ttl_ms;
+    int fd; /* of the hold file; it may have been deleted with the whole state folder */
 };
 
-static bool hold_alive(void *arg)
+/* Opens the file and writes our number into it. */
+static bool write_pid(struct hold_life *life)
 {
-    const struct hold_life *life = arg;
-    struct stat st;
+    char text[24];
+    int n = snprintf(text, sizeof text, "%lld\n", (long long)getpid());
+    int fd = open(life->path, O_RDWR | O_CLOEXEC);
 
-    if (stat(life->path, &st))
+    if (fd < 0 || pwrite(fd, text, (size_t)n, 0) != n) {
+        wh_closep(&fd);
         return false;
-    return wh_wall_us() / 1000 -
-               ((int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000) <
-           life->ttl_ms;
+    }
+    wh_closep(&life->fd);
+    life->fd = fd;
+    return true;
 }
 
-static bool write_pid(const char *path)
+/* Only the release, the time limit and the server end it: a state folder that is lost does not, and
+ * one that is made again finds us by the same path. */
+static bool hold_alive(void *arg)
 {
-    char text[32];
-    int n = snprintf(text, sizeof text, "%lld\n", (long long)getpid());
-    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-    bool ok = fd >= 0 && write_all(fd, text, (size_t)n) == 0;
+    struct hold_life *life = arg;
+    struct stat now, ours;
+    char released = 0;
 
-    if (fd >= 0)
-        close(fd);
-    return ok;
+    if (fstat(life->fd, &ours))
+        return false;
+    if (stat(life->path, &now) == 0 && now.st_ino != ours.st_ino && write_pid(life))
+        ours = now;
+    if (pread(life->fd, &released, 1, RELEASED_AT) == 1 && released == 'R')
+        return false;
+    return wh_wall_us() / 1000 -
+               ((int64_t)ours.st_mtim.tv_sec * 1000 + ours.st_mtim.tv_nsec / 1000000) <
+           life->ttl_ms;
 }
 
 int wh_hold_main(int argc, char **argv)
 {
     struct wh_error err = {0};
     const struct wh_connector *c = NULL;
-    struct hold_life life = {0};
+    struct hold_life life = {.fd = -1};
     char *config = wh_alloc(CONFIG_MOST);
     size_t n = 0;
     int ready_fd, st = WH_E_USAGE;
@@ -318,7 +358,7 @@ int wh_hold_main(int argc, char **argv)
         life.path = argv[3];
         st = wh_registry_find((struct wh_str){argv[2], strlen(argv[2])}, &c, &err);
     }
-    if (st == WH_OK && (!c->hold || !write_pid(life.path)))
+    if (st == WH_OK && (!c->hold || !write_pid(&life)))
         st = wh_fail(&err, WH_E_UNSUPPORTED, "E9003", "%s cannot hold", argv[2]);
     if (st == WH_OK &&
         read_all(0, config, CONFIG_MOST, &n, wh_now_ns() + (int64_t)READY_WAIT_MS * 1000000))

@@ -106,7 +106,8 @@ static int add_text(struct wh_buf *b, const char *key, const char *v)
 
 static int add_flow(struct wh_buf *b, const struct wh_flow_record *f)
 {
-    WH_TRY(wh_buf_printf(b, "%s{\"flow\":\"%d\"", f->flow ? "," : "", f->flow));
+    WH_TRY(wh_buf_printf(b, "%s{\"flow\":\"%d\",\"moved\":\"%d\"", f->flow ? "," : "", f->flow,
+                         (int)f->drawn));
     WH_TRY(add_text(b, "stream", f->stream));
     WH_TRY(add_text(b, "table", f->table));
     WH_TRY(add_text(b, "target", f->target));
@@ -167,6 +168,9 @@ int wh_rebuild_memo(struct wh_runtime *run, struct wh_buf *ret, struct wh_error 
     WH_TRY(wh_state_run_get(run->state, run->id, a, &r, reterr));
     WH_TRY(wh_state_flows(run->state, run->id, a, &flows, &n_flows, reterr));
     WH_TRY(wh_state_snapshots(run->state, run->id, a, &snaps, &n_snaps, reterr));
+    /* Moved: every unit is recorded, also those without rows, which leave no marker. */
+    for (size_t i = 0; i < n_flows; i++)
+        flows[i].drawn = run->flows[i].stage >= WH_AT_MOVED && run->flows[i].stage <= WH_AT_DONE;
     if (memo_text(&r, flows, n_flows, snaps, n_snaps, ret) != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "memo of the run");
     return WH_OK;
@@ -299,6 +303,7 @@ static int put_flows(const struct memo *m, struct wh_state *state, uint32_t epoc
             .accept_schema = wh_node_text(wh_node_get(f, "accept_schema"), NULL),
             .fingerprint = wh_node_text(wh_node_get(f, "fingerprint"), NULL),
             .next_unit = 1,
+            .drawn = number_of(f, "moved") != 0,
             .exit_code = -1};
 
         if (!hex_of(m->arena, f, "bounds", &r.bounds) || !hex_of(m->arena, f, "memo", &r.memo))

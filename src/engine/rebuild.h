@@ -20,7 +20,8 @@ wh_status wh_seed_encode(const struct wh_run_unit *, struct wh_buf *);
 
 /* What the run's row keeps: JSON of its records, without secrets as the state has them. */
 wh_status wh_rebuild_memo(struct wh_runtime *, struct wh_buf *, struct wh_error *reterr);
-/* Puts it there again where a snapshot that can be entered again has become part of it. */
+/* Puts it there again where a snapshot that can be entered again has become part of it, and before
+ * that snapshot is let go of: then it says that all is read. */
 wh_status wh_rebuild_remember(struct wh_runtime *, struct wh_error *reterr);
 
 /* Finds the unfinished run at the destination that the look (or the job's destinations) names;

@@ -35,6 +35,7 @@ struct rebuilding {
     struct link *v;       /* by unit */
     size_t n, cap, hint;
     int64_t next_unit;
+    bool *moved; /* per flow: all its units were recorded */
     struct wh_error *reterr;
 };
 
@@ -221,8 +222,23 @@ static int other_division(struct rebuilding *re, size_t missed)
     return WH_E_STATE;
 }
 
-/* Draws what is missing until every link has its place; what comes after that is drawn later. */
-static int walk(struct rebuilding *re, size_t n_drawn, struct wh_bytes *ret_cursor)
+static int is_last(struct rebuilding *re, struct wh_bytes at, bool *ret)
+{
+    struct wh_split s = {.est_rows = -1, .est_bytes = -1};
+    struct wh_bytes next = {0};
+    void *se = NULL;
+    int st;
+
+    WH_TRY(wh_endpoint_control(re->flow->from, &se, re->reterr));
+    st = re->flow->from->connector->source->split_next(re->flow->sc, se, at.n ? &at : NULL, &s,
+                                                       &next, re->reterr);
+    *ret = st == WH_END;
+    return st == WH_END ? WH_OK : st;
+}
+
+/* Draws what is missing until every link has its place; what comes after that is drawn later.
+ * *ret_drawn: nothing comes after that. */
+static int walk(struct rebuilding *re, size_t n_drawn, struct wh_bytes *ret_cursor, bool *ret_drawn)
 {
     const struct wh_source_ops *ops = re->flow->from->connector->source;
     struct wh_bytes at = {0};
@@ -257,7 +273,7 @@ static int walk(struct rebuilding *re, size_t n_drawn, struct wh_bytes *ret_curs
         at = own;
     }
     *ret_cursor = at;
-    return WH_OK;
+    return is_last(re, at, ret_drawn);
 }
 
 /* ---- a flow ------------------------------------------------------------------------------------
@@ -304,7 +320,7 @@ static int record_parent(struct rebuilding *re, struct link *l)
     return wh_state_unit_record(re->state, re->plan->run, re->epoch, &r, NULL, re->reterr);
 }
 
-static int put_links(struct rebuilding *re, struct wh_bytes cursor)
+static int put_links(struct rebuilding *re, struct wh_bytes cursor, bool drawn)
 {
     for (size_t i = 0; i < re->n; i++) {
         struct link *l = &re->v[i], *parent = l->parent ? link_of(re, l->parent) : NULL;
@@ -316,7 +332,7 @@ static int put_links(struct rebuilding *re, struct wh_bytes cursor)
         if (parent)
             parent->continued = true;
         WH_TRY(wh_state_units_draw(re->state, re->plan->run, re->epoch, l->r.flow, &l->r, 1, cursor,
-                                   false, re->reterr));
+                                   drawn, re->reterr));
     }
     for (size_t i = 0; i < re->n; i++)
         if (re->v[i].continued)
@@ -330,6 +346,7 @@ static int rebuild_flow(struct rebuilding *re)
     struct wh_str run = {re->plan->run, strlen(re->plan->run)};
     struct wh_bytes cursor = {0};
     size_t n_drawn = 0;
+    bool drawn = false;
     void *se = NULL;
 
     re->n = re->hint = 0;
@@ -344,10 +361,24 @@ static int rebuild_flow(struct rebuilding *re)
         WH_TRY(wh_state_flow_restart(re->state, run.s, re->epoch, re->flow->index, re->reterr));
         re->flow->generation++;
     }
+    if (re->moved[re->flow->index])
+        return put_links(re, cursor, true);
     for (size_t i = 0; i < re->n; i++)
         n_drawn += re->v[i].parent == 0;
-    WH_TRY(walk(re, n_drawn, &cursor));
-    return put_links(re, cursor);
+    WH_TRY(walk(re, n_drawn, &cursor, &drawn));
+    return put_links(re, cursor, drawn);
+}
+
+static int moved_flows(struct rebuilding *re)
+{
+    struct wh_flow_record *v = NULL;
+    size_t n = 0;
+
+    WH_TRY(wh_state_flows(re->state, re->plan->run, re->arena, &v, &n, re->reterr));
+    for (size_t i = 0; i < n; i++)
+        if (v[i].flow >= 0 && (size_t)v[i].flow < re->plan->n_flows)
+            re->moved[v[i].flow] = v[i].drawn;
+    return WH_OK;
 }
 
 int wh_rebuild_units(struct wh_plan *plan, struct wh_state *state, uint32_t epoch,
@@ -357,14 +388,17 @@ int wh_rebuild_units(struct wh_plan *plan, struct wh_state *state, uint32_t epoc
     int st = WH_OK;
 
     re.arena = wh_arena_new(ARENA);
-    if (!re.arena)
-        return no_memory(&re);
+    re.moved = wh_calloc(plan->n_flows + 1, sizeof *re.moved);
+    st = re.arena && re.moved ? moved_flows(&re) : no_memory(&re);
+    if (re.arena)
+        wh_arena_reset(re.arena);
     for (size_t i = 0; st == WH_OK && i < plan->n_flows; i++) {
         re.flow = plan->flows[i];
         st = rebuild_flow(&re);
         wh_arena_reset(re.arena);
     }
     wh_arena_free(re.arena);
+    wh_free(re.moved);
     wh_free(re.v);
     return st;
 }

@@ -2,7 +2,7 @@
 /* Ending: FINISH of all tables, then `closing` in the state, run_close at every destination, and
  * `closed`. A run that did not get through stays open, with its targets held, for resume.
  */
-#include "engine/runtime.h"
+#include "engine/rebuild.h"
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -17,6 +17,11 @@ enum {
 
 int wh_run_release_snapshots(struct wh_runtime *run)
 {
+    struct wh_error err = {0};
+
+    /* Without it a lost state could not tell that nothing is left to be read. */
+    if (wh_rebuild_remember(run, &err) != WH_OK)
+        wh_log(WH_LOG_INFO, "engine", "the run row was not renewed: %s", err.message);
     for (size_t i = 0; i < run->plan->n_endpoints; i++) {
         struct wh_endpoint *ep = run->plan->endpoints[i];
 

@@ -425,6 +425,8 @@ int wh_run_rejoin(struct wh_runtime *run, struct wh_endpoint *ep, struct wh_erro
                  : WH_GONE;
     if (st == WH_OK) {
         ep->snapshot_joined = ep->snapshot_taken = true;
+        if (ep->snapshot.kind == WH_SNAP_HELD)
+            wh_ctx_holder_touch(&ep->ctx);
         return WH_OK;
     }
     if (st != WH_GONE) {
