@@ -203,16 +203,32 @@ static const char leaf_sums[] =
     LEAVES("sum(lc.relpages)") ", " LEAVES("case when min(lc.reltuples) >= 0 then "
                                            "sum(lc.reltuples)::bigint else -1 end");
 
+/* A number of pages that a server can have; what is none counts as 0, so that sums and products of
+ * them stay numbers whatever it says. */
+static int64_t pages_of(const struct pg_rows *r, int i, int cell)
+{
+    int64_t v = pg_cell_i64(r, i, cell, 0);
+
+    return v < 0 || v >= (int64_t)1 << 45 ? 0 : v;
+}
+
+static int64_t rows_of(double v)
+{
+    return v < 9e18 ? (int64_t)v : INT64_MAX;
+}
+
 /* 10 has no partitions' sizes worth asking for, and 14 began to say -1 for "never analyzed". */
 static void estimate(struct pg_table *t, const struct pg_rows *r, int i)
 {
-    int64_t pages = pg_cell_i64(r, i, T_PAGES, 0), old = pg_cell_i64(r, i, T_OLD_PAGES, 0);
+    int64_t pages = pages_of(r, i, T_PAGES), old = pages_of(r, i, T_OLD_PAGES);
     int64_t tuples = pg_cell_i64(r, i, T_TUPLES, -1), block = pg_cell_i64(r, i, T_BLOCK, 8192);
 
+    if (block < 512 || block > 65536)
+        block = 8192;
     t->est_rows = t->est_bytes = -1;
     t->pages = -1;
     if (t->kind == 'p') {
-        pages = pg_cell_i64(r, i, T_LEAF_PAGES, 0);
+        pages = pages_of(r, i, T_LEAF_PAGES);
         t->est_rows = pg_cell_i64(r, i, T_LEAF_ROWS, -1);
         t->est_bytes = pages * block;
         return;
@@ -220,11 +236,11 @@ static void estimate(struct pg_table *t, const struct pg_rows *r, int i)
     if (t->kind != 'r' && t->kind != 'm')
         return;
     t->pages = pages;
-    t->est_bytes = (pages + pg_cell_i64(r, i, T_TOAST, 0)) * block;
+    t->est_bytes = (pages + pages_of(r, i, T_TOAST)) * block;
     if (pages == 0)
         t->est_rows = 0;
     else if (tuples > 0 && old > 0)
-        t->est_rows = (int64_t)((double)tuples / (double)old * (double)pages);
+        t->est_rows = rows_of((double)tuples / (double)old * (double)pages);
     else if (tuples == 0 && old == pages)
         t->est_rows = 0;
 }
