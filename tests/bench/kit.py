@@ -9,7 +9,6 @@ import subprocess
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 WORK = os.environ.get('WHERRY_BENCH') or os.path.join(ROOT, 'build', 'bench')
-PAIRS = 5
 
 
 class Run:
@@ -28,8 +27,8 @@ class Run:
 
 
 class Bench:
-    def __init__(self, program, quick):
-        self.program, self.quick = program, quick
+    def __init__(self, program, quick, pairs):
+        self.program, self.quick, self.pairs = program, quick, pairs
         self.rows, self.wrong, self.at_end = [], 0, []
         subprocess.run(['gcc', '-O2', '-o', os.path.join(WORK, 'measure'), os.path.join(HERE, 'measure.c')], check=True)
         home = os.path.join(WORK, 'home')

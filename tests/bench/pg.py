@@ -7,7 +7,7 @@ import shutil
 import statistics
 import sys
 
-from kit import HERE, PAIRS, WORK, Run, finished, mb, spread
+from kit import HERE, WORK, Run, finished, mb, spread
 
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'lib'))
 import pgbox  # noqa: E402
@@ -69,7 +69,7 @@ class Timed:
 def pairs(b, case, goal, ours, theirs, fresh, check, cpu_goal=None, passes=None):
     """Ours and the rival's run alternate; check(side) is true if what came out is the source."""
     pg, a, r, good = server(b), Timed(), Timed(), True
-    for pair in range(1 if b.quick else PAIRS):
+    for pair in range(b.pairs):
         for side, timed, act in (('ours', a, ours), ('theirs', r, theirs)) if pair % 2 == 0 else (
                 ('theirs', r, theirs), ('ours', a, ours)):
             done = timed.run(pg, act, lambda side=side: fresh(side))
