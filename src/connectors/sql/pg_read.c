@@ -176,6 +176,41 @@ static wh_status make_decoder(struct pg_rd *rd, struct wh_error *reterr)
                           encoding && strcmp(encoding, "SQL_ASCII") == 0, &rd->decoder, reterr);
 }
 
+static bool casts(const struct pg_sc *sc)
+{
+    for (int i = 0; i < sc->n_cols && !sc->frames; i++)
+        if (sc->cols[i].cast)
+            return true;
+    return false;
+}
+
+/* All rows of a table as they lie need no SELECT: planning and executing one costs the server more
+ * than a small table does. */
+static bool whole_table(const struct pg_rd *rd)
+{
+    const struct pg_range *r = &rd->range;
+
+    return r->method == PG_BY_CTID && !r->lo && !r->has_hi && !r->skip && !rd->sc->where &&
+           rd->sc->t.kind != 'm' && !casts(rd->sc);
+}
+
+static wh_status statement(struct pg_rd *rd, struct wh_buf *sql)
+{
+    struct pg_sc *sc = rd->sc;
+
+    if (whole_table(rd)) {
+        WH_TRY(sql_add(sql, "copy %i.%i (%s)", &rd->range.schema, &rd->range.name,
+                       sc->frames ? sc->select_raw : sc->select));
+        return wh_buf_adds(sql, " to stdout (format binary)");
+    }
+    /* What the user wrote finds its tables and functions where the user's sessions do. */
+    if (sc->where || sc->query)
+        WH_TRY(wh_buf_adds(sql, "set local search_path to default; "));
+    WH_TRY(wh_buf_adds(sql, "copy ("));
+    WH_TRY(pg_range_sql(sc, &rd->range, sql));
+    return wh_buf_adds(sql, ") to stdout (format binary)");
+}
+
 wh_status pg_reader_open(void *self, void *scan, void *session, const struct wh_ctx *ctx,
                          const struct wh_split *split, struct ArrowSchema *ret_actual,
                          struct wh_error *reterr)
@@ -197,15 +232,7 @@ wh_status pg_reader_open(void *self, void *scan, void *session, const struct wh_
     WH_TRY(begin(rd, reterr));
     WH_TRY(same_shape(rd, reterr));
     WH_TRY(make_decoder(rd, reterr));
-    /* What the user wrote finds its tables and functions where the user's sessions do. */
-    st = rd->sc->where || rd->sc->query ? wh_buf_adds(&sql, "set local search_path to default; ")
-                                        : WH_OK;
-    if (st == WH_OK)
-        st = wh_buf_adds(&sql, "copy (");
-    if (st == WH_OK)
-        st = pg_range_sql(rd->sc, &rd->range, &sql);
-    if (st == WH_OK)
-        st = wh_buf_adds(&sql, ") to stdout (format binary)");
+    st = statement(rd, &sql);
     if (st != WH_OK)
         return wh_fail(reterr, st, "E8002", "no memory for a statement");
     WH_TRY(pg_copy_out(rd->se->c, sql.p, reterr));

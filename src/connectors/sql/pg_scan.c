@@ -391,11 +391,13 @@ static wh_status pin(struct pg_sc *sc, const struct wh_scan *io, struct wh_error
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
     struct wh_name none = {0};
-    bool lockable = strchr("rpv", sc->t.kind) && !sc->query; /* what LOCK TABLE takes */
+    /* What LOCK TABLE takes; it wants SELECT on the table, not on columns. */
+    bool lockable =
+        strchr("rpv", sc->t.kind) && !sc->query && (!sc->leaves.arena || sc->leaves.granted);
 
     if (lockable)
         return pg_pin(sc->ep, io->object, sc->from, false, reterr);
-    if (wh_buf_printf(&b, "select * from %s", sc->from) != WH_OK)
+    if (wh_buf_printf(&b, "select %s from %s", sc->select, sc->from) != WH_OK)
         return no_memory(reterr);
     return pg_pin(sc->ep, io->object ? io->object : &none, b.p, true, reterr);
 }

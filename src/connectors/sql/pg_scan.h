@@ -34,6 +34,7 @@ struct pg_leaves {
     struct pg_leaf *v; /* by oid */
     size_t n;
     int64_t bytes, rows; /* of all; rows -1 unknown */
+    bool granted;        /* SELECT on every one of them, not on columns only */
     bool may; /* SELECT is granted on every one of them, and no row security hides rows */
 };
 

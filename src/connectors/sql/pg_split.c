@@ -199,7 +199,8 @@ wh_status pg_range_sql(const struct pg_sc *sc, const struct pg_range *r, struct 
     "c.relkind in ('r', 'm') then pg_relation_size(c.oid) / "                                      \
     "current_setting('block_size')::int else 0 end, case when c.relkind in ('r', 'm') then "       \
     "pg_table_size(c.oid) else 0 end, case when c.reltuples < 0 then -1 else c.reltuples::bigint " \
-    "end, has_table_privilege(c.oid, 'select') and not row_security_active($1::oid) from tree "    \
+    "end, has_table_privilege(c.oid, 'select'), row_security_active($1::oid) or "                  \
+    "row_security_active(c.oid) from tree "                                                        \
     "join pg_class c on c.oid = tree.oid join pg_namespace n on n.oid = c.relnamespace where "     \
     "c.relkind <> 'p' order by c.oid limit %d"
 
@@ -215,7 +216,8 @@ static wh_status read_leaf(const struct pg_rows *r, int i, struct pg_leaves *l)
     leaf->blocks = pg_cell_i64(r, i, 4, 0);
     leaf->bytes = pg_cell_i64(r, i, 5, 0);
     leaf->rows = pg_cell_i64(r, i, 6, -1);
-    l->may = l->may && pg_cell_bool(r, i, 7);
+    l->granted = l->granted && pg_cell_bool(r, i, 7);
+    l->may = l->may && l->granted && !pg_cell_bool(r, i, 8);
     l->bytes += leaf->bytes;
     if (leaf->rows < 0 && leaf->blocks > 0)
         l->rows = -1;
@@ -234,7 +236,7 @@ wh_status pg_leaves_list(struct pg_conn *c, uint32_t oid, struct pg_leaves *ret,
                          struct wh_error *reterr)
 {
     struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
-    struct pg_leaves l WH_CLEANUP(pg_leaves_free) = {.may = true};
+    struct pg_leaves l WH_CLEANUP(pg_leaves_free) = {.may = true, .granted = true};
     char sql[1200], number[16];
     const char *params[1] = {number};
     int n, st = WH_OK;
