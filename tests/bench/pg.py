@@ -10,7 +10,7 @@ import sys
 from kit import HERE, WORK, Run, finished, mb, spread
 
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'lib'))
-import pgbox  # noqa: E402
+import servers  # noqa: E402
 
 COLUMNS = """l_orderkey bigint, l_partkey bigint, l_suppkey bigint, l_linenumber integer, l_quantity numeric(15,2),
     l_extendedprice numeric(15,2), l_discount numeric(15,2), l_tax numeric(15,2), l_returnflag varchar(1), l_linestatus varchar(1),
@@ -27,11 +27,11 @@ TINY = 5000
 def server(b):
     """The one server, with schema src (lineitem, loaded by psql) and dst."""
     if not hasattr(b, 'pg'):
-        if not pgbox.binaries():
+        if not servers.binaries():
             raise SystemExit('bench: no PostgreSQL server is installed (postgresql-15)')
         folder = os.path.join(WORK, 'pg')
         shutil.rmtree(folder, ignore_errors=True)
-        b.pg = pgbox.Server(folder, shared_buffers='1GB', max_wal_size='8GB', checkpoint_timeout='30min', autovacuum='off')
+        b.pg = servers.Postgres(folder, shared_buffers='1GB', max_wal_size='8GB', checkpoint_timeout='30min', autovacuum='off')
         b.at_end.append(b.pg.remove)
         path, _ = b.lineitem()
         b.pg.sql("create schema src; create schema dst; create table src.lineitem(%s);\n\\copy src.lineitem from '%s' csv header\n"

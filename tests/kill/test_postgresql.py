@@ -27,7 +27,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import harness  # noqa: E402
-import pgbox  # noqa: E402
+import servers  # noqa: E402
 
 ROWS = harness.depth('WH_TEST_PG_ROWS', 100000)
 KILLS = harness.depth('WH_TEST_KILLS', 5)
@@ -75,7 +75,7 @@ class Source:
     """A server with the bank and two writers that never rest; they come back after a crash."""
 
     def __init__(self, folder):
-        self.server = pgbox.Server(os.path.join(folder, 'source'), wal_level='minimal')
+        self.server = servers.Postgres(os.path.join(folder, 'source'), wal_level='minimal')
         self.server.sql("""create table account(id bigint primary key, balance bigint not null, note text) with (fillfactor = 95);
             insert into account select i, %d, 'note ' || i || ' ' || md5(i::text) from generate_series(1, %d) i;
             %s vacuum analyze account;""" % (BALANCE, ROWS, WRITERS))
@@ -173,8 +173,7 @@ class Rig:
         self.source, self.target = None, None
         try:
             self.source = Source(self.place.dir)
-            self.target = pgbox.Server(self.place.path('target'))
-            self.target.sql('create role reader')
+            self.target = servers.Postgres(self.place.path('target'))
             self.seconds = 1.0
             self.fresh()
         except BaseException:
@@ -489,7 +488,7 @@ def server_crashed(t, rig, which, alive):
     else:
         harness.gone(p, 120)
         t.kills[dict(harness.kill_points())[name]] += p.returncode == -signal.SIGKILL
-    server.crash(t.rng.choice([0, 0.3]))
+    server.restart(immediate=True, pause=t.rng.choice([0, 0.3]))
     t.notes['servers crashed'] += 1
     code, out, err = harness.finish(p, 600)
     verdict(t, rig, '%s at %s:%d' % (what, name, nth), 'first: exit %d\n%s' % (code, err), code, harness.finished(out),
@@ -689,7 +688,7 @@ JOBS = [('kill append', trials, ('append', 0.4)), ('kill overwrite', trials, ('o
 def main():
     t = harness.Tally('kill postgresql -> postgresql, %d rows' % ROWS, harness.seed_of())
     words = sys.argv[1:]
-    if not pgbox.binaries():
+    if not servers.binaries():
         t.skip('no PostgreSQL server is installed (postgresql-15)')
         return t.finish()
     harness.run_jobs(t, [j for j in JOBS if not words or any(w in j[0] for w in words)], workers=2)

@@ -182,16 +182,6 @@ static wh_status may_be_written(const struct pg_fl *fl, const struct wh_target *
 /* ---- columns -----------------------------------------------------------------------------------
  */
 
-/* What the plan fixed is delivered, whatever would be decided today. */
-static void as_frozen(const struct wh_target *io, int64_t i, struct wh_type *t)
-{
-    struct wh_type was;
-
-    if (io->frozen && i < io->frozen->n_children &&
-        wh_type_of(io->frozen->children[i], &was, NULL) == WH_OK)
-        *t = was;
-}
-
 /* at: 1-based position in the key of the table, 0 = none. */
 static wh_status set_accept(struct pg_fl *fl, const struct wh_target *io, int64_t i, int at,
                             struct wh_type *t, struct wh_error *reterr)
@@ -217,7 +207,7 @@ static wh_status set_accept(struct pg_fl *fl, const struct wh_target *io, int64_
         meta[n++] = comment;
     }
     meta[n] = NULL;
-    as_frozen(io, i, t);
+    sql_as_frozen(io, i, t);
     if (wh_schema_set(&fl->accept, i, d->name, t, meta) != WH_OK)
         return no_memory(reterr);
     return WH_OK;
@@ -304,15 +294,9 @@ static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_
 
 static const struct pg_col *find_old(const struct pg_fl *fl, const char *name)
 {
-    const struct pg_col *loose = NULL;
+    int at = sql_find_column(SQL_NAMES(fl->now.cols, fl->now.n_cols), name);
 
-    for (int i = 0; i < fl->now.n_cols; i++) {
-        if (strcmp(fl->now.cols[i].name, name) == 0)
-            return &fl->now.cols[i];
-        if (wh_str_ieqs(wh_str(fl->now.cols[i].name), name))
-            loose = &fl->now.cols[i];
-    }
-    return loose;
+    return at < 0 ? NULL : &fl->now.cols[at];
 }
 
 static wh_status missing_here(const struct pg_fl *fl, const char *name, struct wh_error *reterr)

@@ -13,6 +13,8 @@
 #include "core/alloc.h"
 #include "core/buf.h"
 
+struct wh_type;
+
 enum {
     SQL_TEXT_MAX = 1 << 20, /* one statement that we make */
     SQL_STAGE_NAME = 64,
@@ -42,6 +44,25 @@ int64_t sql_step_unit(const struct wh_step *);
 
 /* 1-based position of a column in its source's primary key (wherry.key), 0 = none. */
 int sql_key_position(const struct ArrowSchema *field);
+
+/* ---- columns of a table (sql_column.c) ----------------------------------------------------------
+ */
+
+/* n structs of `size` bytes, each beginning with its name (const char *). */
+struct sql_names {
+    const void *cols;
+    size_t size;
+    int n;
+};
+#define SQL_NAMES(cols_, n_) ((struct sql_names){(cols_), sizeof *(cols_), (n_)})
+
+/* Index of the column of this name, else of the first that differs in case alone, else -1. */
+int sql_find_column(struct sql_names, const char *name);
+/* E3002 with the nearest name, WH_E_NOT_FOUND. */
+wh_status sql_no_column(struct wh_arena *, struct sql_names, const char *table, const char *name,
+                        struct wh_error *reterr);
+/* The type that the plan fixed for column i is delivered, whatever would be decided today. */
+void sql_as_frozen(const struct wh_target *, int64_t i, struct wh_type *);
 
 /* ---- strategies (sql_mode.c): the same in every dialect
  * ------------------------------------------

@@ -81,30 +81,13 @@ static wh_status table_columns(struct lite_sc *sc, struct lite_se *se, const str
 
 static int find_column(const struct lite_table *t, const char *name)
 {
-    for (int i = 0; i < t->n_cols; i++)
-        if (strcmp(t->cols[i].name, name) == 0)
-            return i;
-    for (int i = 0; i < t->n_cols; i++)
-        if (wh_str_ieqs(wh_str(t->cols[i].name), name))
-            return i;
-    return -1;
+    return sql_find_column(SQL_NAMES(t->cols, t->n_cols), name);
 }
 
 static wh_status no_column(const struct lite_sc *sc, const char *name, struct wh_error *reterr)
 {
-    const char **names =
-        wh_arena_alloc(sc->t.arena, (size_t)(sc->t.n_cols + 1) * sizeof(const char *));
-    const char *near = NULL;
-
-    for (int i = 0; names && i < sc->t.n_cols; i++)
-        names[i] = sc->t.cols[i].name;
-    if (names)
-        near = wh_did_you_mean(wh_str(name), names);
-    wh_ignore(
-        wh_fail(reterr, WH_E_NOT_FOUND, "E3002", "%s has no column \"%s\"", sc->t.name, name));
-    if (near && reterr)
-        wh_error_hint(reterr, "did you mean \"%s\"?", near);
-    return WH_E_NOT_FOUND;
+    return sql_no_column(sc->t.arena, SQL_NAMES(sc->t.cols, sc->t.n_cols), sc->t.name, name,
+                         reterr);
 }
 
 static wh_status project(struct lite_sc *sc, const struct wh_scan *io, struct wh_error *reterr)

@@ -106,16 +106,6 @@ static wh_status twice(const struct lite_fl *fl, int i, struct wh_error *reterr)
     return WH_OK;
 }
 
-/* What the plan fixed is delivered, whatever a sample of the table would say today. */
-static void as_frozen(const struct wh_target *io, int64_t i, struct wh_type *t)
-{
-    struct wh_type was;
-
-    if (io->frozen && i < io->frozen->n_children &&
-        wh_type_of(io->frozen->children[i], &was, NULL) == WH_OK)
-        *t = was;
-}
-
 /* at: 1-based position in the key of the table, 0 = none. */
 static wh_status set_accept(struct lite_fl *fl, const struct wh_target *io, int64_t i, int at,
                             struct lite_dest *d, struct wh_type *t, struct wh_error *reterr)
@@ -129,7 +119,7 @@ static wh_status set_accept(struct lite_fl *fl, const struct wh_target *io, int6
         meta[2] = WH_META_KEY;
         meta[3] = key;
     }
-    as_frozen(io, i, t);
+    sql_as_frozen(io, i, t);
     if ((t->kind == WH_K_F32 || t->kind == WH_K_F64) && d->affinity == LITE_A_REAL) {
         struct wh_str word;
 
@@ -209,15 +199,9 @@ static wh_status old_column(struct lite_fl *fl, const struct wh_target *io, int6
 
 static const struct lite_col *find_old(const struct lite_fl *fl, const char *name)
 {
-    const struct lite_col *loose = NULL;
+    int at = sql_find_column(SQL_NAMES(fl->now.cols, fl->now.n_cols), name);
 
-    for (int i = 0; i < fl->now.n_cols; i++) {
-        if (strcmp(fl->now.cols[i].name, name) == 0)
-            return &fl->now.cols[i];
-        if (wh_str_ieqs(wh_str(fl->now.cols[i].name), name))
-            loose = &fl->now.cols[i];
-    }
-    return loose;
+    return at < 0 ? NULL : &fl->now.cols[at];
 }
 
 static wh_status missing_here(const struct lite_fl *fl, const char *name, struct wh_error *reterr)

@@ -12,7 +12,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'lib'))
 import harness  # noqa: E402
-import pgbox  # noqa: E402
+import servers  # noqa: E402
 
 
 def flights():
@@ -29,11 +29,11 @@ QUESTION = 'select count(*), count(dep_delay), sum(distance), sum(air_time) from
 
 def main():
     t = harness.Tally('example jobs on PostgreSQL', harness.seed_of())
-    if not pgbox.binaries():
+    if not servers.binaries():
         t.skip('no PostgreSQL server is installed')
         return t.finish()
     place = harness.Place('pg-jobs')
-    server = pgbox.Server(place.path('server'))
+    server = servers.Postgres(place.path('server'))
     try:
         os.symlink(os.path.join(ROOT, 'examples'), place.path('examples'))
         place.env.update(PGHOST='127.0.0.1', PGPORT=str(server.port), PGUSER='postgres', PGDATABASE='dw')

@@ -19,7 +19,6 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), 'lib'))
 import harness  # noqa: E402
-import pgbox    # noqa: E402
 import servers  # noqa: E402
 
 PATHS = ['decoded', 'bytes', 'csv', 'sqlite', 'settings']
@@ -260,7 +259,7 @@ def make_targets(pg, path, kinds):
 
 def main(words):
     t = harness.Tally('types of PostgreSQL', harness.seed_of())
-    if not pgbox.binaries():
+    if not servers.binaries():
         t.skip('no PostgreSQL server is installed')
         return t.finish()
     with servers.Postgres() as pg:

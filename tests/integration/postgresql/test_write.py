@@ -15,7 +15,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'lib'))
 import harness  # noqa: E402
-import pgbox  # noqa: E402
+import servers  # noqa: E402
 
 
 class Site:
@@ -193,7 +193,7 @@ def overwrite_others(t, server):
             code, out, err = s.copy(s.csv('k,v\n5,x\n'), 'fresh', *(['--mode', 'overwrite', '--key', 'k'] if '--mode' not in flags
                                                                    else []), *flags)
             t.check(code == 0 and s.sql('select * from fresh') == '5|x', 'a table that is made %s' % flags, went(code, out, err))
-        s.sql("create role others_w login; create table owned(k int primary key, v text); insert into owned values(1, 'a');"
+        s.sql("create role others_w login in role trusted; create table owned(k int primary key, v text); insert into owned values(1, 'a');"
               'grant all on all tables in schema public to others_w; grant all on schema public to others_w')
         url = s.url('owned').replace('postgres@', 'others_w@')
         code, out, err = s.place.run('copy', s.csv('k,v\n9,n\n'), url, '--mode', 'overwrite', '--json')
@@ -303,7 +303,7 @@ def zombie(t, server):
 def no_right(t, server):
     """The zombie's role may not be ended: exit 10, with its pid and what to grant."""
     with Site(server, 'no_right') as s:
-        s.sql('create role weak login; create table t(k bigint, v text); grant all on t to weak; grant all on schema public to weak;'
+        s.sql('create role weak login in role trusted; create table t(k bigint, v text); grant all on t to weak; grant all on schema public to weak;'
               'alter default privileges in schema public grant all on tables to public')
         url = s.url('t').replace('postgres@', '')
         old = s.place.start('copy', s.csv(ROWS), url, '--no-progress', WH_TEST_STOP='commit-before:1', PGUSER='postgres')
@@ -512,13 +512,13 @@ TESTS = [modes, overwrite_keeps, overwrite_others, odd_types, rounded, refused, 
 
 
 def main():
-    if not pgbox.binaries():
+    if not servers.binaries():
         print('SKIPPED no PostgreSQL server is installed')
         return 1 if os.environ.get('CI') == 'true' else 0
     wanted = sys.argv[1:]
     t = harness.Tally('postgresql, writing', harness.seed_of())
     folder = harness.scratch('postgresql')
-    server = pgbox.Server(os.path.join(folder, 'data'))
+    server = servers.Postgres(os.path.join(folder, 'data'))
     try:
         for test in TESTS:
             if not wanted or test.__name__ in wanted:
