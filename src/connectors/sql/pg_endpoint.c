@@ -444,8 +444,9 @@ static wh_status check(void *self, void *session, struct wh_error *reterr)
                     0, NULL, &rows, reterr));
     version = pg_cell(rows, 0, 0);
     user = pg_cell(rows, 0, 1);
-    ep->ctx->log(ep->ctx, WH_LOG_INFO, "PostgreSQL %.*s at %s as %.*s, %s%s", WH_STR_FMT(version),
-                 pg_who(se->c), WH_STR_FMT(user), pg_uses_tls(se->c) ? "with TLS" : "without TLS",
+    ep->ctx->log(ep->ctx, WH_LOG_INFO, "PostgreSQL %.*s at %s, acting as %.*s, %s%s",
+                 WH_STR_FMT(version), pg_who(se->c), WH_STR_FMT(user),
+                 pg_uses_tls(se->c) ? "with TLS" : "without TLS",
                  pg_cell_bool(rows, 0, 2) ? "; a standby: it can only be read" : "");
     return WH_OK;
 }
