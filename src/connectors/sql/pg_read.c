@@ -301,6 +301,8 @@ static wh_status next_message(struct pg_rd *rd, struct wh_error *reterr)
 
 static wh_status reject(struct pg_rd *rd, struct wh_error *reterr)
 {
+    struct wh_buf raw WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+    struct wh_bytes row = pg_decoder_bad_row(rd->decoder);
     const char *code, *why;
     char position[WH_SPLIT_LABEL + 64], text[320];
     int column, st;
@@ -311,8 +313,9 @@ static wh_status reject(struct pg_rd *rd, struct wh_error *reterr)
              (long long)(rd->range.skip + rd->ordinal));
     snprintf(text, sizeof text, "column \"%s\" %s: %s", rd->sc->cols[column].name,
              rd->sc->cols[column].type_text, why);
-    st =
-        rd->ctx->reject_raw(rd->ctx, pg_decoder_bad_row(rd->decoder), position, column, code, text);
+    if (pg_row_json(rd->sc->cols, rd->sc->n_cols, row, &raw) == WH_OK)
+        row = (struct wh_bytes){raw.p, raw.n};
+    st = rd->ctx->reject_raw(rd->ctx, row, position, column, code, text);
     return st == WH_OK ? WH_OK : wh_fail(reterr, st, "E6001", "%s: %s", position, text);
 }
 

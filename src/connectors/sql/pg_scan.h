@@ -112,6 +112,9 @@ wh_status pg_reader_cut(void *rd, struct wh_split *rest, struct wh_split *done,
                         struct wh_error *reterr);
 void pg_reader_close(void *rd);
 
+/* pg_rowtext.c: a row of COPY BINARY as JSON, long texts cut. WH_E_DATA: it is none. */
+wh_status pg_row_json(const struct pg_col *, int n, struct wh_bytes row, struct wh_buf *);
+
 /* pg_snapshot.c: what the snapshot locks. Objects are those of wh_scan.object; `what` is SQL: a
  * table "s"."t" for LOCK TABLE, or (prepared) any query. Repeatable. */
 wh_status pg_pin(struct pg_ep *, const struct wh_name *object, const char *what, bool query,
