@@ -395,24 +395,10 @@ static int discard_kept(struct kept *k, struct wh_services *services, struct wh_
 /* ---- finding ---- */
 
 struct found {
-    char unfinished[64], finished[64];
+    char unfinished[64];
     char list[512];
     int n;
 };
-
-static wh_status find_one(void *arg, const struct wh_run_record *r)
-{
-    struct found *f = arg;
-    if (r->state == WH_RUN_DISCARDED)
-        return WH_OK;
-    if (r->finished) {
-        if (!f->finished[0])
-            snprintf(f->finished, sizeof(f->finished), "%s", r->run);
-    } else if (!f->unfinished[0]) {
-        snprintf(f->unfinished, sizeof(f->unfinished), "%s", r->run);
-    }
-    return WH_OK;
-}
 
 static wh_status list_unfinished(void *arg, const struct wh_run_record *r)
 {
@@ -501,15 +487,16 @@ static int done_before(const char *run, struct wh_state *state, struct wh_outcom
 static int start_job(struct wh_job *job, struct wh_services *services, struct wh_state *state,
                      const struct wh_start *start, struct wh_outcome *ret, struct wh_error *reterr)
 {
+    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(1 << 20);
+    const char *unfinished = NULL, *finished = NULL;
     char identity[80];
-    struct found f = {{0}};
-    if (identity_of(job, start, identity) != WH_OK)
+    if (!a || identity_of(job, start, identity) != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the identity of a run");
-    WH_TRY(wh_state_runs(state, NULL, identity, false, find_one, &f, reterr));
-    if (f.unfinished[0])
-        WH_TRY(unfinished_before(job, f.unfinished, services, state, start, ret, reterr));
-    else if (f.finished[0] && (job->scheduled || start->run_id) && !start->again && !job->is_copy)
-        WH_TRY(done_before(f.finished, state, ret, reterr));
+    WH_TRY(wh_state_run_find(state, identity, a, &unfinished, &finished, reterr));
+    if (unfinished)
+        WH_TRY(unfinished_before(job, unfinished, services, state, start, ret, reterr));
+    else if (finished && (job->scheduled || start->run_id) && !start->again && !job->is_copy)
+        WH_TRY(done_before(finished, state, ret, reterr));
     ret->how = WH_STARTED_NEW;
     return execute(job, services, state, start, NULL, identity, ret, reterr);
 }

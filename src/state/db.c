@@ -179,11 +179,12 @@ int wh_db_begin(struct wh_state *s, const char *run, uint32_t epoch, struct wh_e
     if (!run)
         return WH_OK;
     sqlite3_stmt *q;
-    int st = wh_db_query(s, &q, reterr, "select epoch from run where run = ?", "s", run);
+    int st = wh_db_query(s, &q, reterr, "select epoch, state from run where run = ?", "s", run);
     if (st == WH_OK)
         st = wh_db_step(s, q, reterr);
     if (st == WH_OK) {
         uint32_t now = (uint32_t)sqlite3_column_int64(q, 0);
+        s->run_state = sqlite3_column_int(q, 1);
         sqlite3_reset(q);
         if (now != epoch)
             st = wh_fail(reterr, WH_FENCED, "E7010",
@@ -272,6 +273,13 @@ struct wh_u128 wh_db_u128(sqlite3_stmt *q, int column)
 
 /* ---- opening ---- */
 
+/* Nobody asks SQLite how much memory it has: to count it takes a lock per allocation. Refused, and
+ * rightly, once anybody in this process uses SQLite. */
+static void configure(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static int make_folders(char *path)
 {
     for (char *p = path + 1;; p++) {
@@ -335,6 +343,8 @@ static int open_file(struct wh_state *s, struct wh_error *reterr)
         return st;
     }
     close(fd);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, configure);
     int rc = sqlite3_open_v2(s->path, &s->db,
                              SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
                              NULL);

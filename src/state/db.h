@@ -28,6 +28,7 @@ struct wh_state {
     int log_pages; /* a log of so many is checkpointed after a commit */
     int wal_fd;    /* of the write-ahead log, opened for the first sync; -1 */
     bool in_transaction;
+    int run_state; /* of the run that wh_db_begin was asked for, before the transaction */
     struct {
         const char *sql; /* literal: compared by address */
         sqlite3_stmt *statement;

@@ -12,8 +12,6 @@
 #include "core/clock.h"
 #include "state/db.h"
 
-_Static_assert(WH_RUN_CLOSED == 6 && WH_UNIT_RECORDED == 2, "numbers in ROWS");
-
 static const char *const run_states[] = {
     [WH_RUN_PLANNED] = "planned",     [WH_RUN_CLAIMED] = "claimed",
     [WH_RUN_MOVING] = "moving",       [WH_RUN_PUBLISHING] = "publishing",
@@ -26,17 +24,10 @@ const char *wh_run_state_name(enum wh_run_state s)
     return s <= WH_RUN_DISCARDED ? run_states[s] : "unknown";
 }
 
-/* Counts are recorded with the end; of a run that did not get there its recorded units tell. 6 and
- * 2 are WH_RUN_CLOSED and WH_UNIT_RECORDED. */
-#define ROWS(column)                                                                               \
-    "case when state = 6 then " column " else max(" column ", coalesce((select sum(u." column ")"  \
-    " from unit u where u.run = run.run and u.state = 2), 0)) end"
-
 #define RUN_COLUMNS                                                                                \
     "run, job, file, identity, is_copy, scheduled, job_json, shape, version, state, epoch,"        \
     "exit_code, finished, summary, report, snapshot, created_us, started_us, ended_us, host, pid," \
-    "beat_us, limits, " ROWS("rows_read") ", " ROWS("rows_written") ", " ROWS(                     \
-        "rows_dirty") ", " ROWS("rows_filtered") ", " ROWS("rows_skipped")
+    "beat_us, limits, rows_read, rows_written, rows_dirty, rows_filtered, rows_skipped"
 
 static int read_run(struct wh_arena *a, sqlite3_stmt *q, struct wh_run_record *r)
 {
@@ -67,6 +58,28 @@ static int read_run(struct wh_arena *a, sqlite3_stmt *q, struct wh_run_record *r
                  {22, &r->limits}};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         WH_TRY(wh_db_text(a, q, texts[i].column, texts[i].to));
+    return WH_OK;
+}
+
+/* Counts are recorded with the end; of a run that did not get there its recorded units tell. */
+static int count_units(struct wh_state *s, struct wh_run_record *r, struct wh_error *reterr)
+{
+    sqlite3_stmt *q;
+    int64_t *const counts[] = {&r->rows_read, &r->rows_written, &r->rows_dirty, &r->rows_filtered,
+                               &r->rows_skipped};
+    if (r->state == WH_RUN_CLOSED)
+        return WH_OK;
+    WH_TRY(wh_db_query(s, &q, reterr,
+                       "select sum(rows_read), sum(rows_written), sum(rows_dirty),"
+                       " sum(rows_filtered), sum(rows_skipped) from unit where run = ? and"
+                       " state = ?",
+                       "sn", r->run, (int)WH_UNIT_RECORDED));
+    WH_TRY(wh_db_step(s, q, reterr));
+    for (int i = 0; i < 5; i++) {
+        int64_t n = sqlite3_column_int64(q, i);
+        *counts[i] = n > *counts[i] ? n : *counts[i];
+    }
+    sqlite3_reset(q);
     return WH_OK;
 }
 
@@ -140,8 +153,38 @@ int wh_state_run_get(struct wh_state *s, const char *run, struct wh_arena *a,
         wh_error_hint(reterr, "write more of its id; wherry history lists them");
     } else if (st == WH_E_NOMEM) {
         wh_ignore(wh_fail(reterr, st, "E8002", "no memory for a run record"));
+    } else if (st == WH_OK) {
+        st = count_units(s, ret, reterr);
     }
     return st;
+}
+
+int wh_state_run_find(struct wh_state *s, const char *identity, struct wh_arena *a,
+                      const char **ret_unfinished, const char **ret_finished,
+                      struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    const char *found[2] = {NULL, NULL}; /* by `finished` */
+    sqlite3_stmt *q;
+    int st;
+    WH_TRY(wh_db_query(s, &q, reterr,
+                       "select run, finished, state from run where identity = ?"
+                       " order by created_us desc",
+                       "s", identity));
+    while ((st = wh_db_step(s, q, reterr)) == WH_OK) {
+        const char **to = &found[sqlite3_column_int(q, 1) != 0];
+        if (sqlite3_column_int(q, 2) == WH_RUN_DISCARDED || *to)
+            continue;
+        if ((st = wh_db_text(a, q, 0, to)) != WH_OK) {
+            sqlite3_reset(q);
+            return wh_fail(reterr, st, "E8002", "no memory to look for a run");
+        }
+    }
+    if (st != WH_END)
+        return st;
+    *ret_unfinished = found[0];
+    *ret_finished = found[1];
+    return WH_OK;
 }
 
 /* Pages by created time so that the callback may use the store. */
@@ -169,6 +212,8 @@ int wh_state_runs(struct wh_state *s, const char *job, const char *identity, boo
             if (st == WH_OK) {
                 st = read_run(a, q, &r);
                 sqlite3_reset(q);
+                if (st == WH_OK)
+                    st = count_units(s, &r, reterr);
             }
         }
         if (st != WH_OK)
@@ -270,12 +315,20 @@ static int claim_in_transaction(struct wh_state *s, const char *run, int64_t sta
     sqlite3_stmt *q;
     struct wh_run_record r;
     char host[128], since[32];
-    WH_TRY(wh_db_query(s, &q, reterr, "select " RUN_COLUMNS " from run where run = ?", "s", run));
+    WH_TRY(wh_db_query(s, &q, reterr,
+                       "select state, epoch, started_us, pid, beat_us, host from run where run = ?",
+                       "s", run));
     int st = wh_db_step(s, q, reterr);
     if (st == WH_END)
         return wh_fail(reterr, WH_E_NOT_FOUND, "E7007", "the state has no run %s", run);
     WH_TRY(st);
-    st = read_run(a, q, &r);
+    r = (struct wh_run_record){.run = run,
+                               .state = (enum wh_run_state)sqlite3_column_int(q, 0),
+                               .epoch = (uint32_t)sqlite3_column_int64(q, 1),
+                               .started_us = sqlite3_column_int64(q, 2),
+                               .pid = sqlite3_column_int64(q, 3),
+                               .beat_us = sqlite3_column_int64(q, 4)};
+    st = wh_db_text(a, q, 5, &r.host);
     sqlite3_reset(q);
     WH_TRY(st);
     if (r.state >= WH_RUN_CLOSED)
@@ -331,28 +384,14 @@ void wh_state_run_unclaim(struct wh_state *s, const char *run, uint32_t epoch)
 
 /* ---- changes ---- */
 
-static int state_of(struct wh_state *s, const char *run, int *ret, struct wh_error *reterr)
-{
-    sqlite3_stmt *q;
-    WH_TRY(wh_db_query(s, &q, reterr, "select state from run where run = ?", "s", run));
-    int st = wh_db_step(s, q, reterr);
-    if (st == WH_OK) {
-        *ret = sqlite3_column_int(q, 0);
-        sqlite3_reset(q);
-    }
-    return st;
-}
-
 int wh_state_run_set(struct wh_state *s, const char *run, uint32_t epoch, enum wh_run_state to,
                      struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
-    int from = 0;
     WH_TRY(wh_db_begin(s, run, epoch, reterr));
-    int st = state_of(s, run, &from, reterr);
-    if (st == WH_OK)
-        st = wh_db_run(s, NULL, reterr, "update run set state = ? where run = ?", "ns", (int)to,
-                       run);
+    int from = s->run_state;
+    int st =
+        wh_db_run(s, NULL, reterr, "update run set state = ? where run = ?", "ns", (int)to, run);
     st = wh_db_end(s, st, reterr);
     if (st == WH_OK && from != (int)to)
         wh_transition("run", run, wh_run_state_name((enum wh_run_state)from),

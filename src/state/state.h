@@ -78,6 +78,11 @@ wh_status wh_state_run_get(struct wh_state *, const char *run, struct wh_arena *
 typedef wh_status (*wh_run_fn)(void *arg, const struct wh_run_record *);
 wh_status wh_state_runs(struct wh_state *, const char *job, const char *identity,
                         bool unfinished_only, wh_run_fn each, void *arg, struct wh_error *reterr);
+/* The newest runs of an identity that were not given up; NULL where there is none. By an index, so
+ * that a start does not grow with the history. */
+wh_status wh_state_run_find(struct wh_state *, const char *identity, struct wh_arena *,
+                            const char **ret_unfinished, const char **ret_finished,
+                            struct wh_error *reterr);
 /* Becomes the run's owner: takes its lock file, raises the epoch. WH_HELD_BY with E7xxx when a
  * living process owns it (host, pid, since in the message); a dead or stale owner is taken over. */
 wh_status wh_state_run_claim(struct wh_state *, const char *run, int64_t stale_ms,
