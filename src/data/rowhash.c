@@ -74,25 +74,31 @@ static inline uint64_t load_short(const uint8_t *p, size_t n)
     return p[0] | (uint64_t)p[n >> 1] << (8 * (n >> 1)) | (uint64_t)p[n - 1] << (8 * (n - 1));
 }
 
-static inline void absorb_bytes(struct state *s, struct wh_bytes cell)
+/* The state by value: stores to it between the loads of a cell's bytes would each have to be made.
+ */
+static inline __attribute__((always_inline)) struct state with_bytes(struct state t,
+                                                                     const uint8_t *p, size_t n)
 {
-    const uint8_t *p = cell.p;
-    size_t n = cell.n;
-
-    s->h0 += n * WH_ROWHASH_P0;
-    s->h1 += n * WH_ROWHASH_P1;
+    t.h0 += n * WH_ROWHASH_P0;
+    t.h1 += n * WH_ROWHASH_P1;
     if (n <= 8) {
-        pair(s, WH_ROWHASH_BYTES, load_short(p, n), 0);
-        return;
+        pair(&t, WH_ROWHASH_BYTES, load_short(p, n), 0);
+        return t;
     }
     const uint8_t *last = p + n - 8; /* what is short of a word is shifted out of the last one */
 
     for (; n > 16; p += 16, n -= 16)
-        pair(s, WH_ROWHASH_BYTES, load_le(p), load_le(p + 8));
+        pair(&t, WH_ROWHASH_BYTES, load_le(p), load_le(p + 8));
     if (n > 8)
-        pair(s, WH_ROWHASH_BYTES, load_le(p), load_le(last) >> (8 * (16 - n)));
+        pair(&t, WH_ROWHASH_BYTES, load_le(p), load_le(last) >> (8 * (16 - n)));
     else
-        pair(s, WH_ROWHASH_BYTES, load_le(last) >> (8 * (8 - n)), 0);
+        pair(&t, WH_ROWHASH_BYTES, load_le(last) >> (8 * (8 - n)), 0);
+    return t;
+}
+
+static void absorb_bytes(struct state *s, struct wh_bytes cell)
+{
+    *s = with_bytes(*s, cell.p, cell.n);
 }
 
 /* ------------------------------------------------------------------- decimals */
@@ -359,9 +365,8 @@ static void hash_texts(struct state *states, const struct wh_view *v, const int3
     if (v->type.kind == WH_K_DECTEXT)
         EACH_ROW(absorb_dectext(s, wh_view_bytes(&copy, i - copy.offset)));
     else if (v->type.kind == WH_K_UTF8 || v->type.kind == WH_K_BINARY)
-        EACH_ROW(
-            absorb_bytes(s, (struct wh_bytes){(const uint8_t *)copy.data + copy.offsets[i],
-                                              (size_t)(copy.offsets[i + 1] - copy.offsets[i])}));
+        EACH_ROW(*s = with_bytes(*s, (const uint8_t *)copy.data + copy.offsets[i],
+                                 (size_t)(copy.offsets[i + 1] - copy.offsets[i])));
     else
         EACH_ROW(absorb_bytes(s, wh_view_bytes(&copy, i - copy.offset)));
 }
