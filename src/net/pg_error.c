@@ -88,6 +88,10 @@ int pg_lost(struct pg_conn *c, struct wh_error *reterr)
 
     c->dead = true;
     one_line(c->pg ? PQerrorMessage(c->pg) : "", words, sizeof words);
+    char *advice = strstr(words, " This probably means the server terminated");
+
+    if (advice)
+        *advice = 0;
     if (atomic_load(&c->interrupted))
         snprintf(words, sizeof words, "the session was interrupted");
     else if (!words[0])
@@ -210,7 +214,8 @@ static const struct words_row *words_of(const char *message)
     return r;
 }
 
-/* Without the lines "LOCATION:  auth_failed, auth.c:326" and the SQLSTATE, which we asked for. */
+/* Without the lines "LOCATION:  auth_failed, auth.c:326" and the SQLSTATE, which we asked for, and
+ * without libpq's own advice, on lines that begin with a tab. */
 static void tidy(const char *message, const char *sqlstate, char *out, size_t size)
 {
     char kept[1200];
@@ -222,7 +227,8 @@ static void tidy(const char *message, const char *sqlstate, char *out, size_t si
         bool told =
             n >= len + 1 && memmem(kept, n, line, len) != NULL; /* tried with and without TLS */
 
-        if (!told && strncmp(line, "LOCATION:", 9) != 0 && n + len + 2 < sizeof kept) {
+        if (!told && *line != '\t' && strncmp(line, "LOCATION:", 9) != 0 &&
+            n + len + 2 < sizeof kept) {
             memcpy(kept + n, line, len);
             n += len;
             kept[n++] = '\n';
