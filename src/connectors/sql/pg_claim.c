@@ -253,6 +253,34 @@ static wh_status list_of(const struct held *v, size_t n, const char *markers, st
     return wh_buf_addc(b, ']');
 }
 
+/* A session of the run's newest epoch is there; the holder outlives its engine. What this role may
+ * not see counts as dead: it is refused all the same. */
+#define RUN_LIVES                                                                                  \
+    "exists (select 1 from pg_stat_activity a where starts_with(a.application_name, 'wherry/' || " \
+    "left(regexp_replace(r.run, '^.*-', ''), 12) || '/e' || r.epoch || '/') and "                  \
+    "a.application_name not like '%%/hold%%')"
+
+/* r: object, run, pid, host, since, whether it lives. */
+static wh_status held_by(const struct pg_rows *r, struct wh_error *reterr)
+{
+    bool lives = pg_cell_bool(r, 0, 5);
+
+    wh_ignore(wh_fail(
+        reterr, WH_HELD_BY, lives ? "E7006" : "E7005",
+        "table %.*s %s run %.*s (process %.*s on %.*s since %.*s)", WH_STR_FMT(pg_cell(r, 0, 0)),
+        lives ? "is being written by" : "belongs to the unfinished", WH_STR_FMT(pg_cell(r, 0, 1)),
+        WH_STR_FMT(pg_cell(r, 0, 2)), WH_STR_FMT(pg_cell(r, 0, 3)), WH_STR_FMT(pg_cell(r, 0, 4))));
+    if (lives)
+        wh_error_hint(reterr, "wait for it with --lock-wait 10m; its state is in another folder "
+                              "than ours");
+    else
+        wh_error_hint(reterr,
+                      "wherry resume %.*s, where its state is; if that is lost: wherry resume "
+                      "--rebuild-state with this destination",
+                      WH_STR_FMT(pg_cell(r, 0, 1)));
+    return WH_HELD_BY;
+}
+
 static wh_status is_held(struct pg_se *se, const char *schema, const char *run, const char *list,
                          struct wh_error *reterr)
 {
@@ -263,7 +291,8 @@ static wh_status is_held(struct pg_se *se, const char *schema, const char *run, 
 
     if (sql_add(&b,
                 "select t.object, r.run, coalesce(r.pid, 0), coalesce(r.host, '?'), "
-                "coalesce(r.since, '?') from %i.wherry_target t join %i.wherry_run r on "
+                "coalesce(r.since, '?'), " RUN_LIVES
+                " from %i.wherry_target t join %i.wherry_run r on "
                 "r.run = t.run where r.state = 'open' and t.run <> $1::text and t.object in "
                 "(select json_array_elements_text($2::json)) limit 1",
                 &s, &s) != WH_OK)
@@ -271,15 +300,7 @@ static wh_status is_held(struct pg_se *se, const char *schema, const char *run, 
     WH_TRY(pg_query(se->c, b.p, 2, params, &r, reterr));
     if (pg_n_rows(r) == 0)
         return WH_OK;
-    wh_ignore(wh_fail(reterr, WH_HELD_BY, "E7005",
-                      "table %.*s belongs to the unfinished run %.*s (pid %.*s on %.*s since %.*s)",
-                      WH_STR_FMT(pg_cell(r, 0, 0)), WH_STR_FMT(pg_cell(r, 0, 1)),
-                      WH_STR_FMT(pg_cell(r, 0, 2)), WH_STR_FMT(pg_cell(r, 0, 3)),
-                      WH_STR_FMT(pg_cell(r, 0, 4))));
-    if (reterr)
-        wh_error_hint(reterr, "wherry resume %.*s, or start anew with --fresh",
-                      WH_STR_FMT(pg_cell(r, 0, 1)));
-    return WH_HELD_BY;
+    return held_by(r, reterr);
 }
 
 /* The run's row is locked for share first, in the same statement; sorted, so that two runs with
@@ -636,10 +657,7 @@ static wh_status open_runs(struct pg_se *se, struct wh_str schema, wh_recall_fn 
 
     if (sql_add(&b,
                 "select run, epoch, coalesce(pid, 0), coalesce(host, '?'), coalesce(since, '?'), "
-                "encode(memo, 'hex'), exists (select 1 from pg_stat_activity a where "
-                "starts_with(a.application_name, 'wherry/' || "
-                "left(regexp_replace(run, '^.*-', ''), 12) || '/e' || epoch || '/') and "
-                "a.application_name not like '%%/hold%%') from %i.wherry_run where state = 'open'",
+                "encode(memo, 'hex'), " RUN_LIVES " from %i.wherry_run r where state = 'open'",
                 &schema) != WH_OK)
         return no_memory(reterr);
     WH_TRY(pg_query(se->c, b.p, 0, NULL, &r, reterr));
