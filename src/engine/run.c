@@ -299,6 +299,24 @@ int wh_run_execute(struct wh_plan *plan, struct wh_services *services, struct wh
 /* ---- giving up ---------------------------------------------------------------------------------
  */
 
+static bool one_target(const struct wh_runtime *run)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < run->plan->n_endpoints; i++)
+        n += run->plan->endpoints[i]->is_target;
+    return n == 1;
+}
+
+static int drop_and_close(struct wh_runtime *run, struct wh_error *reterr)
+{
+    WH_TRY(wh_run_load(run, reterr));
+    if (run->recorded_state < WH_RUN_CLOSING)
+        WH_TRY(wh_run_drop_all(run, reterr));
+    wh_sessions_close(run, NULL, -1);
+    return wh_run_close_there(run, reterr);
+}
+
 static int discard(struct wh_runtime *run, bool yes, int64_t *ret_staying, struct wh_error *reterr)
 {
     struct wh_run_record end = {.run = run->id, .exit_code = 1, .finished = true};
@@ -327,12 +345,12 @@ static int discard(struct wh_runtime *run, bool yes, int64_t *ret_staying, struc
     free_flows(run); /* loaded again under our epoch */
     WH_TRY(make_flows(run, reterr));
     WH_TRY(wh_keeper_start(run, reterr));
-    WH_TRY(wh_run_open(run, reterr));
-    WH_TRY(wh_run_load(run, reterr));
-    if (run->recorded_state < WH_RUN_CLOSING)
-        WH_TRY(wh_run_drop_all(run, reterr));
-    wh_sessions_close(run, NULL, -1);
-    WH_TRY(wh_run_close_there(run, reterr));
+    int st = wh_run_open(run, reterr);
+
+    if (st == WH_FENCED && strcmp(reterr->code, "E7017") == 0 && one_target(run))
+        *ret_staying = 0; /* how many there are is told by whoever closed it */
+    else
+        WH_TRY(st == WH_OK ? drop_and_close(run, reterr) : st);
     for (size_t i = 0; i < run->plan->n_endpoints; i++) {
         struct wh_endpoint *ep = run->plan->endpoints[i];
 

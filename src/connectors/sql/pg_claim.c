@@ -159,6 +159,15 @@ static wh_status have(struct pg_se *se, const char *schema, bool *ret, struct wh
 /* ---- the run's row -----------------------------------------------------------------------------
  */
 
+/* Our state calls it open: it is older than what happened, or we were stopped for long. */
+static wh_status closed_there(struct wh_error *reterr)
+{
+    wh_ignore(wh_fail(reterr, WH_FENCED, "E7017", "this run was finished or given up elsewhere"));
+    wh_error_hint(reterr, "wherry history shows whether by this state; 'wherry cancel RUN "
+                          "--discard' ends it here and touches no row");
+    return WH_FENCED;
+}
+
 static wh_status why_not_ours(struct pg_se *se, const char *schema, const char *run, uint32_t epoch,
                               struct wh_error *reterr)
 {
@@ -171,7 +180,7 @@ static wh_status why_not_ours(struct pg_se *se, const char *schema, const char *
         return no_memory(reterr);
     WH_TRY(pg_query(se->c, b.p, 1, params, &r, reterr));
     if (pg_n_rows(r) && !wh_str_eqs(pg_cell(r, 0, 1), "open"))
-        return wh_fail(reterr, WH_FENCED, "E7010", "this run is closed at the destination");
+        return closed_there(reterr);
     return wh_fail(reterr, WH_FENCED, "E7010", "epoch %lld owns this run, we are %u",
                    pg_n_rows(r) ? (long long)pg_cell_i64(r, 0, 0, 0) : 0, epoch);
 }

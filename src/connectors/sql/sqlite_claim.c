@@ -52,6 +52,15 @@ static wh_status run_once(struct lite_se *se, sqlite3_stmt *s, const char *what,
     return WH_OK;
 }
 
+/* Our state calls it open: it is older than what happened, or we were stopped for long. */
+static wh_status closed_there(struct wh_error *reterr)
+{
+    wh_ignore(wh_fail(reterr, WH_FENCED, "E7017", "this run was finished or given up elsewhere"));
+    wh_error_hint(reterr, "wherry history shows whether by this state; 'wherry cancel RUN "
+                          "--discard' ends it here and touches no row");
+    return WH_FENCED;
+}
+
 static wh_status take_run(struct lite_se *se, const struct wh_fence *f, struct wh_error *reterr)
 {
     sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL, *put WH_CLEANUP(lite_finalizep) = NULL;
@@ -63,7 +72,7 @@ static wh_status take_run(struct lite_se *se, const struct wh_fence *f, struct w
     rc = sqlite3_step(s);
     if (rc == SQLITE_ROW) {
         if (!wh_str_eqs(lite_text_at(s, 1), "open"))
-            return wh_fail(reterr, WH_FENCED, "E7010", "this run is closed at the destination");
+            return closed_there(reterr);
         if (sqlite3_column_int64(s, 0) > f->epoch)
             return wh_fail(reterr, WH_FENCED, "E7010", "epoch %lld owns this run, we are %u",
                            (long long)sqlite3_column_int64(s, 0), f->epoch);
