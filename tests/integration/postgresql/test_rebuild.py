@@ -11,7 +11,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'lib'))
 import harness  # noqa: E402
-import pgbox  # noqa: E402
+import servers  # noqa: E402
 
 ROWS = 40000
 POINTS = {'append': ['claim-after', 'remember-after', 'prepare-step-applied', 'writer-opened:3', 'commit-before:2', 'commit-after:3',
@@ -68,12 +68,12 @@ def lost(t, place, server, mode, point, second):
 
 def main():
     t = harness.Tally('a lost state made again from PostgreSQL', harness.seed_of())
-    if not pgbox.binaries():
+    if not servers.binaries():
         t.skip('no PostgreSQL server is installed')
         return t.finish()
     place = harness.Place('pg-rebuild')
     place.env['WH_TEST_UNIT_BYTES'] = '700000'
-    server = pgbox.Server(place.path('server'))
+    server = servers.Postgres(place.path('server'))
     try:
         prepare(server)
         for mode, points in POINTS.items():
