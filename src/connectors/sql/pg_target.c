@@ -365,6 +365,19 @@ static wh_status columns(struct pg_fl *fl, const struct wh_target *io, struct wh
     return fresh ? WH_OK : missing_there(fl, reterr);
 }
 
+/* Types that every server has and whose bytes are their text. */
+static bool plain_text(const char *decl)
+{
+    static const char *const words[] = {
+        "text", "character varying", "varchar", "character", "bpchar", "json", "xml", "name"};
+    size_t n = strcspn(decl, "(");
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (n == strlen(words[i]) && memcmp(decl, words[i], n) == 0)
+            return true;
+    return false;
+}
+
 /* Types of new columns that the server must know: a type that is not here becomes text; one without
  * a binary form that we send is cast from text. */
 static wh_status new_types(struct pg_fl *fl, struct pg_se *se, struct wh_error *reterr)
@@ -376,7 +389,7 @@ static wh_status new_types(struct pg_fl *fl, struct pg_se *se, struct wh_error *
         struct pg_col c = {.typmod = -1};
         bool fresh = !fl->existed || fl->recreate || d->added;
 
-        if (!fresh || d->wire != PG_W_TEXT || strcmp(d->decl, "text") == 0)
+        if (!fresh || d->wire != PG_W_TEXT || plain_text(d->decl))
             continue;
         WH_TRY(pg_query(se->c,
                         "select t.oid, t.typtype, t.typcategory, "

@@ -487,6 +487,23 @@ def parallel(t, server):
             t.check(not harness.unbalanced(harness.finished(out)), 'its counts, ' + mode)
 
 
+def tiny(t, server):
+    """Many small tables, each with its own step, unit and marker; 5,000 of them take less than a minute."""
+    n = harness.depth('WH_TEST_TABLES', 5000 if harness.depth('WH_TEST_KILLS', 5) >= 20 else 200)
+    with Site(server, 'tiny') as s:
+        s.sql('create schema a; create schema b; do $$ begin for i in 1..%d loop execute format('
+              "'create table a.t%%s as select g as k, ''v''||g as v from generate_series(1, 10) g', i); end loop; end $$" % n)
+        start = time.monotonic()
+        code, out, err = s.place.run('copy', s.url('a.*'), s.url('b.{source.table}'), '--no-progress', '-q', timeout=600)
+        seconds = time.monotonic() - start
+        print('%d tables: %.1f s, %.1f ms each' % (n, seconds, 1000 * seconds / n))
+        rows = s.sql("select count(*), sum((xpath('/row/c/text()', query_to_xml('select count(*) as c from b.'||relname, false, true, '')))[1]"
+                     "::text::int) from pg_class where relnamespace = 'b'::regnamespace and relkind = 'r' and relname !~ '^wherry'")
+        t.check(code == 0 and rows == '%d|%d' % (n, 10 * n), 'every table is there', went(code, out, err) + rows)
+        t.check(s.markers('b') == '0|0|0' and s.ours() == '', 'nothing is left')
+        t.check(n < 5000 or seconds < 60, '5,000 tables in a minute', '%.1f s' % seconds)
+
+
 def locked_by_a_person(t, server):
     """A table that somebody locks: the message names who, and nothing hangs for ever."""
     with Site(server, 'person') as s:
@@ -507,7 +524,7 @@ def locked_by_a_person(t, server):
 
 
 TESTS = [modes, overwrite_keeps, overwrite_others, odd_types, rounded, refused, refused_by_key, checked_before, verified, parallel,
-         locked_by_a_person, killed, zombie, no_right, two_states, twin, shapes, marker_off,
+         tiny, locked_by_a_person, killed, zombie, no_right, two_states, twin, shapes, marker_off,
          rebuilt]
 
 
