@@ -7,8 +7,10 @@
 
 #include <string.h>
 
-#define ROWS 256
-#define E18  UINT64_C(1000000000000000000)
+#define ROWS    256
+#define ALL     (~UINT64_C(0))
+#define KEEP(n) (ALL >> (64 - 8 * (n))) /* the first n bytes of a word */
+#define E18     UINT64_C(1000000000000000000)
 
 struct state {
     uint64_t h0, h1;
@@ -93,6 +95,25 @@ static inline __attribute__((always_inline)) struct state with_bytes(struct stat
         pair(&t, WH_ROWHASH_BYTES, load_le(p), load_le(last) >> (8 * (16 - n)));
     else
         pair(&t, WH_ROWHASH_BYTES, load_le(last) >> (8 * (8 - n)), 0);
+    return t;
+}
+
+/* The same where 16 bytes behind the cell may be read: nothing to be guessed about its length. */
+static inline __attribute__((always_inline)) struct state with_room(struct state t,
+                                                                    const uint8_t *p, size_t n)
+{
+    static const uint64_t low[17] = {0,       KEEP(1), KEEP(2), KEEP(3), KEEP(4), KEEP(5),
+                                     KEEP(6), KEEP(7), ALL,     ALL,     ALL,     ALL,
+                                     ALL,     ALL,     ALL,     ALL,     ALL},
+                          high[17] = {0,       0,       0,       0,       0,       0,
+                                      0,       0,       0,       KEEP(1), KEEP(2), KEEP(3),
+                                      KEEP(4), KEEP(5), KEEP(6), KEEP(7), ALL};
+
+    t.h0 += n * WH_ROWHASH_P0;
+    t.h1 += n * WH_ROWHASH_P1;
+    for (; n > 16; p += 16, n -= 16)
+        pair(&t, WH_ROWHASH_BYTES, load_le(p), load_le(p + 8));
+    pair(&t, WH_ROWHASH_BYTES, load_le(p) & low[n], load_le(p + 8) & high[n]);
     return t;
 }
 
@@ -360,13 +381,27 @@ static void hash_times(struct state *states, const struct wh_view *v, const int3
     }
 }
 
+static void hash_plain_texts(struct state *states, const struct wh_view *v, const int32_t *index,
+                             int m)
+{
+    const int32_t safe = v->offsets[v->offset + v->n] - 16; /* cells that end here have room */
+
+    EACH_ROW({
+        int32_t from = copy.offsets[i];
+        int32_t to = copy.offsets[i + 1];
+        const uint8_t *p = (const uint8_t *)copy.data + from;
+        size_t n = (size_t)(to - from);
+
+        *s = to <= safe ? with_room(*s, p, n) : with_bytes(*s, p, n);
+    });
+}
+
 static void hash_texts(struct state *states, const struct wh_view *v, const int32_t *index, int m)
 {
     if (v->type.kind == WH_K_DECTEXT)
         EACH_ROW(absorb_dectext(s, wh_view_bytes(&copy, i - copy.offset)));
-    else if (v->type.kind == WH_K_UTF8 || v->type.kind == WH_K_BINARY)
-        EACH_ROW(*s = with_bytes(*s, (const uint8_t *)copy.data + copy.offsets[i],
-                                 (size_t)(copy.offsets[i + 1] - copy.offsets[i])));
+    else if ((v->type.kind == WH_K_UTF8 || v->type.kind == WH_K_BINARY) && m > 0)
+        hash_plain_texts(states, v, index, m);
     else
         EACH_ROW(absorb_bytes(s, wh_view_bytes(&copy, i - copy.offset)));
 }

@@ -25,25 +25,25 @@ static wh_status bad(struct wh_error *reterr, const struct wh_view *v, const cha
     return wh_fail(reterr, WH_E_DATA, "E3016", "column '%s': %s", name ? name : "", what);
 }
 
-typedef int32_t eight __attribute__((vector_size(32)));
+typedef int32_t four __attribute__((vector_size(16)));
 
-/* offsets[from .. from + n] never fall, start at 0 or above. No early exit, eight at a time: the
+/* offsets[from .. from + n] never fall, start at 0 or above. No early exit, four at a time: the
  * compiler's own model of cost leaves such a loop as it is. */
 static bool offsets_rise(const int32_t *offsets, int64_t from, int64_t n)
 {
     const int32_t *o = offsets + from;
     int32_t fell = 0;
-    eight any = {0}, a, b;
+    four any = {0}, a, b;
     int64_t i = 0;
 
-    for (; i + 8 <= n; i += 8) {
+    for (; i + 4 <= n; i += 4) {
         memcpy(&a, o + i, sizeof a);
         memcpy(&b, o + i + 1, sizeof b);
         any |= b < a;
     }
     for (; i < n; i++)
         fell |= o[i + 1] < o[i];
-    for (int k = 0; k < 8; k++)
+    for (int k = 0; k < 4; k++)
         fell |= any[k];
     return !fell && o[0] >= 0;
 }
