@@ -174,7 +174,8 @@ class Rig:
         self.source, self.target = None, None
         try:
             self.source = Source(self.place.dir)
-            self.target = servers.Postgres(self.place.path('target'))
+            # Commits that a crash may undo, for everybody who does not ask for more.
+            self.target = servers.Postgres(self.place.path('target'), synchronous_commit='off', wal_writer_delay='10s')
             self.seconds = 1.0
             self.fresh()
         except BaseException:

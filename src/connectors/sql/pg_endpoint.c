@@ -238,6 +238,12 @@ static wh_status set_up(struct pg_conn *c, const struct pg_connection *o, const 
                        version / 10000, version / 100 % 100);
     if (add_settings(&sql, o, kind, version) != WH_OK || add_encoding(&sql, c, kind) != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "settings of a session");
+    /* What the server acknowledges is recorded as done, here and in what we print: a commit that a
+     * crash may still undo is none. */
+    if (*kind != 'r' && *kind != 'h' &&
+        wh_buf_adds(&sql, "select pg_catalog.set_config('synchronous_commit', 'on', false) where "
+                          "pg_catalog.current_setting('synchronous_commit') = 'off';") != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "settings of a session");
     /* A server that works for a client that is gone (killed, or its machine is) notices within a
      * second. Not every system of a server can. */
     if (version >= 140000 &&
