@@ -247,8 +247,10 @@ int wh_run_end_record(struct wh_runtime *run, struct wh_run_result *result, stru
         r.summary = json.p;
     if (wh_summary_text(result, &text) == WH_OK)
         r.text = text.p;
-    if (over && run->recorded_state < WH_RUN_CLOSED)
+    if (over && run->recorded_state < WH_RUN_CLOSED) { /* nobody resumes it: nothing is held */
+        WH_TRY(wh_run_release_snapshots(run));
         WH_TRY(wh_state_run_set(run->state, run->id, run->epoch, WH_RUN_DISCARDED, reterr));
+    }
     WH_TRY(wh_state_run_end(run->state, &r, run->epoch, reterr));
     wh_kill_point("run-ended");
     if (closed) {
