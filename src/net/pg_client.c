@@ -170,16 +170,21 @@ int pg_wait(struct pg_conn *c, short events, struct wh_error *reterr)
     return st;
 }
 
-/* With TLS, bytes may wait inside of OpenSSL where poll does not see them: libpq takes at least
- * 8 kB of a record of at most 16 kB at a time, so three takes leave nothing behind. */
-bool pg_consume(struct pg_conn *c)
+/* With TLS, bytes may wait inside of OpenSSL where poll does not see them: libpq takes at least 8
+ * kB of a record of at most 16 kB at a time, so two more takes leave nothing behind. They come only
+ * when what is there is no whole message: else libpq's buffer would grow and grow. */
+int pg_read_more(struct pg_conn *c, short events, bool *ret_alive, struct wh_error *reterr)
 {
-    int times = PQsslInUse(c->pg) ? 3 : 1;
+    int most = PQsslInUse(c->pg) ? 2 : 0;
 
-    while (times-- > 0)
-        if (!PQconsumeInput(c->pg))
-            return false;
-    return true;
+    if (c->peeks < most) {
+        c->peeks++;
+    } else {
+        WH_TRY(pg_wait(c, events, reterr));
+        c->peeks = 0;
+    }
+    *ret_alive = PQconsumeInput(c->pg) != 0;
+    return WH_OK;
 }
 
 /* ---- connecting --------------------------------------------------------------------------------

@@ -117,8 +117,7 @@ wh_status pg_copy_get(struct pg_conn *c, struct wh_bytes *ret, struct wh_error *
         }
         if (n < 0 || !alive)
             return copy_out_over(c, reterr);
-        WH_TRY(pg_wait(c, POLLIN, reterr));
-        alive = pg_consume(c);
+        WH_TRY(pg_read_more(c, POLLIN, &alive, reterr));
     }
 }
 
@@ -161,7 +160,7 @@ static int put_end(struct pg_conn *c, const char *why, struct wh_error *reterr)
 
     while ((sent = PQputCopyEnd(c->pg, why)) == 0) {
         WH_TRY(pg_wait(c, POLLIN | POLLOUT, reterr));
-        if (!pg_consume(c))
+        if (!PQconsumeInput(c->pg))
             return pg_lost(c, reterr);
     }
     if (sent < 0)
@@ -195,7 +194,7 @@ static int push(struct pg_conn *c)
         WH_TRY(pg_wait(c, POLLIN | POLLOUT, &c->fault));
         if (error_has_come(c))
             return take_error(c);
-        if (!pg_consume(c))
+        if (!PQconsumeInput(c->pg))
             break;
     }
     /* The last words of a server that goes ("terminating connection ...") are still to be read. */

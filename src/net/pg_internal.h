@@ -41,6 +41,7 @@ struct pg_conn {
     bool running;    /* a statement is under way at the server */
     bool committing; /* a COMMIT may have been sent: asked to stop, still wait a little */
     bool gone;       /* the server said that it ends this session */
+    int peeks;       /* reads since the last wait */
     int64_t until;   /* not 0: wait until then, asked to stop or not (cleaning up) */
 
     enum pg_copying copying;
@@ -68,8 +69,8 @@ int pg_misused(struct pg_conn *, const char *what, struct wh_error *reterr);
 /* pg_client.c */
 int pg_wait(struct pg_conn *, short events, struct wh_error *reterr);
 int pg_wait_until(struct pg_conn *, short events, int64_t deadline_ns, struct wh_error *reterr);
-/* Reads what has come; false: the connection is gone. */
-bool pg_consume(struct pg_conn *);
+/* Waits and reads what has come; not alive: the connection is gone. */
+int pg_read_more(struct pg_conn *, short events, bool *ret_alive, struct wh_error *reterr);
 /* Asks the server to end what runs; at most PG_CANCEL_MS. */
 void pg_cancel_running(struct pg_conn *);
 

@@ -60,7 +60,7 @@ int pg_flush_all(struct pg_conn *c, struct wh_error *reterr)
         if (left < 0)
             return pg_lost(c, reterr);
         WH_TRY(pg_wait(c, POLLIN | POLLOUT, reterr));
-        if (!pg_consume(c))
+        if (!PQconsumeInput(c->pg))
             return pg_lost(c, reterr);
     }
     return WH_OK;
@@ -68,15 +68,16 @@ int pg_flush_all(struct pg_conn *c, struct wh_error *reterr)
 
 int pg_next(struct pg_conn *c, PGresult **ret, struct wh_error *reterr)
 {
-    while (PQisBusy(c->pg)) {
+    bool alive = true;
+
+    while (alive && PQisBusy(c->pg)) {
         int left = PQflush(c->pg);
 
         if (left < 0)
             break; /* what the server said before it went is still to be read */
-        WH_TRY(pg_wait(c, (short)(left ? POLLIN | POLLOUT : POLLIN), reterr));
-        if (!pg_consume(c))
-            break; /* PQgetResult tells what there is: an error of the server, or the loss */
+        WH_TRY(pg_read_more(c, (short)(left ? POLLIN | POLLOUT : POLLIN), &alive, reterr));
     }
+    /* Not alive: PQgetResult tells what there is, an error of the server or the loss. */
     *ret = PQgetResult(c->pg);
     return WH_OK;
 }
