@@ -154,6 +154,21 @@ def not_there(t, pg, place):
     t.check(text == '0', 'no session is left', text)
 
 
+def wide_rows(t, pg, place):
+    """Encrypted rows of many kB: nothing waits unseen inside of the TLS library, and no buffer grows."""
+    pg.sql("create table wide as select i as id, repeat(md5(i::text), i * 37 % 2000) as b from generate_series(1, 3000) i")
+    for mode in ('require', 'off'):
+        code, out, err = place.run('copy', pg.url('wide', host='localhost', tls=mode), 'null:', '--mode', 'overwrite', '--json')
+        end = harness.finished(out)
+        t.check(code == 0 and end.get('rows_written') == 3000, 'wide rows, tls=' + mode, err)
+        if 'ASAN_OPTIONS' not in os.environ:
+            t.check(end.get('peak_rss', 0) < 64 << 20, 'memory for wide rows, tls=' + mode, end.get('peak_rss'))
+    back = pg.url('wide_back', host='localhost', tls='require')
+    code, _, err = place.run('copy', pg.url('wide', host='localhost', tls='require'), back)
+    same = pg.sql('select count(*) from wide join wide_back using (id, b)')
+    t.check(code == 0 and same == '3000', 'wide rows there and back', '%s\n%s' % (same, err))
+
+
 def crowded(t, pg, place):
     """No connection is free: temporary, so exit 5."""
     pg.sql('alter role reader connection limit 1')
@@ -199,6 +214,7 @@ def main():
             log_ins(t, pg, place)
             files(t, pg, place)
             not_there(t, pg, place)
+            wide_rows(t, pg, place)
             crowded(t, pg, place)
             restarting(t, pg, place)
             no_tls(t, place)
