@@ -13,6 +13,7 @@
 
 enum {
     LINE_MOST = 64 << 20,
+    RAW_MOST = 16 << 20, /* of a row that is no row yet: its beginning tells which it was */
     FLUSH_AT = 64 << 10,
 };
 
@@ -160,9 +161,13 @@ static int add_line(struct wh_dirty *d, const struct wh_dirty_row *row)
     if (row->columns) {
         WH_TRY(add_values(d, row));
     } else {
+        size_t n = row->raw.n < RAW_MOST ? row->raw.n : RAW_MOST;
+
         WH_TRY(wh_buf_adds(b, ",\"raw\":\""));
-        WH_TRY(add_base64(b, row->raw.p, row->raw.n));
+        WH_TRY(add_base64(b, row->raw.p, n));
         WH_TRY(wh_buf_addc(b, '"'));
+        if (n < row->raw.n)
+            WH_TRY(wh_buf_printf(b, ",\"raw_cut_from\":%zu", row->raw.n));
     }
     return wh_buf_adds(b, "}\n");
 }

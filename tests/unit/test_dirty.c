@@ -107,6 +107,34 @@ static void rows_and_raw(void **state)
     wh_schema_release(&schema);
 }
 
+/* Red when a row that is far too large cannot be put aside, or is cut without saying so. */
+static void huge_raw(void **state)
+{
+    size_t n = (size_t)200 << 20;
+    char *raw = calloc(n, 1), *line = NULL; /* pages that are not touched cost nothing */
+    struct wh_error err;
+    struct wh_dirty *d;
+    char path[128];
+    size_t cap = 0;
+    FILE *f;
+
+    assert_non_null(raw);
+    assert_ok(wh_dirty_new(dir, "r-2", "s", "t", 1, 1, 1, &d, &err));
+    assert_ok(wh_dirty_add(
+        d, &(struct wh_dirty_row){.position = "", .code = "E6010", .text = "", .raw = {raw, n}},
+        &err));
+    assert_ok(wh_dirty_durable(d, &err));
+    snprintf(path, sizeof path, "%s/dirty/r-2/f1.u1.a1.jsonl", dir);
+    f = fopen(path, "re");
+    assert_non_null(f);
+    assert_true(getline(&line, &cap, f) > 16 << 20);
+    assert_non_null(strstr(line, ",\"raw_cut_from\":209715200}"));
+    fclose(f);
+    free(line);
+    free(raw);
+    wh_dirty_close(d, false);
+}
+
 /* Red when the rows of an attempt that lost stay behind. */
 static void lost_attempt(void **state)
 {
@@ -144,6 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_and_raw),
+        cmocka_unit_test(huge_raw),
         cmocka_unit_test(lost_attempt),
         cmocka_unit_test(no_place),
     };
