@@ -461,7 +461,8 @@ static bool check_together(struct wh_job_reading *r, const struct wh_node *strea
         return false;
     }
     if (s->write.mode == WH_MODE_DELETE_INSERT && !s->write.replace_where) {
-        wh_problem_add(r->problems, "E1063", where, "write: { replace: { where: SQL } }",
+        wh_problem_add(r->problems, "E1063", where,
+                       "--replace-where SQL; in a job file write: { replace: { where: SQL } }",
                        "mode delete-insert needs to be told which rows to replace");
         return false;
     }

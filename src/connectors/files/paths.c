@@ -103,7 +103,9 @@ wh_status files_kind_of(struct wh_str name, int format, int compression, struct 
     if (!s) {
         int st = wh_fail(reterr, WH_E_USAGE, "E1024", "'%.*s': the name does not tell the format",
                          WH_STR_FMT(name));
-        wh_error_hint(reterr, "add format=csv (--from format=csv, --to format=csv)");
+        wh_error_hint(reterr, wh_str_eqs(name, "null")
+                                  ? "write 'null:' for rows that are counted and thrown away"
+                                  : "add format=csv (--from format=csv, --to format=csv)");
         return st;
     }
     ret->format = s->format;

@@ -53,8 +53,10 @@ wh_status sql_keys(struct wh_arena *a, const struct wh_target *io, const char *t
             if (sql_key_position(io->source->children[i]) == at)
                 WH_TRY(add_key(a, ret, ret_n, io->source->children[i]->name, reterr));
     if (*ret_n == 0 && io->mode != WH_MODE_INSERT_IGNORE) {
-        wh_ignore(
-            wh_fail(reterr, WH_E_USAGE, "E1062", "\"%s\" has no primary key to go by", table));
+        wh_ignore(wh_fail(reterr, WH_E_USAGE, "E1062",
+                          *table == '"' ? "%s has no primary key to go by"
+                                        : "\"%s\" has no primary key to go by",
+                          table));
         if (reterr)
             wh_error_hint(reterr, "name the columns: --key a,b");
         return WH_E_USAGE;
