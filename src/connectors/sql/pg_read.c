@@ -176,12 +176,13 @@ static wh_status make_decoder(struct pg_rd *rd, struct wh_error *reterr)
                           encoding && strcmp(encoding, "SQL_ASCII") == 0, &rd->decoder, reterr);
 }
 
-static bool casts(const struct pg_sc *sc)
+/* Whether COPY of a table gives these columns: none is cast, none generated (it refuses those). */
+static bool as_they_lie(const struct pg_sc *sc)
 {
-    for (int i = 0; i < sc->n_cols && !sc->frames; i++)
-        if (sc->cols[i].cast)
-            return true;
-    return false;
+    for (int i = 0; i < sc->n_cols; i++)
+        if (sc->cols[i].generated || (sc->cols[i].cast && !sc->frames))
+            return false;
+    return true;
 }
 
 /* All rows of a table as they lie need no SELECT: planning and executing one costs the server more
@@ -191,7 +192,7 @@ static bool whole_table(const struct pg_rd *rd)
     const struct pg_range *r = &rd->range;
 
     return r->method == PG_BY_CTID && !r->lo && !r->has_hi && !r->skip && !rd->sc->where &&
-           rd->sc->t.kind != 'm' && !casts(rd->sc);
+           rd->sc->t.kind != 'm' && as_they_lie(rd->sc);
 }
 
 static wh_status statement(struct pg_rd *rd, struct wh_buf *sql)
