@@ -192,8 +192,8 @@ static void refusals(void **state)
          "E1014 t.yaml:5:14: 'before' of write is not offered by this build yet | run the "
          "statement with the server's own client before"},
         {HEAD "    write: { mode: delete-insert }\n",
-         "E1063 t.yaml:3:5: mode delete-insert needs to be told which rows to replace | write: { "
-         "replace: { where: SQL } }"},
+         "E1063 t.yaml:3:5: mode delete-insert needs to be told which rows to replace | "
+         "--replace-where SQL; in a job file write: { replace: { where: SQL } }"},
         {HEAD "    write: { mode: delete-insert, replace: { where: ' ' } }\n",
          "E1063 t.yaml:5:44: write.replace.where is empty; it never means all rows | name the rows "
          "that are replaced"},

@@ -288,7 +288,7 @@ static void expansion(void **state)
     assert_int_equal(lake_counts.catalogs, 1);
     assert_int_equal(lake_counts.opened, 2);
     assert_int_equal(lake_counts.sessions, 2);
-    has(&p, "warning: 1 view is of src left out");
+    has(&p, "warning: 1 view of src is left out");
     done(&p);
 }
 
