@@ -31,7 +31,8 @@ def server(b):
             raise SystemExit('bench: no PostgreSQL server is installed (postgresql-15)')
         folder = os.path.join(WORK, 'pg')
         shutil.rmtree(folder, ignore_errors=True)
-        b.pg = servers.Postgres(folder, shared_buffers='1GB', max_wal_size='8GB', checkpoint_timeout='30min', autovacuum='off')
+        b.pg = servers.Postgres(folder, shared_buffers='1GB', max_wal_size='8GB', checkpoint_timeout='30min', autovacuum='off',
+                               max_locks_per_transaction='512')
         b.at_end.append(b.pg.remove)
         path, _ = b.lineitem()
         b.pg.sql("create schema src; create schema dst; create table src.lineitem(%s);\n\\copy src.lineitem from '%s' csv header\n"
