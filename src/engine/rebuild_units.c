@@ -156,6 +156,7 @@ static wh_status one_marker(void *arg, const struct wh_recalled *r)
     l->r.flow = (int)r->flow;
     l->r.generation = r->generation;
     l->r.unit = r->unit;
+    l->r.attempt = r->attempt;
     l->has_rest = r->rest.n > 0;
     if (r->unit >= re->next_unit)
         re->next_unit = r->unit + 1;
@@ -316,7 +317,6 @@ static int record_parent(struct rebuilding *re, struct link *l)
     r.bytes_read = r.bytes_written;
     r.hash = (struct wh_u128){fate.marker.hash[0], fate.marker.hash[1]};
     r.end = fate.marker.end;
-    WH_TRY(wh_state_unit_lease(re->state, re->plan->run, re->epoch, &r, re->reterr));
     return wh_state_unit_record(re->state, re->plan->run, re->epoch, &r, NULL, re->reterr);
 }
 
@@ -333,6 +333,8 @@ static int put_links(struct rebuilding *re, struct wh_bytes cursor, bool drawn)
             parent->continued = true;
         WH_TRY(wh_state_units_draw(re->state, re->plan->run, re->epoch, l->r.flow, &l->r, 1, cursor,
                                    drawn, re->reterr));
+        /* Its marker says that somebody had leased it. */
+        WH_TRY(wh_state_unit_lease(re->state, re->plan->run, re->epoch, &l->r, re->reterr));
     }
     for (size_t i = 0; i < re->n; i++)
         if (re->v[i].continued)
