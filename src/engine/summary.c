@@ -223,7 +223,7 @@ int wh_summary(struct wh_runtime *run, const struct wh_error *err, struct wh_run
     ret->n_tables = run->n_flows;
     if (err && err->status)
         exit_code = wh_exit_worse(exit_code, wh_error_exit(err->code, run->touched));
-    if (!finished(exit_code) && stop_exit(run))
+    if (stop_exit(run) && (!finished(exit_code) || run->recorded_state < WH_RUN_CLOSED))
         exit_code = wh_exit_worse(exit_code, stop_exit(run));
     if (exit_code == 0 && run->options->error_on_empty && ret->counts.rows_read == 0)
         exit_code = 8;

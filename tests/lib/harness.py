@@ -59,13 +59,33 @@ class Place:
         return os.path.join(self.dir, *parts)
 
     def remove(self):
+        self.end_holders()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def end_holders(self):
+        """Holders of snapshots outlive the loss of a state folder; nobody will come back for these."""
+        living = []
+        for pid in [p for p in os.listdir('/proc') if p.isdigit()]:
+            try:
+                with open('/proc/%s/cmdline' % pid, 'rb') as f:
+                    words = f.read().split(b'\0')
+                if len(words) > 3 and words[1] == b'hold' and words[3].startswith(os.fsencode(self.dir) + b'/'):
+                    os.kill(int(pid), signal.SIGTERM)
+                    living.append(pid)
+            except OSError:
+                pass
+        end = time.time() + 5
+        while living and time.time() < end:
+            living = [p for p in living if os.path.exists('/proc/%s/stat' % p)]
+            time.sleep(0.01)
 
     def state(self, *parts):
         return self.path('home', '.local', 'state', 'wherry', *parts)
 
-    def forget(self):
-        """A new HOME: no run is known."""
+    def forget(self, holders=False):
+        """A new HOME: no run is known. holders: those of the old one live on, as they would."""
+        if not holders:
+            self.end_holders()
         shutil.rmtree(self.env['HOME'], ignore_errors=True)
         os.mkdir(self.env['HOME'])
 

@@ -44,7 +44,7 @@ def lost(t, place, server, mode, point, second):
     t.kills[dict(harness.kill_points())[point.split(':')[0]]] += code == -9
     change(server)
     for tries in range(4):
-        place.forget()
+        place.forget(holders=True)
         extra = {'WH_TEST_KILL': second} if second and tries == 0 else {}
         code, out, err = place.run('resume', '--rebuild-state', server.url(), '--no-progress', '--json', **extra)
         said += 'rebuild: exit %d\n%s%s' % (code, out, err)
