@@ -25,6 +25,7 @@ struct drawing {
     int64_t pack_bytes, pack_rows, target;
     struct wh_arena *arena;
     struct wh_bytes before; /* the cursor in front of the unit being filled; in the arena */
+    int64_t first;          /* number of the first unit */
     bool all;
 };
 
@@ -68,7 +69,7 @@ static int close_unit(struct drawing *d, struct wh_bytes behind, struct wh_error
         st = wh_bytes_copy((struct wh_bytes){b.p, b.n}, &own);
     wh_buf_free(&b);
     if (st == WH_OK)
-        u = wh_unit_new(d->fr->next_unit + (int64_t)d->n, own);
+        u = wh_unit_new(d->first + (int64_t)d->n, own);
     if (u && wh_origin_drawn(d->before, behind, &u->origin) != WH_OK) {
         wh_unit_free(u);
         u = NULL;
@@ -188,6 +189,31 @@ static int store(struct wh_runtime *run, struct drawing *d, struct wh_bytes curs
     return WH_OK;
 }
 
+/* Lanes give units back, and number the rests of others, meanwhile. */
+static bool reserve(struct wh_runtime *run, struct drawing *d, int most)
+{
+    struct wh_run_flow *fr = d->fr;
+    int want;
+
+    pthread_mutex_lock(&run->mutex);
+    want = most - fr->n_pending;
+    want = want > DRAW_MOST ? DRAW_MOST : want < 0 ? 0 : want;
+    d->want = (size_t)want;
+    d->first = fr->next_unit;
+    fr->next_unit += want;
+    pthread_mutex_unlock(&run->mutex);
+    return want > 0;
+}
+
+/* Numbers that were not needed are given back while nobody took one behind them. */
+static void settle_numbers(struct wh_runtime *run, const struct drawing *d, size_t used)
+{
+    pthread_mutex_lock(&run->mutex);
+    if (d->fr->next_unit == d->first + (int64_t)d->want)
+        d->fr->next_unit = d->first + (int64_t)used;
+    pthread_mutex_unlock(&run->mutex);
+}
+
 static int draw_once(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
 {
     struct drawing d = {.fr = fr, .target = pack_target(fr)};
@@ -195,11 +221,8 @@ static int draw_once(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_e
     void *se = NULL;
     int lanes = fr->cap > 0 ? fr->cap : 1, st;
 
-    d.want = (size_t)(2 * lanes - fr->n_pending);
-    if (d.want < 1 || fr->n_pending >= 2 * lanes)
+    if (!reserve(run, &d, 2 * lanes))
         return WH_OK;
-    if (d.want > DRAW_MOST)
-        d.want = DRAW_MOST;
     d.arena = wh_arena_new(512 << 20);
     d.pack = d.arena ? wh_arena_alloc(d.arena, PACK_MOST * sizeof *d.pack) : NULL;
     if (!d.pack || wh_bytes_copy(fr->cursor, &cursor) != WH_OK)
@@ -214,7 +237,6 @@ static int draw_once(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_e
         pthread_mutex_lock(&run->mutex);
         for (size_t i = 0; i < d.n; i++)
             wh_flow_add_unit(fr, d.units[i]);
-        fr->next_unit += (int64_t)d.n;
         fr->drawn = d.all;
         pthread_mutex_unlock(&run->mutex);
         wh_bytes_free(&fr->cursor);
@@ -224,6 +246,7 @@ static int draw_once(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_e
             wh_unit_free(d.units[i]);
         wh_bytes_free(&cursor);
     }
+    settle_numbers(run, &d, st == WH_OK ? d.n : 0);
     wh_arena_free(d.arena);
     return st;
 }
