@@ -166,6 +166,9 @@ struct wh_ctx {
     /* The run was asked to stop a moment ago: what is under way may be ended in good order, but a
      * lock that somebody else holds is not waited for any longer (BLOCKED). */
     bool (*hurried)(const struct wh_ctx *);
+    /* An attempt's: reader_open gives columns even though the engine took frames. A row of a frame
+     * was refused, and only columns can be told apart, archived and narrowed. */
+    bool decoded;
 };
 
 /* ---- endpoint ----------------------------------------------------------------------------------
@@ -369,7 +372,8 @@ struct wh_source_ops {
     void (*reader_close)(void *rd);
     void (*scan_close)(void *sc);
     /* on: the engine took scan.frame, readers that are opened from now on give frames; off: columns
-     * (as without a call). While no reader is open. */
+     * (as without a call), and so does an attempt whose context says `decoded`. While no reader is
+     * open. */
     void (*use_frames)(void *sc, bool on);
 };
 

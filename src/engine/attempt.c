@@ -26,6 +26,13 @@ static int hook_reject_raw(void *attempt, struct wh_bytes raw, const char *posit
     struct wh_attempt *at = attempt;
     const struct ArrowSchema *schema = &at->fr->flow->source_schema;
 
+    /* As bytes this row passes, so it is not the one that was refused; the search ends at it. */
+    if (at->unit->decoded)
+        return wh_fail(&at->limit_error, WH_E_LIMIT, "E6001",
+                       "the destination refused a row of this unit: %s (which one cannot be told: "
+                       "%s has no value that can be looked at: %s)",
+                       at->unit->refused ? at->unit->refused : "", position ? position : "a row",
+                       text ? text : "");
     at->rows_read++;
     at->dirty_read++;
     at->lane->live.rows_read++;
@@ -183,6 +190,7 @@ static int begin(struct wh_attempt *at, struct wh_error *reterr)
                                           .reject_raw = hook_reject_raw,
                                           .skipped = hook_skipped};
     wh_ctx_attempt(flow->from, &at->hooks, &at->read_self, &at->read_ctx);
+    at->read_ctx.decoded = at->unit->decoded;
     wh_ctx_attempt(flow->to, &at->hooks, &at->write_self, &at->write_ctx);
     WH_TRY(wh_splits_decode(at->unit->splits, &at->splits, reterr));
     WH_TRY(lane_transform(at->lane, fr, reterr));
@@ -408,7 +416,7 @@ static enum wh_result write_failed(struct wh_attempt *at, int st)
 {
     say_something(&at->error, st, "destination", at->fr->flow->to->name);
     if (st == WH_REFUSED && (!at->careful || at->finding)) {
-        at->unit->careful = true;
+        wh_attempt_careful(at, &at->error);
         return WH_RESULT_AGAIN;
     }
     return wh_attempt_judge(at, st, at->ws, &at->error);

@@ -379,7 +379,7 @@ static enum wh_result commit_marker(struct wh_attempt *at, const struct wh_marke
     if (st == WH_LOST)
         return ask(at, reterr);
     if (st == WH_REFUSED && !at->careful) {
-        at->unit->careful = true;
+        wh_attempt_careful(at, reterr);
         return WH_RESULT_AGAIN;
     }
     if (st != WH_OK)
@@ -480,11 +480,10 @@ static enum wh_result seal_refused(struct wh_attempt *at, struct wh_error *reter
 {
     struct wh_error why = *reterr;
 
-    if (at->careful && at->frames)
-        return wh_attempt_judge(at, WH_REFUSED, at->ws, reterr);
-    if (at->careful && wh_find_sealed(at->unit, at->rows_sent, &why, reterr) != WH_OK)
+    if (at->careful && !at->frames &&
+        wh_find_sealed(at->unit, at->rows_sent, &why, reterr) != WH_OK)
         return WH_RESULT_FAILED;
-    at->unit->careful = true;
+    wh_attempt_careful(at, &why);
     return WH_RESULT_AGAIN;
 }
 

@@ -314,6 +314,10 @@ static int next_batch(struct wh_attempt *at, struct wh_item **ret, struct wh_err
             *reterr = at->limit_error; /* says which row, where, why */
         return st;
     }
+    if (b.frame.p && at->unit->decoded) {
+        wh_batch_release(&b);
+        return wh_fail(reterr, WH_E_BUG, "E9003", "a frame where columns were asked for");
+    }
     if (b.n_rows <= 0 || (!b.frame.p && b.rows.length != b.n_rows)) {
         wh_ignore(wh_fail(reterr, WH_E_BUG, "E9003", "a batch of %" PRId64 " rows holds %" PRId64,
                           b.n_rows, b.rows.length));

@@ -198,8 +198,6 @@ static int refuse_row(struct wh_attempt *at, const struct wh_piece *p, int64_t k
     char position[WH_SPLIT_LABEL + 40];
     int32_t row = piece_row(p, k);
 
-    if (p->item->batch.frame.p)
-        return wh_fail(reterr, WH_E_REMOTE, "E5011", "the destination refused a row: %s", why.text);
     WH_TRY(row_views(at, p, reterr));
     WH_TRY(wh_rowhash_add(&at->refused, at->write_views, flow->n_columns, NULL, row, 1));
     at->rows_refused++;
@@ -319,7 +317,8 @@ static int64_t rows_before(const struct wh_attempt *at, const struct wh_verdict 
 static int take_acks(struct wh_attempt *at, const struct wh_acks *acks, size_t *ret_bad,
                      struct wh_error *reterr)
 {
-    for (size_t i = 0; i < acks->n_bad; i++) {
+    /* Rows of a frame are not told apart here: its unit is done again with columns. */
+    for (size_t i = 0; i < acks->n_bad && !at->frames; i++) {
         if (*ret_bad == 0)
             at->bad_at = rows_before(at, &acks->bad[i]);
         WH_TRY(take_verdict(at, &acks->bad[i], reterr));
@@ -549,7 +548,7 @@ static int find_next_time(struct wh_attempt *at, size_t bad, struct wh_error *re
 
     while (last && last->next)
         last = last->next;
-    if (!p || p->item->batch.frame.p)
+    if (!p)
         return wh_fail(reterr, WH_E_REMOTE, "E5011", "the destination refused rows: %s",
                        why.message);
     at->finding = true;
@@ -566,20 +565,24 @@ static int find_next_time(struct wh_attempt *at, size_t bad, struct wh_error *re
     return WH_REFUSED;
 }
 
-/* A refusal: outside of careful mode the attempt is done again carefully. */
+void wh_attempt_careful(struct wh_attempt *at, const struct wh_error *why)
+{
+    struct wh_run_unit *u = at->unit;
+
+    u->careful = true;
+    u->decoded = at->frames || u->decoded;
+    if (at->frames && !u->refused)
+        u->refused = wh_strdup(why->message);
+}
+
+/* A refusal: outside of careful mode, and for frames, the attempt is done again with care. */
 static int refused(struct wh_attempt *at, size_t bad, struct wh_error *reterr)
 {
     struct wh_piece *list = NULL;
     struct wh_error why = *reterr;
 
-    /* Rows of a frame are not told apart here: the server's words name the one. */
-    if (at->frames) {
-        wh_ignore(
-            wh_fail(reterr, WH_E_LIMIT, "E6001", "the destination refused a row: %s", why.message));
-        wh_error_hint(reterr, "--from frames=off decodes rows, so that refused ones are archived");
-        return WH_E_LIMIT;
-    }
-    if (!at->careful)
+    at->finding = at->finding || at->frames;
+    if (!at->careful || at->frames)
         return WH_REFUSED;
     if (whole(at))
         return find_next_time(at, bad, reterr);

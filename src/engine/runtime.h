@@ -101,6 +101,8 @@ struct wh_run_unit {
     int32_t instant;
     int mismatches;       /* comparisons of the two ends that failed */
     bool careful;         /* a refusal was seen: find the row */
+    bool decoded;         /* a row of its frames was refused: read columns */
+    char *refused;        /* owned; in these words; NULL: none are known */
     struct wh_find *find; /* owned; NULL: none is looked for */
     bool looked_up;       /* may have been committed by an earlier process: ask first */
     char ident[96];       /* session that worked on it in an earlier process */
@@ -359,6 +361,8 @@ bool wh_attempt_too_dirty(const struct wh_attempt *);
 /* attempt_write.c */
 wh_status wh_attempt_write(struct wh_attempt *, struct wh_item *take, struct wh_error *reterr);
 wh_status wh_attempt_settle(struct wh_attempt *, struct wh_error *reterr); /* all sends judged */
+/* A refusal was seen: the next attempt at the unit looks for the row, among columns. */
+void wh_attempt_careful(struct wh_attempt *, const struct wh_error *why);
 void wh_attempt_drop_pieces(struct wh_attempt *);
 
 /* attempt_find.c: refused rows, found over several attempts. All but the first two and the last

@@ -59,6 +59,7 @@ void wh_unit_free(struct wh_run_unit *u)
     wh_bytes_free(&u->splits);
     wh_find_forget(u);
     wh_bytes_free(&u->origin);
+    wh_free(u->refused);
     wh_free(u);
 }
 

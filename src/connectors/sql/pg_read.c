@@ -29,6 +29,7 @@ struct pg_rd {
     int64_t ordinal;         /* rows delivered or rejected */
     int64_t seen;            /* rows that came, by our count */
     bool copying, ended, broken, own_transaction, header, trailer;
+    bool frames;         /* rows are passed on as they come */
     struct wh_buf split; /* the token that `range` points into */
     struct wh_buf token[2];
 };
@@ -167,7 +168,7 @@ static wh_status make_decoder(struct pg_rd *rd, struct wh_error *reterr)
     const struct pg_sc *sc = rd->sc;
     const char *encoding = pg_parameter(rd->se->c, "server_encoding");
 
-    if (sc->frames)
+    if (rd->frames)
         return WH_OK;
     WH_TRY(wh_builder_new(&sc->schema, &rd->builder, reterr));
     if (sc->max_row > 0)
@@ -177,10 +178,12 @@ static wh_status make_decoder(struct pg_rd *rd, struct wh_error *reterr)
 }
 
 /* Whether COPY of a table gives these columns: none is cast, none generated (it refuses those). */
-static bool as_they_lie(const struct pg_sc *sc)
+static bool as_they_lie(const struct pg_rd *rd)
 {
+    const struct pg_sc *sc = rd->sc;
+
     for (int i = 0; i < sc->n_cols; i++)
-        if (sc->cols[i].generated || (sc->cols[i].cast && !sc->frames))
+        if (sc->cols[i].generated || (sc->cols[i].cast && !rd->frames))
             return false;
     return true;
 }
@@ -192,7 +195,7 @@ static bool whole_table(const struct pg_rd *rd)
     const struct pg_range *r = &rd->range;
 
     return r->method == PG_BY_CTID && !r->lo && !r->has_hi && !r->skip && !rd->sc->where &&
-           rd->sc->t.kind != 'm' && as_they_lie(rd->sc);
+           rd->sc->t.kind != 'm' && as_they_lie(rd);
 }
 
 static wh_status statement(struct pg_rd *rd, struct wh_buf *sql)
@@ -201,14 +204,14 @@ static wh_status statement(struct pg_rd *rd, struct wh_buf *sql)
 
     if (whole_table(rd)) {
         WH_TRY(sql_add(sql, "copy %i.%i (%s)", &rd->range.schema, &rd->range.name,
-                       sc->frames ? sc->select_raw : sc->select));
+                       rd->frames ? sc->select_raw : sc->select));
         return wh_buf_adds(sql, " to stdout (format binary)");
     }
     /* What the user wrote finds its tables and functions where the user's sessions do. */
     if (sc->where || sc->query)
         WH_TRY(wh_buf_adds(sql, "set local search_path to default; "));
     WH_TRY(wh_buf_adds(sql, "copy ("));
-    WH_TRY(pg_range_sql(sc, &rd->range, sql));
+    WH_TRY(pg_range_sql(sc, &rd->range, rd->frames, sql));
     return wh_buf_adds(sql, ") to stdout (format binary)");
 }
 
@@ -223,6 +226,7 @@ wh_status pg_reader_open(void *self, void *scan, void *session, const struct wh_
     rd->sc = scan;
     rd->se = session;
     rd->ctx = ctx;
+    rd->frames = rd->sc->frames && !ctx->decoded;
     rd->split = rd->token[0] = rd->token[1] = WH_BUF(PG_TOKEN_MAX);
     pg_use(rd->se->c, ctx);
     if (wh_buf_add(&rd->split, split->token.p, split->token.n) != WH_OK)
@@ -251,7 +255,7 @@ wh_status pg_reader_probe(struct pg_sc *sc, struct pg_se *se, struct wh_error *r
     if (!sc->where)
         return WH_OK;
     if (st == WH_OK)
-        st = pg_range_sql(sc, &all, &sql);
+        st = pg_range_sql(sc, &all, false, &sql);
     if (st == WH_OK)
         st = wh_buf_adds(&sql, "; set search_path to ''");
     if (st != WH_OK)
@@ -477,7 +481,7 @@ wh_status pg_reader_next(void *self, struct wh_batch *ret, struct wh_error *rete
         return wh_fail(reterr, WH_LOST, "E2008", "this reader has failed before");
     if (rd->ended)
         return WH_END;
-    st = rd->sc->frames ? next_frame(rd, ret, reterr) : next_columns(rd, ret, reterr);
+    st = rd->frames ? next_frame(rd, ret, reterr) : next_columns(rd, ret, reterr);
     rd->broken = rd->broken || (st != WH_OK && st != WH_END);
     return st;
 }

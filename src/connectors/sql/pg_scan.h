@@ -86,8 +86,8 @@ struct pg_sc {
 wh_status pg_range_put(const struct pg_range *, struct wh_buf *); /* replaces its contents */
 bool pg_range_get(struct wh_bytes, struct pg_range *ret);         /* borrows from the bytes */
 void pg_range_label(const struct pg_sc *, const struct pg_range *, char *out, size_t size);
-/* The SELECT of a range, with WHERE, OFFSET and LIMIT. */
-wh_status pg_range_sql(const struct pg_sc *, const struct pg_range *, struct wh_buf *);
+/* The SELECT of a range, with WHERE, OFFSET and LIMIT. raw: without casts. */
+wh_status pg_range_sql(const struct pg_sc *, const struct pg_range *, bool raw, struct wh_buf *);
 /* All relations that hold rows of the table, with their sizes, in one query. */
 wh_status pg_leaves_list(struct pg_conn *, uint32_t oid, struct pg_leaves *ret,
                          struct wh_error *reterr);

