@@ -609,19 +609,18 @@ int wh_unit_rows_there(struct wh_runtime *run, struct wh_run_flow *fr, const str
     return st;
 }
 
-enum wh_result wh_unit_lookup(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_run_unit *u,
-                              struct wh_error *reterr)
+static int ask_and_record(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_run_unit *u,
+                          enum wh_fate_kind *ret, struct wh_error *reterr)
 {
     struct wh_session *s = NULL;
     struct wh_fate fate = {0};
     struct outcome o;
-    int st;
+    int st = wh_session_get(run, fr->flow->to, WH_CONTROL, &s, reterr);
 
-    if (!fr->flow->to->connector->sink->lookup || fr->flow->tgt.commit_class == WH_CLASS_A)
-        return WH_RESULT_RETRY; /* at least once, as announced */
-    st = wh_session_get(run, fr->flow->to, WH_CONTROL, &s, reterr);
     if (st == WH_OK)
         st = ask_fate(run, fr, u, s, &fate, reterr);
+    if (s && st == WH_LOST)
+        s->broken = true;
     if (st == WH_OK && (fate.kind == WH_FATE_COMMITTED || fate.kind == WH_FATE_STAGED)) {
         o = (struct outcome){.attempt = fate.attempt ? fate.attempt : u->attempt,
                              .m = fate.marker,
@@ -632,13 +631,34 @@ enum wh_result wh_unit_lookup(struct wh_runtime *run, struct wh_run_flow *fr, st
         if (st == WH_OK && fr->flow->scan.chained && u->group && o.m.end.n)
             wh_chain_put(fr, u->group, u->seq, o.m.end);
     }
-    if (s && st == WH_LOST)
-        s->broken = true;
     wh_session_put(run, s);
+    *ret = fate.kind;
+    return st;
+}
+
+enum wh_result wh_unit_lookup(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_run_unit *u,
+                              struct wh_error *reterr)
+{
+    enum wh_fate_kind kind = WH_FATE_ABSENT;
+    struct wh_retry retry = {0};
+    int st;
+
+    if (!fr->flow->to->connector->sink->lookup || fr->flow->tgt.commit_class == WH_CLASS_A)
+        return WH_RESULT_RETRY; /* at least once, as announced */
+    for (;;) {
+        *reterr = (struct wh_error){0};
+        st = ask_and_record(run, fr, u, &kind, reterr);
+        if (st == WH_OK || !wh_is_away(st, reterr) || !wh_retry_more(run, &retry, st, reterr))
+            break;
+        if (!wh_retry_pause(run, &retry, reterr)) {
+            u->looked_up = true; /* nobody tries it before it was asked for */
+            return run->fenced ? WH_RESULT_FENCED : WH_RESULT_BACK;
+        }
+    }
     /* A process that was taken over may not ask any more, and need not know. */
     if (st == WH_FENCED || (st != WH_OK && run->fenced))
         return WH_RESULT_FENCED;
     if (st != WH_OK)
         return WH_RESULT_FAILED;
-    return fate.kind == WH_FATE_ABSENT ? WH_RESULT_RETRY : WH_RESULT_DONE;
+    return kind == WH_FATE_ABSENT ? WH_RESULT_RETRY : WH_RESULT_DONE;
 }

@@ -91,7 +91,9 @@ struct wh_run_options {
     int64_t rate_bytes, rate_rows; /* per second; 0 = none */
     int64_t memory;                /* resident ceiling, 256 MB */
     int64_t max_duration_ms;
-    int64_t retry_times, retry_wait_ms; /* of a unit; run-level retry comes later */
+    /* Of a unit, step or statement of ours: tries, the longest pause between them, and how long a
+     * server that went away is waited for. */
+    int64_t retry_times, retry_wait_ms, retry_outage_ms;
     int64_t lock_wait_ms;
     bool strict, error_on_empty, accept_mixed;
     int checksum; /* 0 rows, 1 bytes, 2 off */

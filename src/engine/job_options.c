@@ -532,6 +532,8 @@ static const struct wh_options limits_table = {limits_rows, sizeof(R), "run.limi
 static const struct wh_option retry_rows[] = {
     ROW(R, "times", retry_times, WH_T_I64, int64_t, .min = 0, .max = 1000, .def = "3"),
     ROW(R, "wait", retry_wait_ms, WH_T_DURATION, int64_t, .min = 0, .max = 86400000, .def = "1s"),
+    ROW(R, "outage", retry_outage_ms, WH_T_DURATION, int64_t, .min = 0, .max = 86400000,
+        .def = "30s"),
     WH_OPT_END};
 static const struct wh_options retry_table = {retry_rows, sizeof(R), "run.retry"};
 static const struct wh_option timeout_rows[] = {

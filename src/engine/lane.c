@@ -14,8 +14,6 @@
 #include <unistd.h>
 
 enum {
-    BACKOFF_FIRST_MS = 100,
-    BACKOFF_MOST_MS = 30000,
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     STACK_BYTES = 2 << 20,
 #else
@@ -54,21 +52,6 @@ void wh_lane_drain(struct wh_lane *lane)
 /* ---- retries -----------------------------------------------------------------------------------
  */
 
-static int64_t backoff_ns(const struct wh_runtime *run, int failures, const struct wh_error *err)
-{
-    int64_t most = run->options->retry_wait_ms > 0 ? run->options->retry_wait_ms : BACKOFF_MOST_MS;
-    int64_t ms = (int64_t)BACKOFF_FIRST_MS << (failures < 16 ? failures : 16);
-
-    if (ms > most)
-        ms = most;
-    if (ms > BACKOFF_MOST_MS)
-        ms = BACKOFF_MOST_MS;
-    ms = ms / 2 + (int64_t)(wh_random64() % (uint64_t)(ms / 2 + 1)); /* jitter */
-    if (err->retry_after_ms > ms)
-        ms = err->retry_after_ms;
-    return ms * 1000000;
-}
-
 static void note_retry(struct wh_lane *lane, struct wh_run_flow *fr, struct wh_run_unit *u,
                        const struct wh_error *err)
 {
@@ -83,7 +66,7 @@ static enum wh_result run_unit(struct wh_lane *lane, struct wh_run_flow *fr, str
                                struct wh_error *err)
 {
     struct wh_runtime *run = lane->run;
-    int failures = 0;
+    struct wh_retry retry = {0};
 
     for (;;) {
         enum wh_result r;
@@ -102,10 +85,10 @@ static enum wh_result run_unit(struct wh_lane *lane, struct wh_run_flow *fr, str
             continue;
         if (r != WH_RESULT_RETRY)
             return r;
-        if (failures++ >= (int)run->options->retry_times)
+        if (!wh_retry_more(run, &retry, err->status, err))
             return WH_RESULT_FAILED;
         note_retry(lane, fr, u, err);
-        if (!wh_run_pause(run, backoff_ns(run, failures - 1, err), NULL))
+        if (!wh_retry_pause(run, &retry, err))
             return run->fenced ? WH_RESULT_FENCED : WH_RESULT_BACK;
     }
 }

@@ -83,6 +83,7 @@ static int init(struct wh_runtime *run, struct wh_error *reterr)
     run->notes_tail = &run->notes;
     run->started_ns = wh_now_ns();
     run->beat_ms = test_setting("WH_TEST_BEAT_MS", BEAT_MS);
+    run->outage_ms = test_setting("WH_TEST_OUTAGE_MS", o->retry_outage_ms);
     run->pack_bytes = test_setting("WH_TEST_PACK_BYTES", 0);
     run->stale_ms = test_setting("WH_TEST_STALE_MS", STALE_MS);
     run->memory_ms = test_setting("WH_TEST_MEMORY_MS", MEMORY_MS);
@@ -233,7 +234,9 @@ static void tell_end(struct wh_runtime *run, struct wh_run_result *ret, struct w
 {
     struct wh_error ignored = {0};
 
-    if (run->fenced || err->status == WH_FENCED) {
+    bool closed = err->status == WH_FENCED && strcmp(err->code, "E7017") == 0;
+
+    if (run->fenced || (err->status == WH_FENCED && !closed)) {
         run->fenced = true;
         if (!run->stop_error.code[0])
             run->stop_error = *err;

@@ -11,10 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    CLOSE_PAUSE_MS = 200,
-};
-
 int wh_run_release_snapshots(struct wh_runtime *run)
 {
     struct wh_error err = {0};
@@ -93,7 +89,7 @@ static int close_there(struct wh_runtime *run, struct wh_endpoint *ep, struct wh
     struct wh_fence fence = {.run = {run->id, strlen(run->id)}, .epoch = run->epoch};
     int64_t lock_ms = run->options->timeouts.lock > 0 ? run->options->timeouts.lock : 30000;
     int64_t deadline = wh_now_ns() + lock_ms * 1000000;
-    int tries = 0;
+    struct wh_retry retry = {0};
 
     if (!ep->connector->endpoint->run_close)
         return WH_OK;
@@ -108,14 +104,14 @@ static int close_there(struct wh_runtime *run, struct wh_endpoint *ep, struct wh
         bool again = (st == WH_BLOCKED && wh_now_ns() < deadline) ||
                      ((st == WH_LOST || st == WH_UNKNOWN ||
                        (st < 0 && st != WH_E_AUTH && reterr->retriable)) &&
-                      tries++ < (int)run->options->retry_times);
+                      wh_retry_more(run, &retry, st, reterr));
         if (!again || wh_run_stopping(run)) { /* all rows are in: resume only closes */
             if (!reterr->code[0])
                 wh_ignore(wh_fail(reterr, st, "E5010", "the run cannot be closed at '%s': %s",
                                   ep->name, wh_status_name(st)));
             return st;
         }
-        wh_ignore(wh_run_pause(run, (int64_t)CLOSE_PAUSE_MS * 1000000, NULL) ? WH_OK : WH_OK);
+        wh_ignore(wh_retry_pause(run, &retry, reterr) ? WH_OK : WH_OK);
     }
     wh_kill_point("run-close-after");
     return WH_OK;

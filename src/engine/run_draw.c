@@ -13,7 +13,6 @@
 enum {
     PACK_MOST = 4096, /* splits in one unit */
     DRAW_MOST = 64,   /* units in one transaction */
-    LOST_MOST = 3,
 };
 
 struct drawing {
@@ -253,13 +252,18 @@ static int draw_once(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_e
 
 int wh_flow_draw(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
 {
-    for (int lost = 0;; lost++) {
-        int st = draw_once(run, fr, reterr);
+    struct wh_retry retry = {0};
 
-        if (st != WH_LOST || lost == LOST_MOST)
-            return st;
-        wh_endpoint_control_lost(fr->flow->from);
-        if (!wh_run_pause(run, (int64_t)200000000 << lost, NULL))
+    for (;;) {
+        struct wh_error err = {0};
+        int st = draw_once(run, fr, &err);
+
+        if (st == WH_LOST)
+            wh_endpoint_control_lost(fr->flow->from);
+        if (st != WH_OK)
+            *reterr = err;
+        if (st == WH_OK || !wh_is_away(st, &err) || !wh_retry_more(run, &retry, st, &err) ||
+            !wh_retry_pause(run, &retry, &err))
             return st;
     }
 }

@@ -13,7 +13,6 @@
 
 enum {
     LOCK_POLL_MS = 500,
-    CLAIM_PAUSE_MS = 200,
     MS = 1000000,
 };
 
@@ -213,8 +212,8 @@ static int claim_there(struct wh_runtime *run, struct wh_endpoint *ep, int64_t d
     int64_t lock_ms = run->options->timeouts.lock > 0 ? run->options->timeouts.lock : 30000;
     int64_t blocked_until = wh_now_ns() + lock_ms * MS;
     struct wh_objects targets;
+    struct wh_retry retry = {0};
     bool disowned = false;
-    int tries = 0;
 
     if (!ops->claim)
         return WH_OK;
@@ -240,8 +239,8 @@ static int claim_there(struct wh_runtime *run, struct wh_endpoint *ep, int64_t d
         /* E_AUTH: who blocks cannot be ended by us; that was waited for as long as it may take. */
         bool again = (st == WH_BLOCKED && wh_now_ns() < blocked_until) ||
                      ((st == WH_LOST || (st < 0 && st != WH_E_AUTH && reterr->retriable)) &&
-                      tries++ < (int)run->options->retry_times);
-        if (!again || !wh_run_pause(run, (int64_t)CLAIM_PAUSE_MS * MS, NULL)) {
+                      wh_retry_more(run, &retry, st, reterr));
+        if (!again || !wh_retry_pause(run, &retry, reterr)) {
             if (!reterr->code[0])
                 wh_ignore(wh_fail(reterr, st, "E5010", "'%s' could not be claimed: %s", ep->name,
                                   wh_status_name(st)));

@@ -123,6 +123,7 @@ struct applying {
     struct wh_run_flow *fr;
     struct wh_session **s; /* replaced when lost */
     struct wh_receipts *receipts;
+    struct wh_retry *retry; /* of the phase: begins anew behind every step that is done */
     struct wh_step step;
     bool maybe_done;
 };
@@ -151,57 +152,79 @@ static void set_step_session(struct wh_runtime *run, struct wh_session *s)
     pthread_mutex_unlock(&run->mutex);
 }
 
-static int replace_session(struct applying *a, struct wh_error *reterr)
+/* A living session, also after the one before was lost. */
+static int have_session(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_session **s,
+                        struct wh_error *reterr)
 {
-    (*a->s)->broken = true;
-    set_step_session(a->run, NULL);
-    wh_session_put(a->run, *a->s);
-    *a->s = NULL;
-    WH_TRY(wh_session_get(a->run, a->fr->flow->to, WH_STEP, a->s, reterr));
-    set_step_session(a->run, *a->s);
+    if (*s && (*s)->broken) {
+        set_step_session(run, NULL);
+        wh_session_put(run, TAKE_PTR(*s));
+    }
+    if (!*s)
+        WH_TRY(wh_session_get(run, fr->flow->to, WH_STEP, s, reterr));
+    set_step_session(run, *s);
     return WH_OK;
+}
+
+static int apply_once(struct applying *a, struct wh_bytes *receipt, struct wh_error *reterr)
+{
+    const struct wh_sink_ops *ops = a->fr->flow->to->connector->sink;
+    int st;
+
+    WH_TRY(have_session(a->run, a->fr, a->s, reterr));
+    if (a->receipts)
+        a->receipts->rewind(a->receipts);
+    WH_TRY(wh_state_sync(a->run->state, reterr)); /* the intent, before the act */
+    st = ops->apply(a->fr->flow->fl, (*a->s)->mem, &a->step, &a->fr->fence, a->receipts,
+                    a->maybe_done, receipt, reterr);
+    a->maybe_done = true;
+    if (st == WH_LOST || (st != WH_OK && st != WH_TWIN && reterr->scope == WH_SCOPE_SESSION))
+        (*a->s)->broken = true;
+    return st;
+}
+
+/* Whether the step is worth another try. */
+static bool once_more(struct applying *a, int st, int64_t deadline, const struct wh_error *err)
+{
+    if (a->run->stop_level >= 2 || a->run->fenced)
+        return false;
+    if (st == WH_BLOCKED)
+        return wh_now_ns() < deadline;
+    return (st == WH_LOST || st == WH_UNKNOWN || err->retriable) &&
+           wh_retry_more(a->run, a->retry, st, err);
 }
 
 /* Applies until it is done, refused for good, or out of tries. Locks are waited for within the lock
  * timeout, in pauses: a step that queues for a lock would stall every reader behind it. */
 static int apply_until(struct applying *a, struct wh_bytes *receipt, struct wh_error *reterr)
 {
-    const struct wh_sink_ops *ops = a->fr->flow->to->connector->sink;
     int64_t lock_ms = a->run->options->timeouts.lock;
     int64_t deadline = wh_now_ns() + (lock_ms > 0 ? lock_ms : 30000) * 1000000;
     int64_t pause = STEP_PAUSE_MS;
 
-    for (int tries = 0;;) {
+    for (;;) {
         int st;
 
         *reterr = (struct wh_error){0};
-        if (a->receipts)
-            a->receipts->rewind(a->receipts);
-        WH_TRY(wh_state_sync(a->fr->run->state, reterr)); /* the intent, before the act */
-        st = ops->apply(a->fr->flow->fl, (*a->s)->mem, &a->step, &a->fr->fence, a->receipts,
-                        a->maybe_done, receipt, reterr);
+        st = apply_once(a, receipt, reterr);
         if (st == WH_OK || st == WH_TWIN || st == WH_FENCED)
             return st == WH_TWIN ? WH_OK : st;
-        a->maybe_done = true;
         if (st == WH_BLOCKED && wh_run_stopping(a->run))
             return wh_fail(reterr, WH_E_CANCELLED, "E7015", "stopped while waiting for a lock");
         if (!reterr->code[0])
             wh_ignore(
                 wh_fail(reterr, st, st == WH_LOST ? "E2008" : "E5008", "%s", wh_status_name(st)));
-        if (st == WH_BLOCKED && wh_now_ns() < deadline)
+        if (!once_more(a, st, deadline, reterr))
+            return st;
+        if (st == WH_BLOCKED)
             WH_TRY(evict_older(a, reterr));
-        else if (st == WH_BLOCKED)
-            return st;
-        else if (st != WH_LOST && st != WH_UNKNOWN && !reterr->retriable)
-            return st;
-        else if (tries++ >= (int)a->run->options->retry_times)
-            return st;
-        if (a->run->stop_level >= 2 || a->run->fenced)
-            return st;
-        if (st == WH_LOST || reterr->scope == WH_SCOPE_SESSION)
-            WH_TRY(replace_session(a, reterr));
         wh_log(WH_LOG_INFO, "engine", "step '%.*s' of %s is tried again: %s",
                WH_STR_FMT(a->step.say), a->fr->flow->table, reterr->message);
+        if (st != WH_BLOCKED) {
+            if (!wh_retry_pause(a->run, a->retry, reterr))
+                return st;
+            continue;
+        }
         wh_ignore(wh_run_pause(a->run, pause * 1000000, NULL) ? WH_OK : WH_OK);
         pause = pause * 2 < STEP_PAUSE_MOST_MS ? pause * 2 : STEP_PAUSE_MOST_MS;
     }
@@ -237,9 +260,10 @@ static int step_failed(struct wh_runtime *run, struct wh_run_flow *fr, struct wh
 }
 
 static int run_step(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_session **s,
-                    struct wh_step_record *r, struct wh_receipts *receipts, struct wh_error *reterr)
+                    struct wh_step_record *r, struct wh_receipts *receipts, struct wh_retry *retry,
+                    struct wh_error *reterr)
 {
-    struct applying a = {.run = run, .fr = fr, .s = s, .receipts = receipts};
+    struct applying a = {.run = run, .fr = fr, .s = s, .receipts = receipts, .retry = retry};
     struct wh_bytes receipt = {0};
     int st;
 
@@ -260,6 +284,7 @@ static int run_step(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_se
     wh_kill_step(r->phase, 2);
     if (st != WH_OK)
         return step_failed(run, fr, r, st, reterr);
+    *retry = (struct wh_retry){0};
     WH_TRY(set_state(run, r, WH_STEP_DONE, receipt, NULL, reterr));
     wh_kill_step(r->phase, 3);
     return WH_OK;
@@ -330,7 +355,7 @@ static int guard_before_publish(struct wh_run_flow *fr, struct wh_error *reterr)
  */
 
 static int run_steps(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_session **s,
-                     enum wh_phase phase, struct wh_error *reterr)
+                     enum wh_phase phase, struct wh_retry *retry, struct wh_error *reterr)
 {
     struct wh_arena *arena WH_CLEANUP(wh_arena_freep) = wh_arena_new(STEPS_ARENA);
     struct wh_receipt_cursor *cursor = NULL;
@@ -354,7 +379,7 @@ static int run_steps(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_s
             st = wh_fail(reterr, WH_E_CANCELLED, "E7015", "asked to stop");
             break;
         }
-        st = run_step(run, fr, s, &v[i], &receipts, reterr);
+        st = run_step(run, fr, s, &v[i], &receipts, retry, reterr);
     }
     wh_receipts_close(cursor);
     return st;
@@ -363,21 +388,21 @@ static int run_steps(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_s
 int wh_flow_steps(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_session **s,
                   enum wh_phase phase, struct wh_error *reterr)
 {
-    int st;
+    struct wh_retry retry = {0};
 
-    for (int lost = 0;; lost++) {
-        if (!*s)
-            WH_TRY(wh_session_get(run, fr->flow->to, WH_STEP, s, reterr));
-        set_step_session(run, *s);
-        st = run_steps(run, fr, s, phase, reterr);
+    for (;;) {
+        int st;
+
+        *reterr = (struct wh_error){0};
+        st = have_session(run, fr, s, reterr);
+        if (st == WH_OK)
+            st = run_steps(run, fr, s, phase, &retry, reterr);
         set_step_session(run, NULL);
-        if (st != WH_LOST || lost >= (int)run->options->retry_times || run->stop_level >= 2)
-            return st;
-        if (*s)
+        if (st == WH_LOST && *s)
             (*s)->broken = true;
-        wh_session_put(run, *s);
-        *s = NULL;
-        wh_ignore(wh_run_pause(run, (int64_t)STEP_PAUSE_MS * 1000000, NULL) ? WH_OK : WH_OK);
+        if (st == WH_OK || run->stop_level >= 2 || !wh_is_away(st, reterr) ||
+            !wh_retry_more(run, &retry, st, reterr) || !wh_retry_pause(run, &retry, reterr))
+            return st;
     }
 }
 

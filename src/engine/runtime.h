@@ -400,6 +400,18 @@ wh_status wh_attempt_acknowledge(struct wh_runtime *, struct wh_run_flow *, stru
                                  const struct wh_splits *, size_t n, struct wh_bytes done,
                                  struct wh_error *reterr);
 
+/* retry.c: failures in a row of one thing; zeroes = none yet. */
+struct wh_retry {
+    int failures;
+    int64_t since_ns;
+};
+/* The server is gone or does not answer, perhaps for a while. */
+bool wh_is_away(int st, const struct wh_error *);
+/* Counts a failure that may pass; whether it is worth another try. */
+bool wh_retry_more(const struct wh_runtime *, struct wh_retry *, int st, const struct wh_error *);
+/* Sleeps the back-off; false when the run is to stop. */
+bool wh_retry_pause(struct wh_runtime *, const struct wh_retry *, const struct wh_error *);
+
 /* chain.c */
 void wh_chain_put(struct wh_run_flow *, uint64_t group, uint64_t seq, struct wh_bytes end);
 /* The end of (group, seq - 1): OK, or WH_E_CANCELLED when it will not come now. */
@@ -456,6 +468,7 @@ struct wh_runtime {
     _Atomic uint32_t epoch; /* 0 until claimed; the keeper beats from then on */
     int64_t stale_ms, beat_ms;
     int64_t memory_ms;  /* so long may resident memory stay over its ceiling */
+    int64_t outage_ms;  /* run.retry.outage */
     int64_t pack_bytes; /* tests: how much goes into one unit; 0 = as is best */
     enum wh_run_state recorded_state;
     bool replanned; /* resumed before anything was claimed: its tables are recorded anew */

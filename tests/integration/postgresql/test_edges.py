@@ -115,7 +115,72 @@ def frames_of_casts(t, server):
         t.check(code == 0 and s.src(select) == s.dst(select), 'rows are what they were', went(code, out, err))
 
 
-TESTS = [refused_in_frames, frames_of_casts]
+# ---- a server that is away ------------------------------------------------------------------------------
+
+CSV = 'k,v\n' + ''.join('%d,v%d\n' % (i, i) for i in range(3000))
+SUM = '3000|%d' % sum(range(3000))
+AWAY = [('append', p) for p in ('claim-before', 'prepare-step-before', 'prepare-step-intended', 'lease-after', 'writer-opened', 'seal-before',
+                                'commit-before', 'commit-after', 'run-close-before')] + \
+       [('overwrite', p) for p in ('prepare-step-recorded', 'settle-step-intended', 'publish-step-before', 'publish-step-applied',
+                                   'drop-step-intended')]
+
+
+def away(t, _):
+    """The destination restarts under a run, and is away for longer than a few tries: the run lives through it."""
+    points = AWAY if harness.depth('WH_TEST_KILLS', 5) >= 20 else AWAY[::3] + [a for a in AWAY if a[1] == 'commit-before']
+    with servers.Postgres() as pg:
+        for mode, point in points:
+            pg.sql('drop table if exists t, wherry_run, wherry_unit, wherry_target; create table t(k int, v text)'
+                   if not point.startswith('prepare-step') or mode != 'append' else 'drop table if exists t')
+            place = harness.Place('pg-away')
+            with open(place.path('in.csv'), 'w', encoding='ascii') as f:
+                f.write(CSV)
+            p = place.start('copy', 'in.csv', pg.url('t'), '--mode', mode, '--no-progress', '--json', WH_TEST_STOP=point + ':1')
+            if t.check(harness.wait_stopped(p, 30), 'it stops at ' + point):
+                pg.stop(signal.SIGQUIT)
+                p.send_signal(signal.SIGCONT)
+                time.sleep(3)
+                pg.start()
+            code, out, err = harness.finish(p, 90)
+            t.check(code == 0 and pg.sql('select count(*), sum(k) from t') == SUM, '%s lives through a restart at %s' % (mode, point),
+                    went(code, out, err))
+            t.check(pg.sql('select (select count(*) from wherry_unit), (select count(*) from wherry_target)') == '0|0',
+                    'and is closed: %s' % point)
+            place.remove()
+
+
+def away_for_long(t, _):
+    """A server that does not come back: a temporary failure after the time that is allowed, or at once when asked to stop."""
+    with servers.Postgres() as pg:
+        pg.sql('create table t(k int, v text)')
+        place = harness.Place('pg-away')
+        with open(place.path('in.csv'), 'w', encoding='ascii') as f:
+            f.write(CSV)
+        for point, stop in (('lease-after', False), ('commit-before', False), ('lease-after', True), ('commit-before', True)):
+            args = ('resume',) if point == 'commit-before' or stop else ('copy', 'in.csv', pg.url('t'))
+            p = place.start(*args, '--no-progress', '--json', WH_TEST_STOP=point + ':1', WH_TEST_OUTAGE_MS='60000' if stop else '1500')
+            t.check(harness.wait_stopped(p, 30), 'it stops at ' + point)
+            pg.stop(signal.SIGQUIT)
+            p.send_signal(signal.SIGCONT)
+            start = time.monotonic()
+            if stop:
+                time.sleep(1.5)
+                p.send_signal(signal.SIGTERM)
+                start = time.monotonic()
+            code, out, err = harness.finish(p, 90)
+            took, e = time.monotonic() - start, harness.finished(out)
+            if stop:
+                t.check(code == 143 and took < 2.5, 'asked to stop at %s while it waits' % point, '%.1f s %s' % (took, went(code, out, err)))
+            else:
+                t.check(code == 5 and e.get('retryable') is True and e.get('resume') and 1 < took < 10 and 'E200' in out,
+                        'given up at %s after the time that is allowed' % point, '%.1f s %s' % (took, went(code, out, err)))
+            pg.start()
+        code, out, err = place.run('resume', '--json')
+        t.check(code == 0 and pg.sql('select count(*), sum(k) from t') == SUM, 'resume goes on', went(code, out, err))
+        place.remove()
+
+
+TESTS = [refused_in_frames, frames_of_casts, away, away_for_long]
 
 
 def main():
