@@ -39,6 +39,10 @@ bool sql_is_own(struct wh_str table);
  * name differs. */
 void sql_stage_name(const struct wh_fence *, char out[SQL_STAGE_NAME]);
 
+/* What the names of all stages of a run begin with, "wherry_stage_<12 of the run>_f". Returns its
+ * length. */
+size_t sql_stage_prefix(const struct wh_fence *, char out[SQL_STAGE_NAME]);
+
 /* Number of a step's marker in wherry_unit: negative, so that no unit has it. */
 int64_t sql_step_unit(const struct wh_step *);
 

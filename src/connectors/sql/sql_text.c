@@ -91,7 +91,7 @@ bool sql_is_own(struct wh_str t)
            wh_str_starts(t, "wherry_stage_");
 }
 
-void sql_stage_name(const struct wh_fence *f, char out[SQL_STAGE_NAME])
+size_t sql_stage_prefix(const struct wh_fence *f, char out[SQL_STAGE_NAME])
 {
     char run[13] = "";
     size_t n = 0;
@@ -100,8 +100,14 @@ void sql_stage_name(const struct wh_fence *f, char out[SQL_STAGE_NAME])
     for (size_t i = f->run.n; i > 0 && n < 12; i--)
         if (isalnum((unsigned char)f->run.s[i - 1]))
             run[11 - n++] = f->run.s[i - 1];
-    snprintf(out, SQL_STAGE_NAME, "wherry_stage_%.12s_f%u_g%u", run + 12 - n, f->flow,
-             f->generation);
+    return (size_t)snprintf(out, SQL_STAGE_NAME, "wherry_stage_%.12s_f", run + 12 - n);
+}
+
+void sql_stage_name(const struct wh_fence *f, char out[SQL_STAGE_NAME])
+{
+    size_t n = sql_stage_prefix(f, out);
+
+    snprintf(out + n, SQL_STAGE_NAME - n, "%u_g%u", f->flow, f->generation);
 }
 
 int64_t sql_step_unit(const struct wh_step *s)

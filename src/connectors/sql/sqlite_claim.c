@@ -304,10 +304,8 @@ static wh_status close_inside(struct lite_se *se, const struct wh_fence *f, stru
 static wh_status drop_stages(struct lite_se *se, const struct wh_fence *f, struct wh_error *reterr)
 {
     char stage[SQL_STAGE_NAME], sql[SQL_STAGE_NAME + 32];
-    size_t prefix;
+    size_t prefix = sql_stage_prefix(f, stage);
 
-    sql_stage_name(f, stage);
-    prefix = (size_t)(strstr(stage, "_f") - stage) + 2;
     for (;;) {
         sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
         int rc;
@@ -343,12 +341,12 @@ static wh_status rows_of(struct lite_se *se, const struct wh_fence *f, int64_t *
                    last = {.phase = WH_PUBLISH, .id = 999999};
     sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
     char stage[SQL_STAGE_NAME];
+    size_t prefix = sql_stage_prefix(f, stage);
     int rc;
 
-    sql_stage_name(f, stage);
     WH_TRY(lite_prepare(se, sql, &s, reterr));
     lite_bind_str(s, 1, f->run);
-    lite_bind_str(s, 2, (struct wh_str){stage, (size_t)(strstr(stage, "_f") - stage) + 2});
+    lite_bind_str(s, 2, (struct wh_str){stage, prefix});
     sqlite3_bind_int64(s, 3, sql_step_unit(&last));
     sqlite3_bind_int64(s, 4, sql_step_unit(&first));
     rc = sqlite3_step(s);
