@@ -21,6 +21,7 @@ enum {
     WH_G_DISCARD = 512,
     WH_G_FULL = 1024,    /* --full */
     WH_G_REBUILD = 2048, /* --rebuild-state */
+    WH_G_ORIGIN = 4096,  /* --origin */
 };
 
 struct wh_cli {
@@ -37,8 +38,9 @@ struct wh_cli {
     /* Which run. */
     const char *run_id, *scheduled, *plan_file, *output, *level, *status_filter, *lines, *save;
     const char *rebuild;
-    bool fresh, again, dry_run, discard, full;
+    bool fresh, again, dry_run, discard, full, origin;
     struct wh_list set; /* P=V */
+    struct wh_map said; /* job key, or "--flag" where there is none: "--mode", "WHERRY_MODE" */
 
     struct wh_state *store; /* opened on first use: wh_cli_state */
     struct wh_services *services;
@@ -58,6 +60,18 @@ bool wh_flags_parse(struct wh_cli *, const struct wh_command *, int argc, char *
 int wh_flags_before(int argc, char **argv);
 void wh_flags_help(const struct wh_command *, struct wh_buf *);
 const char *const *wh_flag_names(uint32_t groups); /* NULL-terminated, for "did you mean" */
+
+/* Every flag in turn; returns false after the last. values: what may be written, "a, b", or NULL.
+ */
+struct wh_flag_seen {
+    const char *name, *key, *argument, *help;
+    char letter;
+    bool global, takes_value;
+    const char *value; /* as it is in force, of flags that are no key; NULL: not given */
+};
+bool wh_flag_at(const struct wh_cli *, size_t i, uint32_t groups, struct wh_flag_seen *ret);
+/* Who said the key: "--mode", "WHERRY_MODE"; NULL: nobody. */
+const char *wh_flag_origin(const struct wh_cli *, const char *key);
 
 /* main.c */
 extern const struct wh_command wh_commands[];
@@ -117,6 +131,11 @@ int wh_cmd_status(struct wh_cli *);
 int wh_cmd_units(struct wh_cli *);
 int wh_cmd_history(struct wh_cli *);
 int wh_cmd_explain(struct wh_cli *);
+int wh_cmd_schema(struct wh_cli *);
+int wh_cmd_config(struct wh_cli *);
+int wh_cmd_completion(struct wh_cli *);
+/* The candidates for the last word; asked by the shells. */
+int wh_complete(struct wh_cli *, int argc, char **argv);
 int wh_cmd_doctor(struct wh_cli *);
 int wh_cmd_version(struct wh_cli *);
 int wh_cmd_help(struct wh_cli *);

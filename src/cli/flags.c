@@ -98,6 +98,7 @@ static const struct flag flags[] = {
      "give it up: drop stages and parts"},
     {"level", 0, WH_G_VALIDATE, F_TEXT, AT(level), NULL, "LEVEL", "count, checksum"},
     {"output", 'o', WH_G_OUT, F_TEXT, AT(output), NULL, "FILE", "write it there"},
+    {"origin", 0, WH_G_ORIGIN, F_BOOL, AT(origin), NULL, NULL, "and where each value came from"},
     {"full", 0, WH_G_FULL, F_BOOL, AT(full), NULL, NULL, "everything"},
     {"status", 0, WH_G_LIST, F_TEXT, AT(status_filter), NULL, "S", "only failed, done, ..."},
     {"lines", 'n', WH_G_LIST, F_TEXT, AT(lines), NULL, "N", "at most N lines (default 20)"},
@@ -340,7 +341,39 @@ static bool append(struct wh_cli *c, struct wh_list *l, const char *text)
     return true;
 }
 
-static bool apply(struct wh_cli *c, const struct flag *f, const char *value)
+/* Remembers who said it: the last one counts. */
+static bool said(struct wh_cli *c, const struct flag *f, const char *value, const char *variable)
+{
+    const char *eq = f->kind == F_KEY_KV && value ? strchr(value, '=') : NULL;
+    char *key = eq       ? wh_arena_printf(c->arena, "%s.%.*s", f->key, (int)(eq - value), value)
+                : f->key ? wh_arena_strdup(c->arena, f->key)
+                         : wh_arena_printf(c->arena, "--%s", f->name);
+    char *by =
+        variable ? wh_arena_strdup(c->arena, variable) : wh_arena_printf(c->arena, "--%s", f->name);
+    struct wh_pair *v = wh_arena_alloc(c->arena, (c->said.n + 1) * sizeof(*v));
+    if (!key || !by || !v)
+        return false;
+    for (char *p = key; eq && *p; p++)
+        *p = *p == '-' ? '_' : *p;
+    if (c->said.n)
+        memcpy(v, c->said.v, c->said.n * sizeof(*v));
+    v[c->said.n] = (struct wh_pair){key, by};
+    c->said = (struct wh_map){v, c->said.n + 1};
+    return true;
+}
+
+const char *wh_flag_origin(const struct wh_cli *c, const char *key)
+{
+    for (size_t i = c->said.n; i > 0; i--) {
+        size_t n = strlen(c->said.v[i - 1].key);
+        if (strncmp(c->said.v[i - 1].key, key, n) == 0 && (key[n] == '.' || !key[n]))
+            return c->said.v[i - 1].value;
+    }
+    return NULL;
+}
+
+/* variable: the one of the environment that holds it, or NULL. */
+static bool apply(struct wh_cli *c, const struct flag *f, const char *value, const char *variable)
 {
     void *at = (char *)c + f->offset;
     if (value && takes_value(f) && !*value) {
@@ -350,6 +383,8 @@ static bool apply(struct wh_cli *c, const struct flag *f, const char *value)
                        "--%s got an empty value (a shell variable that is not set?)", f->name);
         return true;
     }
+    if (!said(c, f, value, variable))
+        return false;
     switch (f->kind) {
     case F_BOOL:
         *(bool *)at = true;
@@ -418,7 +453,7 @@ static bool long_flag(struct wh_cli *c, const struct wh_command *cmd, int argc, 
         wh_problem_add(&c->problems, "E1002", "command line", NULL, "--%s takes no value", f->name);
         return true;
     }
-    return apply(c, f, value);
+    return apply(c, f, value, NULL);
 }
 
 static bool short_flags(struct wh_cli *c, const struct wh_command *cmd, int argc, char **argv,
@@ -432,7 +467,7 @@ static bool short_flags(struct wh_cli *c, const struct wh_command *cmd, int argc
             return true;
         }
         if (!takes_value(f)) {
-            if (!apply(c, f, NULL))
+            if (!apply(c, f, NULL, NULL))
                 return false;
             continue;
         }
@@ -440,7 +475,7 @@ static bool short_flags(struct wh_cli *c, const struct wh_command *cmd, int argc
         if (!value)
             wh_problem_add(&c->problems, "E1002", "command line", NULL, "-%c needs a value (%s)",
                            *p, f->argument);
-        return value ? apply(c, f, value) : true;
+        return value ? apply(c, f, value, NULL) : true;
     }
     return true;
 }
@@ -470,7 +505,8 @@ static bool from_environment(struct wh_cli *c, const struct wh_command *cmd)
         bool on = false;
         if (!takes_value(f) && (!wh_parse_bool(value, &on) || !on))
             continue;
-        if (!apply(c, f, takes_value(f) ? value : NULL))
+        const char *variable = wh_arena_strndup(c->arena, *e, 7 + n);
+        if (!variable || !apply(c, f, takes_value(f) ? value : NULL, variable))
             return false;
     }
     return true;
@@ -490,6 +526,30 @@ bool wh_flags_parse(struct wh_cli *c, const struct wh_command *cmd, int argc, ch
             ok = append(c, &c->args, argv[i]);
     }
     return ok;
+}
+
+bool wh_flag_at(const struct wh_cli *c, size_t i, uint32_t groups, struct wh_flag_seen *ret)
+{
+    const struct flag *f = flags;
+    for (;; f++) {
+        if (!f->name)
+            return false;
+        if ((f->groups & groups) && i-- == 0)
+            break;
+    }
+    const void *at = (const char *)c + f->offset;
+    *ret = (struct wh_flag_seen){.name = f->name,
+                                 .key = f->key,
+                                 .argument = f->argument,
+                                 .help = f->help,
+                                 .letter = f->letter,
+                                 .global = f->groups & WH_G_GLOBAL,
+                                 .takes_value = takes_value(f)};
+    if (c && f->kind == F_TEXT)
+        ret->value = *(const char *const *)at;
+    else if (c && f->kind == F_BOOL)
+        ret->value = *(const bool *)at ? "true" : NULL;
+    return true;
 }
 
 void wh_flags_help(const struct wh_command *cmd, struct wh_buf *out)

@@ -64,6 +64,15 @@ const struct wh_command wh_commands[] = {
     {"status", "[RUN]", "how far a run is", 0, wh_cmd_status, false, NULL},
     {"units", "RUN", "the units of a run", WH_G_LIST, wh_cmd_units, false, NULL},
     {"history", "[JOB]", "runs, newest first", WH_G_LIST, wh_cmd_history, false, NULL},
+    {"config", "[JOB | SRC... DST]", "every setting, its value, and who said so",
+     WH_G_COPY | WH_G_RUN | WH_G_JOB | WH_G_ORIGIN, wh_cmd_config, false,
+     "  wherry config --origin\n  wherry config nightly.yaml --origin -j 2\n"},
+    {"schema", "", "JSON Schema of the job file, for editors", WH_G_OUT, wh_cmd_schema, false,
+     "  wherry schema -o wherry-job.schema.json\n"},
+    {"completion", "SHELL", "the script that completes words in bash, zsh or fish", 0,
+     wh_cmd_completion, false,
+     "  eval \"$(wherry completion bash)\"\n  wherry completion fish > "
+     "~/.config/fish/completions/wherry.fish\n"},
     {"explain", "CODE", "what an error code means", 0, wh_cmd_explain, false,
      "  wherry explain E7005\n"},
     {"doctor", "", "is everything here that is needed?", 0, wh_cmd_doctor, false, NULL},
@@ -279,9 +288,9 @@ int wh_cmd_help(struct wh_cli *c)
 
 static int unknown_command(struct wh_cli *c, const char *word)
 {
-    static const char *const later[] = {
-        "import", "schema", "init",  "conn", "secret", "config",     "limit",  "unlock", "watch",
-        "logs",   "dirty",  "state", "gc",   "serve",  "completion", "worker", "submit", NULL};
+    static const char *const later[] = {"import", "init",  "conn",   "secret", "limit",
+                                        "unlock", "watch", "logs",   "dirty",  "state",
+                                        "gc",     "serve", "worker", "submit", NULL};
     const char *names[64];
     size_t n = 0;
     for (const char *const *l = later; *l; l++)
@@ -420,7 +429,9 @@ int main(int argc, char **argv)
     if (!c.arena)
         return 1;
     c.problems.arena = c.arena;
-    int code = after_stdout(&c, dispatch(&c, argc, argv));
+    bool asked = strcmp(argv[1], "complete") == 0;
+    int code =
+        asked ? wh_complete(&c, argc - 2, argv + 2) : after_stdout(&c, dispatch(&c, argc, argv));
     wh_services_free(c.services);
     wh_state_close(c.store);
     wh_arena_free(c.arena);

@@ -47,6 +47,9 @@ WH_EXPORT void wh_options_wipe(const struct wh_options *, void *out); /* secrets
 /* People's table (name, type, default, help) and JSON Schema of one table. */
 WH_EXPORT wh_status wh_options_help(const struct wh_options *, struct wh_buf *);
 WH_EXPORT wh_status wh_options_schema(const struct wh_options *, struct wh_buf *);
+/* The rows as members of "properties" of a JSON Schema for job files, aliases too: any scalar where
+ * text is wanted, macros everywhere. *first: no comma before the next member. */
+WH_EXPORT wh_status wh_options_schema_rows(const struct wh_options *, bool *first, struct wh_buf *);
 WH_EXPORT const char *wh_option_type_name(enum wh_option_type);
 
 /* The scalar parsers behind the rows, for settings that stand alone. Whole text or false. */

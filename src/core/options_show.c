@@ -414,6 +414,66 @@ static int schema_row(const struct wh_option *row, struct wh_buf *buf)
     return wh_buf_addc(buf, '}');
 }
 
+/* In a job file any scalar may stand where text is wanted, and a macro everywhere. */
+static int job_type(const struct wh_option *row, struct wh_buf *buf)
+{
+    static const char *const types[] = {
+        [WH_T_STRING] = "\"type\":[\"string\",\"number\",\"boolean\"]",
+        [WH_T_SECRET] = "\"type\":[\"string\",\"number\",\"boolean\"]",
+        [WH_T_I64] = "\"type\":[\"integer\",\"string\"]",
+        [WH_T_BOOL] = "\"type\":[\"boolean\",\"string\",\"integer\"]",
+        [WH_T_DOUBLE] = "\"type\":[\"number\",\"string\"]",
+        [WH_T_SIZE] = "\"type\":[\"string\",\"number\"]",
+        [WH_T_DURATION] = "\"type\":[\"string\",\"integer\"]",
+        [WH_T_CHAR] = "\"type\":[\"string\",\"number\"]",
+        [WH_T_LIST] = "\"type\":[\"array\",\"string\",\"number\"]",
+        [WH_T_MAP] = "\"type\":[\"object\",\"string\"]",
+        [WH_T_COLUMNS] = "\"type\":[\"array\",\"string\",\"number\"]",
+        [WH_T_CRON] = "\"type\":\"string\"",
+    };
+
+    if (row->type != WH_T_ENUM)
+        return wh_buf_adds(buf, types[row->type]);
+    WH_TRY(wh_buf_adds(buf, "\"anyOf\":[{\"type\":\"string\""));
+    WH_TRY(schema_choices(row, buf));
+    for (const struct wh_enum *e = row->values; e->name; e++)
+        if (strcmp(e->name, "true") == 0) /* no text to an editor */
+            WH_TRY(wh_buf_adds(buf, "},{\"type\":\"boolean\""));
+    return wh_buf_adds(buf, "},{\"type\":\"string\",\"pattern\":\"\\\\$\\\\{\"}]");
+}
+
+static int job_row(const struct wh_option *row, const char *name, bool *first, struct wh_buf *buf)
+{
+    if (!*first)
+        WH_TRY(wh_buf_addc(buf, ','));
+    *first = false;
+    WH_TRY(wh_buf_json(buf, name, strlen(name)));
+    WH_TRY(wh_buf_adds(buf, ":{"));
+    WH_TRY(job_type(row, buf));
+    WH_TRY(schema_range(row, buf));
+    if (row->help)
+        WH_TRY(add_string(buf, "description", row->help));
+    if (row->def)
+        WH_TRY(add_string(buf, "default", row->def));
+    return wh_buf_addc(buf, '}');
+}
+
+int wh_options_schema_rows(const struct wh_options *table, bool *first, struct wh_buf *buf)
+{
+    for (const struct wh_option *row = table->rows; row->name; row++) {
+        WH_TRY(job_row(row, row->name, first, buf));
+        for (const char *p = row->aliases; p && *p;) {
+            char alias[64];
+            size_t n = strcspn(p, ",");
+
+            snprintf(alias, sizeof alias, "%.*s", (int)n, p);
+            WH_TRY(job_row(row, alias, first, buf));
+            p += n + (p[n] == ',');
+        }
+    }
+    return WH_OK;
+}
+
 int wh_options_schema(const struct wh_options *table, struct wh_buf *buf)
 {
     const char *comma = "";

@@ -118,6 +118,7 @@ struct wh_job {
     const char *run_id;     /* what ${run.id} means; the plan of a new run takes it */
     const struct wh_node *connections; /* MAP of named connections, secrets by reference; or NULL */
     struct wh_problems notes;          /* warnings for the plan's text */
+    bool timezone_said;                /* by the file, not the system */
 };
 
 /* Reads a job file (YAML, or JSON by name or first byte). Problems: all of them. */
@@ -144,6 +145,23 @@ wh_status wh_job_to_json(const struct wh_job *, struct wh_buf *);
  * one line each, at most `most`. Nothing is added when they are equal. */
 wh_status wh_job_difference(const struct wh_job *before, const struct wh_job *now, size_t most,
                             struct wh_buf *);
+/* JSON Schema (draft 7) of a job file, out of the option tables and of the connectors that can be
+ * loaded here. Keys that this build refuses are not in it. */
+wh_status wh_job_schema(struct wh_buf *, struct wh_error *reterr);
+/* The row behind a dotted key of a stream or of the run ("write.mode", "run.limits.rate"); NULL. */
+const struct wh_option *wh_job_option(const char *path);
+
+/* A setting as it is in force. */
+struct wh_setting {
+    const char *stream;         /* NULL: of the run */
+    const char *key;            /* "write.mode", "from.delimiter" */
+    const char *value;          /* as a user would type it; "" when unset; secrets as "***" */
+    const struct wh_node *node; /* what said so; NULL: nobody, it is the default */
+    bool side;                  /* of from or to: its connector's */
+};
+/* Every setting of a job, in the order of the tables. The callback's END stops. */
+wh_status wh_job_settings(const struct wh_job *,
+                          wh_status (*each)(void *, const struct wh_setting *), void *arg);
 /* A new run id: "r-20261122-7f3a9c01d2e4". */
 void wh_run_id(char out[32]);
 void wh_job_free(struct wh_job *);

@@ -146,7 +146,7 @@ static bool text_columns(struct wh_job_reading *r, const struct wh_node *node, s
     return ok;
 }
 
-static const struct wh_job_key column_keys[] = {
+const struct wh_job_key wh_job_column_keys[] = {
     {"from"},
     {"to"},
     {"type"},
@@ -220,7 +220,7 @@ static bool map_column(struct wh_job_reading *r, const struct wh_node *node, str
     bool ok = m;
 
     for (size_t i = 0; i < node->n; i++)
-        ok = wh_job_key_allowed(r, column_keys, node->keys[i], "a column") && ok;
+        ok = wh_job_key_allowed(r, wh_job_column_keys, node->keys[i], "a column") && ok;
     if (!ok)
         return false;
     m->kind = WH_MAP_COLUMN;

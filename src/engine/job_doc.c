@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct wh_job_key top_keys[] = {
+const struct wh_job_key wh_job_top_keys[] = {
     {"version"},
     {"name"},
     {"description"},
@@ -426,6 +426,7 @@ static bool read_time(struct wh_job_reading *r, const struct wh_node *doc, const
     }
     r->macros.zone = zone;
     r->job->timezone = wh_zone_name(zone);
+    r->job->timezone_said = node;
     read_stored(r, doc);
     if (scheduled && !parse_scheduled(r, scheduled))
         return false;
@@ -653,7 +654,7 @@ bool wh_job_resolve(struct wh_job_reading *r, const struct wh_node *doc, const s
     }
     for (size_t i = 0; i < doc->n; i++)
         if (!ignored(doc->keys[i]))
-            wh_job_key_allowed(r, top_keys, doc->keys[i], "a job");
+            wh_job_key_allowed(r, wh_job_top_keys, doc->keys[i], "a job");
     check_version(r, doc);
     if (!read_time(r, doc, scheduled) || !read_params(r, wh_node_get(doc, "params"), set) ||
         !read_name(r, doc))

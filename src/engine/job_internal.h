@@ -54,6 +54,17 @@ bool wh_job_types(struct wh_job_reading *, const struct wh_node *types, struct w
 bool wh_job_side(struct wh_job_reading *, const struct wh_node *, enum wh_side,
                  struct wh_objref *ret);
 
+/* One group of keys of a job file: "" is a stream, "run.limits" stands in run. */
+struct wh_job_group {
+    const char *name;
+    const struct wh_job_key *keys; /* NULL: the rows alone */
+    const struct wh_options *tables[3];
+    const char *text; /* the form that may be written instead of a map, or NULL */
+};
+extern const struct wh_job_group wh_job_groups[];    /* ends with a NULL name */
+extern const struct wh_job_key wh_job_top_keys[];    /* of a job */
+extern const struct wh_job_key wh_job_column_keys[]; /* of a line of columns: */
+
 /* job_shape.c */
 bool wh_job_shape(struct wh_job_reading *);
 

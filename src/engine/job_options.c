@@ -610,3 +610,36 @@ bool wh_job_run_settings(struct wh_job_reading *r, const struct wh_node *node,
     }
     return ok;
 }
+
+/* ---- the tables, for those who describe them ----------------------------------------------------
+ */
+
+const struct wh_job_group wh_job_groups[] = {
+    {"", stream_keys, {&stream_table}, NULL},
+    {"write", write_keys, {&write_table}, NULL},
+    {"table", table_keys, {&table_table}, NULL},
+    {"split", split_keys, {&split_table}, "auto, none"},
+    {"values", NULL, {&values_table, &row_bytes_table}, NULL},
+    {"dirty", dirty_keys, {&dirty_table}, "rows=N,ratio=R"},
+    {"guard", NULL, {&guard_empty_table, &guard_table}, "empty=allow,..."},
+    {"run", run_keys, {&run_table, &failure_table}, NULL},
+    {"run.limits", NULL, {&limits_table}, NULL},
+    {"run.retry", NULL, {&retry_table}, NULL},
+    {"run.timeouts", NULL, {&timeout_table}, NULL},
+    {NULL, NULL, {NULL}, NULL}};
+
+const struct wh_option *wh_job_option(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    size_t n = dot ? (size_t)(dot - path) : 0;
+
+    for (const struct wh_job_group *g = wh_job_groups; g->name; g++)
+        for (size_t i = 0; strlen(g->name) == n && strncmp(g->name, path, n) == 0 && i < 2; i++) {
+            const struct wh_option *row =
+                g->tables[i] ? wh_options_find(g->tables[i], wh_str(dot ? dot + 1 : path)) : NULL;
+
+            if (row)
+                return row;
+        }
+    return NULL;
+}

@@ -78,6 +78,14 @@ static const char *known_module(struct wh_str word)
     return NULL;
 }
 
+const char *wh_registry_word(const char *name, size_t i)
+{
+    for (size_t w = 0; w < N_WORDS; w++)
+        if (strcmp(words[w].module, name) == 0 && strcmp(words[w].word, name) != 0 && i-- == 0)
+            return words[w].word;
+    return NULL;
+}
+
 /* A word that may be part of a file name: letters, digits, '-', at least two. */
 static bool module_name(struct wh_str word, char out[NAME_CAP])
 {

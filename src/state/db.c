@@ -305,6 +305,12 @@ static char *default_path(void)
     return st == WH_OK ? wh_buf_take(&b) : NULL;
 }
 
+const char *wh_state_default_path(struct wh_arena *arena)
+{
+    char *path WH_CLEANUP(wh_freep) = default_path();
+    return path ? wh_arena_strdup(arena, path) : NULL;
+}
+
 /* Whoever opens the state first reads the whole log, so one process may not leave more of it than a
  * few short copies write; while it runs itself, a longer log saves checkpoints. */
 enum {

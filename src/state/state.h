@@ -24,6 +24,8 @@ struct wh_state;
  * (0600), migrates forward; a newer schema is refused (E7xxx). */
 wh_status wh_state_open(const char *url, int64_t busy_ms, struct wh_state **ret,
                         struct wh_error *reterr);
+/* Where the state lies when nobody says so; NULL: no memory. */
+const char *wh_state_default_path(struct wh_arena *);
 void wh_state_close(struct wh_state *);
 const char *wh_state_dir(const struct wh_state *); /* our folder for archives, holders, locks */
 /* All changes so far are on stable storage when this returns OK; costs nothing if they are. */

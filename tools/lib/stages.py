@@ -216,6 +216,12 @@ def golden(s):
     s.meson('gcc', ['golden'])
 
 
+@stage('cli')
+def cli(s):
+    """commands: schema, completion in three shells, settings and where they came from, connections"""
+    scripts(s, 'cli', DEPTH['check'])
+
+
 def check_edges(s, log):
     """Every transition that real runs logged is an edge of the model."""
     if os.path.exists(log):

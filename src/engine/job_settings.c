@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every setting of a job as it is in force, for `config`: the tables say which there are, the tree
+ * who said so. */
+#include "engine/job_internal.h"
+
+#include <string.h>
+
+struct telling {
+    wh_status (*each)(void *, const struct wh_setting *);
+    void *arg;
+    struct wh_arena *arena;
+    const char *stream;
+};
+
+/* The node that set a row: under its name, an alias, or with - instead of _. */
+static const struct wh_node *node_of(const struct wh_node *map, const struct wh_options *table,
+                                     const struct wh_option *row)
+{
+    const struct wh_node *found = NULL;
+
+    for (size_t i = 0; map && map->kind == WH_NODE_MAP && i < map->n; i++)
+        if (wh_options_find(table, wh_str(map->keys[i]->text)) == row)
+            found = map->items[i];
+    return found;
+}
+
+/* The value as the table reads it; a text that the table does not read (a macro that stays) as it
+ * is. */
+static int show(const struct wh_options *table, const struct wh_option *row,
+                const struct wh_node *node, struct wh_arena *arena, struct wh_buf *out)
+{
+    void *room WH_CLEANUP(wh_freep) = wh_calloc(1, table->size);
+    struct wh_problems problems = {.arena = arena};
+
+    if (!room)
+        return WH_E_NOMEM;
+    if (node && row->type == WH_T_SECRET)
+        return wh_buf_adds(out, "***");
+    WH_TRY(wh_options_init(table, room, arena));
+    if (node && !wh_options_set(table, room, arena, row->name, node, "", &problems))
+        return wh_buf_adds(out, wh_node_text(node, ""));
+    if (!node && !row->def) /* nobody said anything */
+        return row->type == WH_T_BOOL ? wh_buf_adds(out, "false") : WH_OK;
+    return wh_options_show(row, room, out);
+}
+
+static int tell(struct telling *t, const char *key, const struct wh_options *table,
+                const struct wh_option *row, const struct wh_node *node, bool side)
+{
+    struct wh_buf value WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+    struct wh_setting s = {.stream = t->stream, .key = key, .node = node, .side = side};
+
+    WH_TRY(show(table, row, node, t->arena, &value));
+    s.value = value.p ? value.p : "";
+    return t->each(t->arg, &s);
+}
+
+static int tell_table(struct telling *t, const char *group, const struct wh_options *table,
+                      const struct wh_node *map, bool side)
+{
+    for (const struct wh_option *row = table && table->rows ? table->rows : NULL; row && row->name;
+         row++) {
+        const char *key = *group ? wh_arena_printf(t->arena, "%s.%s", group, row->name) : row->name;
+
+        if (!key)
+            return WH_E_NOMEM;
+        WH_TRY(tell(t, key, table, row, node_of(map, table, row), side));
+    }
+    return WH_OK;
+}
+
+static const struct wh_node *below(const struct wh_node *map, const char *path)
+{
+    const char *dot = strchr(path, '.'); /* run.limits: `map` is run */
+
+    return *path ? wh_node_get(map, dot ? dot + 1 : path) : map;
+}
+
+static int tell_groups(struct telling *t, const struct wh_node *map, bool run)
+{
+    for (const struct wh_job_group *g = wh_job_groups; g->name; g++) {
+        bool of_run = strncmp(g->name, "run", 3) == 0;
+        const struct wh_node *group = strcmp(g->name, "run") == 0 ? map : below(map, g->name);
+
+        for (size_t i = 0; of_run == run && i < 3 && g->tables[i]; i++)
+            WH_TRY(tell_table(t, g->name, g->tables[i], group, false));
+    }
+    return WH_OK;
+}
+
+static int tell_side(struct telling *t, const char *side, const struct wh_objref *ref)
+{
+    const struct wh_connector *k = ref->connector;
+
+    WH_TRY(tell_table(t, side, k->connection, ref->connection, true));
+    return tell_table(t, side, strcmp(side, "from") == 0 ? k->from : k->to, ref->options, true);
+}
+
+static int tell_all(struct telling *t, const struct wh_job *job)
+{
+    const struct wh_node *streams = wh_node_get(job->tree, "streams");
+
+    WH_TRY(tell_groups(t, wh_node_get(job->tree, "run"), true));
+    for (size_t i = 0; i < job->n_streams; i++) {
+        t->stream = job->streams[i].name;
+        WH_TRY(tell_side(t, "from", &job->streams[i].from));
+        WH_TRY(tell_side(t, "to", &job->streams[i].to));
+        WH_TRY(tell_groups(t, streams && i < streams->n ? streams->items[i] : NULL, false));
+    }
+    return WH_OK;
+}
+
+int wh_job_settings(const struct wh_job *job, wh_status (*each)(void *, const struct wh_setting *),
+                    void *arg)
+{
+    struct wh_arena *arena WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
+    struct telling t = {.each = each, .arg = arg, .arena = arena};
+
+    if (!arena)
+        return WH_E_NOMEM;
+    int st = tell_all(&t, job);
+
+    return st == WH_END ? WH_OK : st;
+}

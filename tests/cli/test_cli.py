@@ -1,0 +1,29 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that look, describe, remember and steer: what the engine suite and the golden cases do not
+reach. Needs python3-jsonschema, python3-yaml, tmux, bash, zsh and fish.
+
+    tests/cli/test_cli.py [WORD...]      only jobs whose name holds a word
+
+Red when a command of the list below does not do what INTERFACE.md says; each job says more."""
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'lib'))
+sys.path.insert(0, HERE)
+import harness  # noqa: E402
+import words  # noqa: E402
+
+JOBS = [words.schema, words.schema_and_reader_agree, words.completion, words.complete_words, words.origin]
+
+
+def main():
+    t = harness.Tally('commands', harness.seed_of())
+    chosen = [(j.__name__, j, ()) for j in JOBS if not sys.argv[1:] or any(w in j.__name__ for w in sys.argv[1:])]
+    harness.run_jobs(t, chosen, workers=2)
+    return t.finish()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
