@@ -435,6 +435,7 @@ void pg_free(struct pg_conn *c)
     PQfreeCancel(c->cancel);
     PQfinish(c->pg);
     wh_buf_free(&c->out);
+    pg_prepared_free(c);
     pthread_mutex_destroy(&c->lock);
     wh_free(c);
 }

@@ -16,12 +16,22 @@ enum {
     PG_NOTICE_LEN = 256,
     PG_CLEANUP_MS = 5000, /* rollback and other cleaning may take so long */
     PG_CANCEL_MS = 2000,
+    PG_PREPARED = 24, /* statements of one session */
+    PG_SEEN = 48,
+    PG_PREPARED_USES = 200, /* of one plan */
 };
 
 enum pg_copying {
     PG_COPY_NONE,
     PG_COPY_IN,
     PG_COPY_OUT
+};
+
+struct pg_prepared {
+    uint64_t hash;
+    char *sql; /* owned */
+    char name[16];
+    int uses;
 };
 
 struct pg_conn {
@@ -54,6 +64,12 @@ struct pg_conn {
     char notices[PG_NOTICES][PG_NOTICE_LEN];
     unsigned n_notices; /* all that ever came */
     char who[160];
+
+    struct pg_prepared prepared[PG_PREPARED];
+    int n_prepared;
+    uint64_t seen[PG_SEEN]; /* hashes of statements that came once */
+    unsigned n_seen;
+    bool unprepared; /* the server, or what stands before it, does not keep them */
 };
 
 /* pg_error.c */
@@ -73,6 +89,16 @@ int pg_wait_until(struct pg_conn *, short events, int64_t deadline_ns, struct wh
 int pg_read_more(struct pg_conn *, short events, bool *ret_alive, struct wh_error *reterr);
 /* Asks the server to end what runs; at most PG_CANCEL_MS. */
 void pg_cancel_running(struct pg_conn *);
+
+/* pg_prepared.c */
+/* The name under which the server keeps a statement with n parameters, prepared now if it comes the
+ * second time; NULL: it goes as text. What fails to be prepared fails as it would when run. */
+int pg_prepared(struct pg_conn *, const char *sql, int n, const char **ret,
+                struct wh_error *reterr);
+/* The failure is that of a name which the server does not know as we do: from now on all go as
+ * text, and the error is one to try again. */
+bool pg_prepared_gone(struct pg_conn *, int st, struct wh_error *err);
+void pg_prepared_free(struct pg_conn *);
 
 /* pg_statement.c */
 bool pg_usable(struct pg_conn *, int *ret_status, struct wh_error *reterr);

@@ -172,6 +172,41 @@ wh_status pg_exec(struct pg_conn *c, const char *sql, struct wh_error *reterr)
     return st;
 }
 
+/* One statement with parameters; `name`: it is prepared. */
+static bool send_with(struct pg_conn *c, const char *name, const char *sql, int n,
+                      const char *const *params)
+{
+    if (name)
+        return PQsendQueryPrepared(c->pg, name, n, params, NULL, NULL, 0);
+    return PQsendQueryParams(c->pg, sql, n, NULL, params, NULL, NULL, 0);
+}
+
+static int run_with(struct pg_conn *c, const char *sql, int n, const char *const *params,
+                    PGresult **ret, struct wh_error *reterr)
+{
+    struct wh_error err = {0};
+    const char *name = NULL;
+    int st;
+
+    if (!pg_usable(c, &st, reterr))
+        return st;
+    st = pg_prepared(c, sql, n, &name, &err);
+    while (st == WH_OK) {
+        c->running = true;
+        if (!send_with(c, name, sql, n, params))
+            return pg_lost(c, reterr);
+        st = read_results(c, ret, &err);
+        /* Outside of a transaction nothing is lost: once more, as text. */
+        if (!name || !pg_prepared_gone(c, st, &err) || pg_transaction(c) != 'I')
+            break;
+        name = NULL;
+        st = WH_OK;
+    }
+    if (st != WH_OK && reterr)
+        *reterr = err;
+    return st;
+}
+
 wh_status pg_query(struct pg_conn *c, const char *sql, int n, const char *const *params,
                    struct pg_rows **ret, struct wh_error *reterr)
 {
@@ -182,12 +217,7 @@ wh_status pg_query(struct pg_conn *c, const char *sql, int n, const char *const 
         st = run_simple(c, sql, &r, reterr);
         return wrap(r, st, ret, reterr);
     }
-    if (!pg_usable(c, &st, reterr))
-        return st;
-    c->running = true;
-    if (!PQsendQueryParams(c->pg, sql, n, NULL, params, NULL, NULL, 0))
-        return pg_lost(c, reterr);
-    st = read_results(c, &r, reterr);
+    st = run_with(c, sql, n, params, &r, reterr);
     return wrap(r, st, ret, reterr);
 }
 
@@ -195,7 +225,8 @@ wh_status pg_query(struct pg_conn *c, const char *sql, int n, const char *const 
  */
 
 struct piece {
-    char *sql; /* owned */
+    char *sql;        /* owned */
+    const char *name; /* prepared under it, or NULL */
     int n;
     const char *const *params;
 };
@@ -248,7 +279,7 @@ static int send_pipeline(struct pg_conn *c, const struct pipeline *p, struct wh_
         return pg_misused(c, "no pipeline here", reterr);
     c->running = true;
     for (int i = 0; i < p->n; i++)
-        if (!PQsendQueryParams(c->pg, p->v[i].sql, p->v[i].n, NULL, p->v[i].params, NULL, NULL, 0))
+        if (!send_with(c, p->v[i].name, p->v[i].sql, p->v[i].n, p->v[i].params))
             return pg_lost(c, reterr);
     if (!PQpipelineSync(c->pg))
         return pg_lost(c, reterr);
@@ -294,15 +325,22 @@ static int read_pipeline(struct pg_conn *c, int n, PGresult **results, struct wh
     return st;
 }
 
-static int run_pipeline(struct pg_conn *c, const struct pipeline *p, PGresult *results[PIECES],
+static int run_pipeline(struct pg_conn *c, struct pipeline *p, PGresult *results[PIECES],
                         struct wh_error *reterr)
 {
+    struct wh_error err = {0};
     int st;
 
     if (!pg_usable(c, &st, reterr))
         return st;
+    for (int i = 0; i < p->n; i++)
+        WH_TRY(pg_prepared(c, p->v[i].sql, p->v[i].n, &p->v[i].name, reterr));
     WH_TRY(send_pipeline(c, p, reterr));
-    return read_pipeline(c, p->n, results, reterr);
+    st = read_pipeline(c, p->n, results, &err);
+    pg_prepared_gone(c, st, &err); /* then the next try is text */
+    if (st != WH_OK && reterr)
+        *reterr = err;
+    return st;
 }
 
 wh_status pg_query_after(struct pg_conn *c, const char *first, const char *sql, int n,

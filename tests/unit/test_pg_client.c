@@ -104,6 +104,63 @@ static void statements(void **state)
     close_rig(&r);
 }
 
+static void add_one(struct rig *r, const char *number, int want_status)
+{
+    struct pg_rows *rows = NULL;
+    const char *params[] = {number};
+    int st = pg_query(r->c, "insert into t values ($1::int)", 1, params, &rows, &last);
+
+    if (st != want_status)
+        fail_msg("%s: %s", number, last.message);
+    pg_rows_free(rows);
+}
+
+static const char kept_by_server[] =
+    "select count(*) from pg_prepared_statements where statement like 'insert%'";
+
+/* Fails if a statement that comes again is not prepared, or its parameters, its effect or the
+ * session suffer where the server forgets what was prepared. */
+static void prepared(void **state)
+{
+    struct rig r;
+    const char *params[] = {"9"};
+    struct pg_rows *rows = NULL;
+
+    open_rig(&r);
+    add_one(&r, "1", WH_E_NOT_FOUND);
+    add_one(&r, "1", WH_E_NOT_FOUND); /* cannot be prepared: the words of the statement itself */
+    assert_string_equal(last.sqlstate, "42P01");
+    assert_ok(pg_exec(r.c, "create temp table t(a int)", &last));
+    for (int i = 0; i < 450; i++) { /* its plan is made anew meanwhile */
+        char number[16];
+
+        snprintf(number, sizeof number, "%d", i);
+        add_one(&r, number, WH_OK);
+    }
+    want(&r, "select count(*) || ' ' || sum(a) from t", "450 101025");
+    want(&r, kept_by_server, "1");
+    assert_ok(
+        pg_query_after(r.c, "begin", "insert into t values ($1::int)", 1, params, &rows, &last));
+    pg_rows_freep(&rows);
+    assert_ok(pg_query_commit(r.c, "insert into t values ($1::int)", 1, params, 1, NULL, &last));
+    assert_ok(pg_exec(r.c, "deallocate all; begin", &last));
+    add_one(&r, "1", WH_E_REMOTE);
+    assert_true(last.retriable);
+    pg_rollback(r.c);
+    add_one(&r, "1000", WH_OK);
+    want(&r, kept_by_server, "0");
+    want(&r, "select count(*) || ' ' || sum(a) from t", "453 102043");
+    close_rig(&r);
+    open_rig(&r);
+    assert_ok(pg_exec(r.c, "create temp table t(a int)", &last));
+    for (int i = 0; i < 3; i++)
+        add_one(&r, "1", WH_OK);
+    assert_ok(pg_exec(r.c, "deallocate all", &last));
+    add_one(&r, "1", WH_OK);
+    want(&r, "select count(*) from t", "4");
+    close_rig(&r);
+}
+
 /* Fails if a refusal takes the connection along, or its kind is not told. */
 static void refusals(void **state)
 {
@@ -579,14 +636,15 @@ static void misuse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(statements),      cmocka_unit_test(refusals),
-        cmocka_unit_test(locks),           cmocka_unit_test(one_packet),
-        cmocka_unit_test(commits),         cmocka_unit_test(unknown_commit),
-        cmocka_unit_test(copy_both_ways),  cmocka_unit_test(copy_refused),
-        cmocka_unit_test(copy_left),       cmocka_unit_test(notices),
-        cmocka_unit_test(interrupts),      cmocka_unit_test(cancelled),
-        cmocka_unit_test(ended_by_server), cmocka_unit_test(log_ins),
-        cmocka_unit_test(silence),         cmocka_unit_test(misuse),
+        cmocka_unit_test(statements),     cmocka_unit_test(prepared),
+        cmocka_unit_test(refusals),       cmocka_unit_test(locks),
+        cmocka_unit_test(one_packet),     cmocka_unit_test(commits),
+        cmocka_unit_test(unknown_commit), cmocka_unit_test(copy_both_ways),
+        cmocka_unit_test(copy_refused),   cmocka_unit_test(copy_left),
+        cmocka_unit_test(notices),        cmocka_unit_test(interrupts),
+        cmocka_unit_test(cancelled),      cmocka_unit_test(ended_by_server),
+        cmocka_unit_test(log_ins),        cmocka_unit_test(silence),
+        cmocka_unit_test(misuse),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
