@@ -264,6 +264,13 @@ struct wh_endpoint_ops {
      * yet; NULL: for every table of the database), purpose by purpose, each list whole. */
     wh_status (*grants)(void *ep, void *se, const struct wh_name *object, wh_grant_fn each,
                         void *arg, struct wh_error *reterr);
+    /* Optional, a hint while planning: scans (or targets) of these objects are opened next, with
+     * these options (`from`, or `to`). What they need of the catalogue may be fetched for all at
+     * once and kept until the next call for the same side; n = 0: let go of it. An object that is
+     * not there or not clear is no failure here: scan_open and target_open say so, and after any
+     * failure of this verb they ask for themselves, as without it. */
+    wh_status (*expect)(void *ep, void *se, const struct wh_objects *, const void *opts,
+                        bool targets, struct wh_error *reterr);
 };
 
 /* ---- source ------------------------------------------------------------------------------------

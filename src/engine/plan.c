@@ -4,11 +4,14 @@
 
 #include "core/errors.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
     PLAN_ARENA = 512 << 20,
+    EXPECT_ARENA = 16 << 20,
+    EXPECT = 500, /* objects at a time */
     FLOWS_MAX = 1000000
 };
 
@@ -220,10 +223,101 @@ static bool belongs(struct wh_planner *p, const struct wh_flow *f)
     return false;
 }
 
+/* ---- what is asked for next -------------------------------------------------------------------
+ */
+
+/* A hint: what fails here fails again, and is told, where the object itself is opened. */
+static void expect(struct wh_endpoint *ep, const struct wh_objects *objects, const void *opts,
+                   bool targets)
+{
+    const struct wh_endpoint_ops *ops = ep->connector->endpoint;
+    struct wh_error err = {0};
+    void *se = NULL;
+    int st = wh_endpoint_control(ep, &se, &err);
+
+    if (st == WH_OK)
+        st = ops->expect(ep->ep, se, objects, opts, targets, &err);
+    if (st == WH_LOST || (st < 0 && err.scope == WH_SCOPE_SESSION))
+        wh_endpoint_control_lost(ep);
+}
+
+static bool wants_to_know(const struct wh_endpoint *ep)
+{
+    const struct wh_endpoint_ops *ops = ep->connector->endpoint;
+
+    return ops->size > offsetof(struct wh_endpoint_ops, expect) && ops->expect;
+}
+
+static void expect_sources(struct wh_planner *p, const struct wh_stream *s,
+                           struct wh_endpoint *from, const struct wh_name *names, size_t n)
+{
+    struct wh_objects objects = {.v = names, .n = n};
+    struct wh_error err;
+    void *opts = NULL;
+
+    if (!wants_to_know(from) || wh_plan_options(p->arena, from->connector->from, s->from.options,
+                                                s->from.where, &opts, &err) != WH_OK)
+        return;
+    expect(from, &objects, opts, false);
+    if (opts)
+        wh_options_wipe(from->connector->from, opts);
+}
+
+/* Destinations have the stream's name with {source...} filled in, or the source's. */
+static int target_names(struct wh_arena *arena, const struct wh_stream *s,
+                        const struct wh_name *names, size_t n, struct wh_name *out)
+{
+    const struct wh_name *to = &s->to.name;
+    struct wh_error err;
+
+    for (size_t i = 0; i < n; i++) {
+        out[i] = (struct wh_name){.part = {wh_str(wh_source_name(arena, &names[i]))}, .n = 1};
+        if (to->n > 0)
+            out[i].n = to->n;
+        for (int k = 0; k < to->n; k++)
+            WH_TRY(wh_template_expand(arena, to->part[k], &names[i], &out[i].part[k], &err));
+    }
+    return WH_OK;
+}
+
+static void expect_targets(struct wh_planner *p, const struct wh_stream *s, struct wh_endpoint *to,
+                           const struct wh_name *names, size_t n)
+{
+    struct wh_arena *arena WH_CLEANUP(wh_arena_freep) = wh_arena_new(EXPECT_ARENA);
+    struct wh_name *v = arena ? wh_arena_alloc(arena, n * sizeof *v) : NULL;
+    struct wh_objects objects = {.v = v, .n = n};
+    struct wh_error err;
+    void *opts = NULL;
+
+    if (!wants_to_know(to) || !v || target_names(arena, s, names, n, v) != WH_OK ||
+        wh_plan_options(p->arena, to->connector->to, s->to.options, s->to.where, &opts, &err) !=
+            WH_OK)
+        return;
+    expect(to, &objects, opts, true);
+    if (opts)
+        wh_options_wipe(to->connector->to, opts);
+}
+
+static void expect_nothing(struct wh_endpoint *from, struct wh_endpoint *to)
+{
+    struct wh_objects none = {.n = 0};
+
+    if (wants_to_know(from))
+        expect(from, &none, NULL, false);
+    if (wants_to_know(to))
+        expect(to, &none, NULL, true);
+}
+
 static int plan_objects(struct wh_planner *p, const struct wh_stream *s, struct wh_endpoint *from,
                         struct wh_endpoint *to, const struct wh_name *names, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
+        size_t left = n - i < EXPECT ? n - i : EXPECT;
+
+        if (n > 1 && i % EXPECT == 0) {
+            expect_sources(p, s, from, &names[i], left);
+            expect_targets(p, s, to, &names[i], left);
+        }
         struct wh_flow *f = add_flow(p, s, &names[i]);
         struct wh_error err = {0};
 
@@ -242,6 +336,8 @@ static int plan_objects(struct wh_planner *p, const struct wh_stream *s, struct 
         if (st != WH_OK)
             refused(f, st, &err);
     }
+    if (n > 1)
+        expect_nothing(from, to);
     return WH_OK;
 }
 

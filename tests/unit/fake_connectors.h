@@ -140,6 +140,7 @@ static const struct wh_options lake_to_table = {lake_to_rows, sizeof(struct lake
 static struct lake_counts {
     int opened, closed, sessions, sessions_closed, scans, scans_closed, targets, targets_closed,
         catalogs;
+    char expected[2000]; /* "from s.items s.orders;to ods.x;from;to;" */
 } lake_counts;
 
 struct lake_ep {
@@ -214,6 +215,24 @@ static wh_status lake_catalog(void *ep, void *se, const struct wh_pattern *patte
         WH_TRY(each(arg, &o));
         p += n + (p[n] == ',');
     }
+    return WH_OK;
+}
+
+static wh_status lake_expect(void *ep, void *se, const struct wh_objects *objects, const void *opts,
+                             bool targets, struct wh_error *reterr)
+{
+    const struct lake_ep *self = ep;
+    char *to = lake_counts.expected;
+    size_t size = sizeof lake_counts.expected, n = strlen(to);
+
+    n += (size_t)snprintf(to + n, size - n, "%s", targets ? "to" : "from");
+    for (size_t i = 0; i < objects->n; i++)
+        for (int k = 0; k < objects->v[i].n; k++)
+            n += (size_t)snprintf(to + n, size - n, "%s%.*s", k ? "." : " ",
+                                  WH_STR_FMT(objects->v[i].part[k]));
+    snprintf(to + n, size - n, ";");
+    if (self->o->fail && strcmp(self->o->fail, "expect") == 0)
+        return wh_fail(reterr, WH_E_REMOTE, "E4002", "lake knows nothing before it is asked");
     return WH_OK;
 }
 
@@ -395,6 +414,7 @@ static const struct wh_endpoint_ops lake_endpoint = {.size = sizeof(struct wh_en
                                                      .open = lake_open,
                                                      .session_open = lake_session,
                                                      .catalog = lake_catalog,
+                                                     .expect = lake_expect,
                                                      .session_close = lake_session_close,
                                                      .close = lake_close};
 static const struct wh_source_ops lake_source = {.size = sizeof(struct wh_source_ops),

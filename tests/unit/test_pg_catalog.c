@@ -325,6 +325,106 @@ static void names(void **state)
     close_rig(&r);
 }
 
+static struct wh_name two(const char *schema, const char *table)
+{
+    return (struct wh_name){.part = {wh_str(schema), wh_str(table)}, .n = schema[0] ? 2 : 1};
+}
+
+/* Fails if a table that was looked for among many is another one than when it is looked for alone,
+ * or if each of many costs a statement. */
+static void expected(void **state)
+{
+    static const char *const asked[][2] = {
+        {"S 1", "t1"},
+        {"S 1", "T1"},
+        {"s 1", "ONLY"},
+        {"S 1", "TEE"},
+        {"S 1", "none at all"},
+        {"public", "p"},
+        {"", "big"},
+        {"", "only_HERE"},
+        {"S 1", "T \"x\""},
+        {"S 1", "t1"},
+        {"other", "t1"},
+        {"", "\\{,}"},
+        {"public", "none"},
+        {"nowhere", "t1"},
+        {"public",
+         "a name that is longer than the sixty-three bytes that the server can keep of it"},
+        {"postgres", ""}};
+    enum {
+        N = sizeof asked / sizeof *asked
+    };
+    struct wh_name v[N];
+    struct wh_objects objects = {.v = v, .n = N};
+    struct pg_from from = {0};
+    struct rig r, alone;
+
+    open_rig(&r);
+    open_rig(&alone);
+    for (size_t i = 0; i < N; i++) {
+        v[i] = two(asked[i][0], asked[i][1]);
+        if (!asked[i][0][0])
+            v[i].part[0] = v[i].part[1];
+    }
+    if (pg_expect(&r.ep, &r.se, &objects, &from, false, &last) != WH_OK)
+        fail_msg("%s", last.message);
+    assert_int_equal(pg_transaction(r.se.c), 'I');
+    for (size_t i = 0; i < N; i++) {
+        struct wh_error one = {0}, other = {0};
+        struct pg_table a, b;
+        int st = pg_describe(&r.se, &v[i], NULL, &a, &one);
+
+        if (pg_describe(&alone.se, &v[i], NULL, &b, &other) != st ||
+            strcmp(one.message, other.message) != 0 || strcmp(one.hint, other.hint) != 0)
+            fail_msg("%s.%s: %s; alone: %s", asked[i][0], asked[i][1], one.message, other.message);
+        if (st == WH_OK) {
+            assert_int_equal(a.oid, b.oid);
+            assert_int_equal(a.n_cols, b.n_cols);
+            assert_int_equal(a.est_rows, b.est_rows);
+            assert_int_equal(a.bytes, b.bytes);
+            for (int c = 0; c < a.n_cols; c++)
+                assert_string_equal(a.cols[c].name, b.cols[c].name);
+        }
+        pg_table_free(&a);
+        pg_table_free(&b);
+    }
+    /* What was looked up is kept: a table made since is not seen until it is let go of. */
+    struct wh_name late = two("S 1", "none at all");
+    struct pg_table t;
+
+    sql(&alone, "create table \"S 1\".\"none at all\" (a int)");
+    assert_int_equal(pg_describe(&r.se, &late, NULL, &t, &last), WH_E_NOT_FOUND);
+    pg_table_free(&t);
+    objects.n = 0;
+    assert_ok(pg_expect(&r.ep, &r.se, &objects, NULL, false, &last));
+    assert_ok(pg_describe(&r.se, &late, NULL, &t, &last));
+    pg_table_free(&t);
+    sql(&alone, "drop table \"S 1\".\"none at all\"");
+    close_rig(&alone);
+    close_rig(&r);
+}
+
+/* Fails if a locked table holds up all others, or leaves the session in a transaction. */
+static void expected_locked(void **state)
+{
+    struct wh_name v[] = {two("public", "big"), two("public", "only_here")};
+    struct wh_objects objects = {.v = v, .n = 2};
+    struct rig r, other;
+    struct pg_table t;
+
+    open_rig(&r);
+    open_rig(&other);
+    sql(&other, "begin; lock table public.big in access exclusive mode");
+    assert_int_equal(pg_expect(&r.ep, &r.se, &objects, NULL, false, &last), WH_BLOCKED);
+    assert_int_equal(pg_transaction(r.se.c), 'I');
+    assert_ok(pg_describe(&r.se, &v[1], NULL, &t, &last));
+    pg_table_free(&t);
+    sql(&other, "rollback");
+    close_rig(&other);
+    close_rig(&r);
+}
+
 /* Fails if an estimate is far from the truth, or made up where the server knows nothing. */
 static void estimates(void **state)
 {
@@ -461,9 +561,12 @@ static void queries(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(to_ours),   cmocka_unit_test(to_theirs), cmocka_unit_test(every_kind),
-        cmocka_unit_test(described), cmocka_unit_test(names),     cmocka_unit_test(estimates),
-        cmocka_unit_test(listed),    cmocka_unit_test(many),      cmocka_unit_test(queries),
+        cmocka_unit_test(to_ours),         cmocka_unit_test(to_theirs),
+        cmocka_unit_test(every_kind),      cmocka_unit_test(described),
+        cmocka_unit_test(names),           cmocka_unit_test(expected),
+        cmocka_unit_test(expected_locked), cmocka_unit_test(estimates),
+        cmocka_unit_test(listed),          cmocka_unit_test(many),
+        cmocka_unit_test(queries),
     };
 
     if (!getenv("WH_TEST_PG_PORT")) {

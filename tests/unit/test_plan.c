@@ -288,7 +288,25 @@ static void expansion(void **state)
     assert_int_equal(lake_counts.catalogs, 1);
     assert_int_equal(lake_counts.opened, 2);
     assert_int_equal(lake_counts.sessions, 2);
+    /* Only where there are several: the name of one object says enough. */
+    assert_string_equal(lake_counts.expected,
+                        "from s.items s.orders;to ods.s_x_ITEMS ods.s_x_ORDERS;from;to;");
     has(&p, "warning: 1 view of src is left out");
+    done(&p);
+}
+
+/* Red when a hint that fails, or that a connector does not take, keeps a table from being planned.
+ */
+static void nothing_expected(void **state)
+{
+    struct planned p;
+
+    lake_counts.expected[0] = 0;
+    plan_streams(&p, "  - { from: { type: lake, name: x, fail: expect, table: '*',"
+                     " tables: 's.a,s.b' }, to: 'dst:{source.table}' }\n");
+    assert_int_equal(p.status, WH_OK);
+    assert_int_equal(p.plan->n_flows, 2);
+    assert_string_equal(lake_counts.expected, "from s.a s.b;to a b;from;to;");
     done(&p);
 }
 
@@ -641,14 +659,14 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_text),      cmocka_unit_test(as_json),
-        cmocka_unit_test(refusals),        cmocka_unit_test(all_refusals),
-        cmocka_unit_test(expansion),       cmocka_unit_test(case_of_names),
-        cmocka_unit_test(merging),         cmocka_unit_test(promises),
-        cmocka_unit_test(lanes),           cmocka_unit_test(memory),
-        cmocka_unit_test(accepted_losses), cmocka_unit_test(resuming),
-        cmocka_unit_test(later_tables),    cmocka_unit_test(cost),
-        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(whole_text),    cmocka_unit_test(as_json),
+        cmocka_unit_test(refusals),      cmocka_unit_test(all_refusals),
+        cmocka_unit_test(expansion),     cmocka_unit_test(nothing_expected),
+        cmocka_unit_test(case_of_names), cmocka_unit_test(merging),
+        cmocka_unit_test(promises),      cmocka_unit_test(lanes),
+        cmocka_unit_test(memory),        cmocka_unit_test(accepted_losses),
+        cmocka_unit_test(resuming),      cmocka_unit_test(later_tables),
+        cmocka_unit_test(cost),          cmocka_unit_test(out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -8,6 +8,7 @@
  *   pg_claim.c      run row, epoch, targets, evict, close (CONTRACT 4)
  *   pg_types.c      server's types <-> column types, DDL type names
  *   pg_catalog.c    tables, columns, keys, estimates in a handful of queries
+ *   pg_named.c      tables by name, one or many at once
  *   pg_scan.c       negotiation       pg_split.c  ctid ranges, key quantiles, partitions
  *   pg_read.c       COPY to batches or frames          pg_decode.c  one COPY BINARY row -> builders
  *   pg_target.c     shape and mode of a destination    pg_ddl.c     create table, staging,
@@ -99,6 +100,8 @@ struct pg_ep {
     size_t n_pins;
     struct pg_noted
         *noted; /* where targets keep their markers (pg_claim.c); memory of ctx->alloc */
+    struct pg_heirs *heirs;      /* of the present snapshot (pg_snapshot.c); owned */
+    struct pg_page *expected[2]; /* sources, targets that are asked for next (pg_named.c) */
 };
 
 struct pg_se {
@@ -200,6 +203,8 @@ struct pg_table {
     int n_cols;
     int64_t pages, est_rows, est_bytes; /* -1 unknown */
     bool has_pk, has_rls, has_subclass, can_read;
+    bool granted, hides;   /* SELECT on the table itself; row security hides rows from us */
+    int64_t tuples, bytes; /* as the last analyze counted (-1: none); with TOAST, 0 unknown */
 };
 
 /* pg_types.c */
@@ -230,6 +235,12 @@ wh_status pg_catalog(void *ep, void *se, const struct wh_pattern *, wh_catalog_f
  * Columns that are dropped are not in it; generated ones are. */
 wh_status pg_describe(struct pg_se *, const struct wh_name *, const char *schema,
                       struct pg_table *ret, struct wh_error *reterr);
+/* endpoint.expect: descriptions of many tables, kept until the next call. */
+wh_status pg_expect(void *ep, void *se, const struct wh_objects *, const void *opts, bool targets,
+                    struct wh_error *reterr);
+void pg_expect_nothing(struct pg_ep *);
+/* Is there such a schema? What is expected remembers it. */
+wh_status pg_schema_there(struct pg_se *, const char *schema, bool *ret, struct wh_error *reterr);
 /* Columns of a query. */
 wh_status pg_describe_query(struct pg_se *, const char *query, struct pg_table *ret,
                             struct wh_error *reterr);

@@ -4,7 +4,7 @@
  * Two statements describe any number of tables (columns in pages of PAGE tables); nothing is
  * counted and no table is locked. Estimates are the server's own (reltuples at the last analyze),
  * scaled to the present size where one table is described. */
-#include "pg.h"
+#include "pg_catalog.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,24 +63,6 @@ static char letter(const struct pg_rows *rows, int row, int column)
     "base as (select d.oid, d.base, d.typmod from d join pg_catalog.pg_type t on t.oid = d.base "  \
     "where t.typtype <> 'd') "
 
-enum column_cell {
-    C_TABLE,
-    C_NAME,
-    C_OID,
-    C_BASE,
-    C_TYPMOD,
-    C_TYPTYPE,
-    C_CATEGORY,
-    C_TEXT,
-    C_NOT_NULL,
-    C_IDENTITY,
-    C_GENERATED,
-    C_DEFAULT,
-    C_COMMENT,
-    C_COLLATION,
-    C_KEY,
-};
-
 static const char columns_sql[] = DOMAINS
     "select a.attrelid, a.attname, a.atttypid, coalesce(b.base, a.atttypid), "
     "case when b.oid is null then a.atttypmod else b.typmod end, "
@@ -126,8 +108,8 @@ static int read_column(struct wh_arena *a, const struct pg_rows *r, int i, struc
     return c->name && c->type_text ? WH_OK : WH_E_NOMEM;
 }
 
-static wh_status query_columns(struct pg_se *se, const char *oids, struct pg_rows **ret,
-                               struct wh_error *reterr)
+wh_status pg_columns_query(struct pg_se *se, const char *oids, struct pg_rows **ret,
+                           struct wh_error *reterr)
 {
     struct wh_buf sql WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
     const char *generated = pg_server_version(se->c) >= 120000 ? "a.attgenerated" : "''";
@@ -139,9 +121,8 @@ static wh_status query_columns(struct pg_se *se, const char *oids, struct pg_row
     return pg_query(se->c, sql.p, 1, params, ret, reterr);
 }
 
-/* Rows [from, to) are the columns of t. */
-static wh_status take_columns(const struct pg_rows *rows, int from, int to, struct pg_table *t,
-                              struct wh_error *reterr)
+wh_status pg_columns_take(const struct pg_rows *rows, int from, int to, struct pg_table *t,
+                          struct wh_error *reterr)
 {
     t->n_cols = to - from;
     t->cols = wh_arena_alloc(t->arena, (size_t)(t->n_cols + 1) * sizeof *t->cols);
@@ -160,38 +141,17 @@ static wh_status take_columns(const struct pg_rows *rows, int from, int to, stru
 /* ---- tables ------------------------------------------------------------------------------------
  */
 
-enum table_cell {
-    T_OID,
-    T_SCHEMA,
-    T_NAME,
-    T_KIND,
-    T_PERSISTENCE,
-    T_PAGES, /* present size, or that of the last analyze */
-    T_OLD_PAGES,
-    T_TUPLES,
-    T_TOAST,
-    T_RLS,
-    T_SUBCLASS,
-    T_COMMENT,
-    T_LEAF_PAGES, /* partitioned: sums of the leaves */
-    T_LEAF_ROWS,
-    T_BLOCK,
-    T_EXACT,
-    T_CAN_READ,
-};
-
-/* %s: pages, the sums over partitions (2), exactness, the rest. */
+/* %s: pages, the sums over partitions (2), exactness, T_BYTES to T_WANTED, from, the rest. */
 static const char tables_sql[] =
     "select c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, %s, c.relpages, "
     "c.reltuples::bigint, coalesce(to_.relpages, 0), c.relrowsecurity, c.relhassubclass, "
     "de.description, %s, pg_catalog.current_setting('block_size'), %s, "
     "pg_catalog.has_schema_privilege(n.oid, 'usage') and "
-    "pg_catalog.has_table_privilege(c.oid, 'select') "
-    "from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
+    "pg_catalog.has_table_privilege(c.oid, 'select'), c.relnatts, %s from %s "
     "left join pg_catalog.pg_class to_ on to_.oid = c.reltoastrelid "
     "left join pg_catalog.pg_description de on de.objoid = c.oid "
     "and de.classoid = 'pg_catalog.pg_class'::regclass and de.objsubid = 0 "
-    "where c.relkind in ('r', 'p', 'v', 'm', 'f') and %s";
+    "where c.relkind in ('r', 'p', 'v', 'm', 'f')%s";
 
 /* All leaves of a partitioned table, without locks. */
 #define LEAVES(what)                                                                               \
@@ -202,6 +162,30 @@ static const char tables_sql[] =
 static const char leaf_sums[] =
     LEAVES("sum(lc.relpages)") ", " LEAVES("case when min(lc.reltuples) >= 0 then "
                                            "sum(lc.reltuples)::bigint else -1 end");
+
+static wh_status tables_listed(struct wh_buf *sql, const char *rest)
+{
+    return wh_buf_printf(sql, tables_sql, "c.relpages", leaf_sums, "0", "null, null, null, 0",
+                         "pg_catalog.pg_class c join pg_catalog.pg_namespace n "
+                         "on n.oid = c.relnamespace",
+                         rest);
+}
+
+#define IF_STORED(what) "case when c.relkind in ('r', 'm') then " what " end"
+
+wh_status pg_tables_named(struct wh_buf *sql, const char *exact, const char *from, const char *rest)
+{
+    return wh_buf_printf(
+        sql, tables_sql,
+        IF_STORED("pg_catalog.pg_relation_size(c.oid) / "
+                  "pg_catalog.current_setting('block_size')::bigint"),
+        leaf_sums, exact,
+        IF_STORED(
+            "pg_catalog.pg_table_size(c.oid)") ", "
+                                               "pg_catalog.has_table_privilege(c.oid, 'select'), "
+                                               "pg_catalog.row_security_active(c.oid), w.i",
+        from, rest);
+}
 
 /* A number of pages that a server can have; what is none counts as 0, so that sums and products of
  * them stay numbers whatever it says. */
@@ -245,8 +229,7 @@ static void estimate(struct pg_table *t, const struct pg_rows *r, int i)
         t->est_rows = 0;
 }
 
-static wh_status take_table(const struct pg_rows *r, int i, struct pg_table *t,
-                            struct wh_error *reterr)
+wh_status pg_table_take(const struct pg_rows *r, int i, struct pg_table *t, struct wh_error *reterr)
 {
     t->oid = (uint32_t)pg_cell_i64(r, i, T_OID, 0);
     t->schema = keep(t->arena, r, i, T_SCHEMA);
@@ -257,133 +240,14 @@ static wh_status take_table(const struct pg_rows *r, int i, struct pg_table *t,
     t->has_rls = pg_cell_bool(r, i, T_RLS);
     t->has_subclass = pg_cell_bool(r, i, T_SUBCLASS);
     t->can_read = pg_cell_bool(r, i, T_CAN_READ);
+    t->granted = pg_cell_bool(r, i, T_GRANTED);
+    t->hides = pg_cell_bool(r, i, T_HIDES);
+    t->tuples = pg_cell_i64(r, i, T_TUPLES, -1);
+    t->bytes = pages_of(r, i, T_BYTES);
     if (!t->schema || !t->name)
         return no_memory(reterr);
     estimate(t, r, i);
     return WH_OK;
-}
-
-/* ---- by name -----------------------------------------------------------------------------------
- */
-
-/* The user's own search path: ours is empty. What a log-in gets is the setting's reset value. */
-static const char path_sql[] =
-    "(select p.place from (select case when s = '$user' then current_user::text else s end as s, "
-    "place from (select pg_catalog.btrim(pg_catalog.btrim(u.s), '\"') as s, u.place from "
-    "pg_catalog.pg_settings g, pg_catalog.unnest(pg_catalog.string_to_array(g.reset_val, ',')) "
-    "with ordinality u(s, place) where g.name = 'search_path') x) p "
-    "where p.s = n.nspname limit 1)";
-
-struct wanted {
-    struct wh_str schema, table; /* schema may be empty */
-};
-
-static wh_status split_name(struct pg_se *se, const struct wh_name *n, const char *schema,
-                            struct wanted *ret, struct wh_error *reterr)
-{
-    struct wh_str db = n->n == 3 ? n->part[0] : (struct wh_str){NULL, 0};
-
-    if (n->n < 1 || n->n > 3)
-        return wh_fail(reterr, WH_E_USAGE, "E1020",
-                       "a table of PostgreSQL is TABLE, SCHEMA.TABLE or DATABASE.SCHEMA.TABLE");
-    *ret = (struct wanted){.table = n->part[n->n - 1], .schema = wh_str(schema)};
-    if (n->n > 1 && n->part[n->n - 2].n)
-        ret->schema = n->part[n->n - 2];
-    if (db.n && !wh_str_eqs(db, pg_database(se->c)))
-        return wh_fail(reterr, WH_E_NOT_FOUND, "E3001",
-                       "the connection is to database \"%s\", not to \"%.*s\"", pg_database(se->c),
-                       WH_STR_FMT(db));
-    return WH_OK;
-}
-
-static int add_name_filter(struct wh_buf *b, const struct wanted *w)
-{
-    WH_TRY(sql_add(b, "pg_catalog.lower(c.relname) = pg_catalog.lower(%l)", &w->table));
-    if (w->schema.n)
-        return sql_add(b, " and pg_catalog.lower(n.nspname) = pg_catalog.lower(%l) order by %d",
-                       &w->schema, (int64_t)T_EXACT + 1);
-    WH_TRY(
-        wh_buf_printf(b, " and %s is not null order by %d, %s", path_sql, T_EXACT + 1, path_sql));
-    return WH_OK;
-}
-
-/* 0 = written exactly so. */
-static int add_exactness(struct wh_buf *b, const struct wanted *w)
-{
-    WH_TRY(sql_add(b, "case when c.relname = %l then 0 else 2 end", &w->table));
-    if (w->schema.n)
-        WH_TRY(sql_add(b, " + case when n.nspname = %l then 0 else 1 end", &w->schema));
-    return WH_OK;
-}
-
-static wh_status query_tables_named(struct pg_se *se, const struct wanted *w, struct pg_rows **ret,
-                                    struct wh_error *reterr)
-{
-    struct wh_buf sql WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
-    struct wh_buf filter WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
-    struct wh_buf exact WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
-
-    if (add_name_filter(&filter, w) != WH_OK || add_exactness(&exact, w) != WH_OK ||
-        wh_buf_printf(&sql, tables_sql,
-                      "case when c.relkind in ('r', 'm') then pg_catalog.pg_relation_size(c.oid) / "
-                      "pg_catalog.current_setting('block_size')::bigint end",
-                      leaf_sums, exact.p, filter.p) != WH_OK)
-        return no_memory(reterr);
-    return pg_query(se->c, sql.p, 0, NULL, ret, reterr);
-}
-
-static wh_status not_there(const struct pg_se *se, const struct wanted *w, struct wh_error *reterr)
-{
-    bool schema = w->schema.n > 0;
-
-    wh_ignore(wh_fail(reterr, WH_E_NOT_FOUND, "E3001", "there is no table or view %.*s%s%.*s in %s",
-                      WH_STR_FMT(w->schema), schema ? "." : "", WH_STR_FMT(w->table),
-                      pg_database(se->c)));
-    if (!schema)
-        wh_error_hint(reterr,
-                      "only the schemas of the search path were looked at; name the schema: "
-                      "SCHEMA.\"%.*s\"",
-                      WH_STR_FMT(w->table));
-    return WH_E_NOT_FOUND;
-}
-
-/* Rows are sorted: exact ones first, then by the search path. Without an exact one, the only one.
- */
-static wh_status choose(const struct pg_se *se, const struct pg_rows *r, const struct wanted *w,
-                        struct wh_error *reterr)
-{
-    if (pg_n_rows(r) == 0)
-        return not_there(se, w, reterr);
-    if (pg_cell_i64(r, 0, T_EXACT, 1) == 0 || pg_n_rows(r) == 1)
-        return WH_OK;
-    wh_ignore(wh_fail(reterr, WH_E_USAGE, "E3009",
-                      "%d tables are named %.*s but for upper and lower "
-                      "case",
-                      pg_n_rows(r), WH_STR_FMT(w->table)));
-    wh_error_hint(reterr, "write the name as it is, in double quotes: '\"%.*s\"'",
-                  WH_STR_FMT(pg_cell(r, 0, T_NAME)));
-    return WH_E_USAGE;
-}
-
-wh_status pg_describe(struct pg_se *se, const struct wh_name *name, const char *schema,
-                      struct pg_table *ret, struct wh_error *reterr)
-{
-    struct pg_rows *tables WH_CLEANUP(pg_rows_freep) = NULL;
-    struct pg_rows *columns WH_CLEANUP(pg_rows_freep) = NULL;
-    struct wanted w;
-    char oids[32];
-
-    memset(ret, 0, sizeof *ret);
-    WH_TRY(split_name(se, name, schema, &w, reterr));
-    WH_TRY(query_tables_named(se, &w, &tables, reterr));
-    WH_TRY(choose(se, tables, &w, reterr));
-    ret->arena = wh_arena_new(TABLE_ARENA);
-    if (!ret->arena)
-        return no_memory(reterr);
-    WH_TRY(take_table(tables, 0, ret, reterr));
-    snprintf(oids, sizeof oids, "{%u}", ret->oid);
-    WH_TRY(query_columns(se, oids, &columns, reterr));
-    return take_columns(columns, 0, pg_n_rows(columns), ret, reterr);
 }
 
 /* ---- a query's columns -------------------------------------------------------------------------
@@ -464,7 +328,7 @@ wh_status pg_describe_query(struct pg_se *se, const char *query, struct pg_table
     ret->kind = 'q';
     ret->schema = ret->name = "";
     ret->pages = ret->est_rows = ret->est_bytes = -1;
-    WH_TRY(take_columns(types, 0, pg_n_rows(types), ret, reterr));
+    WH_TRY(pg_columns_take(types, 0, pg_n_rows(types), ret, reterr));
     return name_columns(ret, named, reterr);
 }
 
@@ -538,12 +402,12 @@ static wh_status list_tables(struct pg_se *se, const struct wh_pattern *p, struc
     struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
     struct wh_str prefix = p ? p->prefix : (struct wh_str){NULL, 0};
 
-    if (sql_add(&filter, "n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and not "
+    if (sql_add(&filter, " and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and not "
                          "c.relispartition") != WH_OK ||
         (prefix.n && sql_add(&filter, " and pg_catalog.left(c.relname, %d) = %l",
                              wh_utf8_chars(prefix.s, prefix.n), &prefix) != WH_OK) ||
         wh_buf_adds(&filter, " order by n.nspname, c.relname") != WH_OK ||
-        wh_buf_printf(&sql, tables_sql, "c.relpages", leaf_sums, "0", filter.p) != WH_OK)
+        tables_listed(&sql, filter.p) != WH_OK)
         return no_memory(reterr);
     WH_TRY(pg_query(se->c, sql.p, 0, NULL, &r, reterr));
     l->v = wh_arena_alloc(l->arena, (size_t)(pg_n_rows(r) + 1) * sizeof *l->v);
@@ -552,7 +416,7 @@ static wh_status list_tables(struct pg_se *se, const struct wh_pattern *p, struc
 
         memset(t, 0, sizeof *t);
         t->arena = l->arena;
-        WH_TRY(take_table(r, i, t, reterr));
+        WH_TRY(pg_table_take(r, i, t, reterr));
         /* relpages of a table that was never looked at is no size. */
         if (t->pages == 0)
             t->pages = t->est_rows = t->est_bytes = -1;
@@ -614,7 +478,7 @@ static wh_status fill_page(struct pg_se *se, struct page *pg, const char *oids,
 {
     struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
 
-    WH_TRY(query_columns(se, oids, &r, reterr));
+    WH_TRY(pg_columns_query(se, oids, &r, reterr));
     for (int from = 0, to; from < pg_n_rows(r); from = to) {
         int64_t oid = pg_cell_i64(r, from, C_TABLE, 0);
         struct pg_table *t = find_oid(pg, (uint32_t)oid);
@@ -622,7 +486,7 @@ static wh_status fill_page(struct pg_se *se, struct page *pg, const char *oids,
         for (to = from; to < pg_n_rows(r) && pg_cell_i64(r, to, C_TABLE, 0) == oid; to++)
             continue;
         if (t)
-            WH_TRY(take_columns(r, from, to, t, reterr));
+            WH_TRY(pg_columns_take(r, from, to, t, reterr));
     }
     return WH_OK;
 }

@@ -319,6 +319,8 @@ static void ep_close(void *self)
 {
     struct pg_ep *ep = self;
 
+    pg_expect_nothing(ep);
+    wh_free(TAKE_PTR(ep->heirs));
     if (ep->o)
         pthread_mutex_destroy(&ep->lock);
 }
@@ -475,6 +477,7 @@ const struct wh_endpoint_ops pg_endpoint = {
     .recall = pg_recall,
     .footprint = footprint,
     .grants = pg_grants,
+    .expect = pg_expect,
     .session_close = session_close,
     .close = ep_close,
 };

@@ -121,7 +121,7 @@ static wh_status same_query(struct pg_rd *rd, struct wh_error *reterr)
 /* Inside of a snapshot that locks the tables one look is enough for all readers. */
 static wh_status same_shape(struct pg_rd *rd, struct wh_error *reterr)
 {
-    uint64_t instant = rd->se->in_snapshot ? pg_instant(rd->sc->ep, NULL) : 0;
+    uint64_t instant = rd->se->in_snapshot ? pg_instant(rd->sc->ep) : 0;
 
     if (instant && atomic_load(&rd->sc->checked) == instant)
         return WH_OK;

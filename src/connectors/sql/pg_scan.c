@@ -346,7 +346,7 @@ static bool divided(const struct pg_sc *sc)
 
 static void answers(struct pg_sc *sc, struct wh_scan *io, const struct wh_buf *note)
 {
-    bool sizes = sc->leaves.arena != NULL;
+    bool sizes = sc->leaves.listed;
 
     io->est_rows = sizes ? sc->leaves.rows : sc->t.est_rows;
     io->est_bytes = sizes ? sc->leaves.bytes : sc->t.est_bytes;
@@ -376,7 +376,7 @@ static wh_status pin(struct pg_sc *sc, const struct wh_scan *io, struct wh_error
     struct wh_name none = {0};
     /* What LOCK TABLE takes; it wants SELECT on the table, not on columns. */
     bool lockable =
-        strchr("rpv", sc->t.kind) && !sc->query && (!sc->leaves.arena || sc->leaves.granted);
+        strchr("rpv", sc->t.kind) && !sc->query && (!sc->leaves.listed || sc->leaves.granted);
 
     if (lockable)
         return pg_pin(sc->ep, io->object, sc->from, false, reterr);
@@ -390,6 +390,8 @@ static wh_status sizes(struct pg_sc *sc, struct pg_se *se, struct wh_buf *note,
 {
     if (sc->query || !holds_rows(sc->t.kind))
         return WH_OK;
+    if (sc->t.kind != 'p' && !sc->t.has_subclass)
+        return pg_leaves_alone(&sc->t, &sc->leaves, reterr);
     WH_TRY(pg_leaves_list(se->c, sc->t.oid, &sc->leaves, reterr));
     sc->tree = sc->t.kind == 'p' || sc->leaves.n > 1;
     if (sc->t.kind != 'p' && sc->leaves.n > 1)

@@ -30,8 +30,10 @@ struct pg_leaf {
 };
 
 struct pg_leaves {
-    struct wh_arena *arena;
-    struct pg_leaf *v; /* by oid */
+    bool listed;
+    bool alone;             /* the table itself, as its description says: no heirs */
+    struct wh_arena *arena; /* NULL: in the table's own */
+    struct pg_leaf *v;      /* by oid */
     size_t n;
     int64_t bytes, rows; /* of all; rows -1 unknown */
     bool granted;        /* SELECT on every one of them, not on columns only */
@@ -74,7 +76,7 @@ struct pg_sc {
     struct ArrowSchema schema;
     /* split_next only */
     struct pg_leaves leaves;
-    char leaves_at[96]; /* snapshot in which the leaves were listed */
+    uint64_t leaves_at; /* snapshot (pg_instant) in which the leaves were listed */
     char *cuts;         /* the server's array text of cut values, '{1,2}' */
     bool cuts_made;
     int64_t n_cuts;
@@ -92,6 +94,8 @@ wh_status pg_range_sql(const struct pg_sc *, const struct pg_range *, bool raw, 
 wh_status pg_leaves_list(struct pg_conn *, uint32_t oid, struct pg_leaves *ret,
                          struct wh_error *reterr);
 void pg_leaves_free(struct pg_leaves *);
+/* The same of a table without heirs: nothing is asked. */
+wh_status pg_leaves_alone(const struct pg_table *, struct pg_leaves *ret, struct wh_error *reterr);
 /* sc->key: the column named, else the first of the primary key or of a unique index, NULL if there
  * is none. *ret_index: an index finds its ranges. */
 wh_status pg_split_key(struct pg_sc *, struct pg_conn *, const char *by, bool *ret_index,
@@ -120,7 +124,11 @@ wh_status pg_row_json(const struct pg_col *, int n, struct wh_bytes row, struct 
 wh_status pg_pin(struct pg_ep *, const struct wh_name *object, const char *what, bool query,
                  struct wh_error *reterr);
 /* The snapshot that READ sessions enter now: a number that differs from snapshot to snapshot, 0 =
- * none; its name in `name` (may be NULL). */
-uint64_t pg_instant(struct pg_ep *, char name[80]);
+ * none. */
+uint64_t pg_instant(struct pg_ep *);
+/* Has the table heirs (or partitions) in that snapshot? Asked once for all tables; se: any session
+ * of the endpoint. */
+wh_status pg_has_heirs(struct pg_se *, uint64_t instant, uint32_t oid, bool *ret,
+                       struct wh_error *reterr);
 
 #endif

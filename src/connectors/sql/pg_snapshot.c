@@ -550,17 +550,94 @@ static void use_snapshot(struct pg_ep *ep, const struct ready *r)
     pthread_mutex_unlock(&ep->lock);
 }
 
-uint64_t pg_instant(struct pg_ep *ep, char name[80])
+uint64_t pg_instant(struct pg_ep *ep)
 {
     uint64_t n;
 
     pthread_mutex_lock(&ep->lock);
     n = ep->snapped ? ep->held.number : 0;
-    if (name)
-        snprintf(name, 80, "%s", ep->snapped ? ep->snapshot : "");
     pthread_mutex_unlock(&ep->lock);
     return n;
 }
+
+/* ---- heirs -------------------------------------------------------------------------------------
+ */
+
+/* All tables that others inherit from, in the snapshot of that number. */
+struct pg_heirs {
+    uint64_t instant;
+    size_t n;
+    uint32_t parents[]; /* sorted */
+};
+
+static wh_status list_parents(struct pg_se *se, uint64_t instant, struct pg_heirs **ret,
+                              struct wh_error *reterr)
+{
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+    bool visit = !se->in_snapshot;
+    struct pg_heirs *h;
+    int st;
+
+    if (visit)
+        WH_TRY(pg_enter(se, reterr));
+    st = pg_query(se->c, "select distinct inhparent from pg_catalog.pg_inherits order by 1", 0,
+                  NULL, &r, reterr);
+    if (visit) {
+        pg_rollback(se->c);
+        se->in_snapshot = false;
+    }
+    WH_TRY(st);
+    h = wh_alloc(sizeof *h + (size_t)pg_n_rows(r) * sizeof h->parents[0]);
+    if (!h)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for partitions");
+    *h = (struct pg_heirs){.instant = instant, .n = (size_t)pg_n_rows(r)};
+    for (size_t i = 0; i < h->n; i++)
+        h->parents[i] = (uint32_t)pg_cell_i64(r, (int)i, 0, 0);
+    *ret = h;
+    return WH_OK;
+}
+
+static bool is_parent(const struct pg_heirs *h, uint32_t oid)
+{
+    size_t lo = 0, hi = h->n;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (h->parents[mid] < oid)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < h->n && h->parents[lo] == oid;
+}
+
+wh_status pg_has_heirs(struct pg_se *se, uint64_t instant, uint32_t oid, bool *ret,
+                       struct wh_error *reterr)
+{
+    struct pg_heirs *made = NULL, *old = NULL;
+    struct pg_ep *ep = se->ep;
+    bool known;
+
+    pthread_mutex_lock(&ep->lock);
+    known = ep->heirs && ep->heirs->instant == instant;
+    if (known)
+        *ret = is_parent(ep->heirs, oid);
+    pthread_mutex_unlock(&ep->lock);
+    if (known)
+        return WH_OK;
+    WH_TRY(list_parents(se, instant, &made, reterr));
+    *ret = is_parent(made, oid);
+    pthread_mutex_lock(&ep->lock);
+    old = ep->heirs;
+    ep->heirs = made;
+    pthread_mutex_unlock(&ep->lock);
+    wh_free(old);
+    return WH_OK;
+}
+
+/* ---- taking it ---------------------------------------------------------------------------------
+ */
 
 /* A holder of this run that an engine left behind before it could write its token down. */
 static wh_status end_holders(struct pg_ep *ep, struct pg_se *se, struct wh_error *reterr)

@@ -237,7 +237,7 @@ wh_status pg_leaves_list(struct pg_conn *c, uint32_t oid, struct pg_leaves *ret,
                          struct wh_error *reterr)
 {
     struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
-    struct pg_leaves l WH_CLEANUP(pg_leaves_free) = {.may = true, .granted = true};
+    struct pg_leaves l WH_CLEANUP(pg_leaves_free) = {.listed = true, .may = true, .granted = true};
     char sql[1200], number[16];
     const char *params[1] = {number};
     int n, st = WH_OK;
@@ -265,17 +265,48 @@ wh_status pg_leaves_list(struct pg_conn *c, uint32_t oid, struct pg_leaves *ret,
     return WH_OK;
 }
 
+wh_status pg_leaves_alone(const struct pg_table *t, struct pg_leaves *ret, struct wh_error *reterr)
+{
+    struct pg_leaf *leaf = wh_arena_alloc(t->arena, sizeof *leaf);
+
+    if (!leaf)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for partitions");
+    *leaf = (struct pg_leaf){.oid = t->oid,
+                             .schema = t->schema,
+                             .name = t->name,
+                             .kind = t->kind,
+                             .blocks = t->pages > 0 ? t->pages : 0,
+                             .bytes = t->bytes,
+                             .rows = t->tuples < 0 ? -1 : t->tuples};
+    *ret = (struct pg_leaves){.listed = true,
+                              .alone = true,
+                              .v = leaf,
+                              .n = 1,
+                              .bytes = leaf->bytes,
+                              .rows = leaf->rows < 0 && leaf->blocks > 0 ? -1
+                                      : leaf->rows > 0                   ? leaf->rows
+                                                                         : 0,
+                              .granted = t->granted,
+                              .may = t->granted && !t->hides};
+    return WH_OK;
+}
+
 /* The list as the snapshot has it: what was attached since would be read in vain, what was detached
  * would be missing. The session's own transaction enters the snapshot for that one query. */
 static wh_status leaves_now(struct pg_sc *sc, struct pg_se *se, struct wh_error *reterr)
 {
-    char name[80];
-    uint64_t instant = pg_instant(sc->ep, name);
-    bool visit = instant && !se->in_snapshot;
+    uint64_t instant = pg_instant(sc->ep);
+    bool visit = instant && !se->in_snapshot, heirs = true;
     int st;
 
-    if (sc->leaves.arena && strcmp(name, sc->leaves_at) == 0)
+    if (sc->leaves.listed && instant == sc->leaves_at)
         return WH_OK;
+    if (sc->leaves.alone && instant)
+        WH_TRY(pg_has_heirs(se, instant, sc->t.oid, &heirs, reterr));
+    if (!heirs) {
+        sc->leaves_at = instant;
+        return WH_OK;
+    }
     pg_leaves_free(&sc->leaves);
     if (visit)
         WH_TRY(pg_enter(se, reterr));
@@ -285,7 +316,7 @@ static wh_status leaves_now(struct pg_sc *sc, struct pg_se *se, struct wh_error 
         se->in_snapshot = false;
     }
     if (st == WH_OK)
-        snprintf(sc->leaves_at, sizeof sc->leaves_at, "%s", name);
+        sc->leaves_at = instant;
     return st;
 }
 

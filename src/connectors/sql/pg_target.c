@@ -97,11 +97,10 @@ static wh_status check_name(struct wh_str t, struct wh_error *reterr)
 /* A schema that is not there is said at once, not by the first statement. */
 static wh_status need_schema(struct pg_fl *fl, struct pg_se *se, struct wh_error *reterr)
 {
-    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
-    const char *params[] = {fl->schema};
+    bool there = false;
 
-    WH_TRY(pg_query(se->c, "select 1 from pg_namespace where nspname = $1", 1, params, &r, reterr));
-    if (pg_n_rows(r))
+    WH_TRY(pg_schema_there(se, fl->schema, &there, reterr));
+    if (there)
         return WH_OK;
     wh_ignore(wh_fail(reterr, WH_E_NOT_FOUND, "E3001", "there is no schema \"%s\"", fl->schema));
     if (reterr)
