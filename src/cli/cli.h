@@ -42,7 +42,8 @@ struct wh_cli {
     struct wh_list set; /* P=V */
     struct wh_map said; /* job key, or "--flag" where there is none: "--mode", "WHERRY_MODE" */
 
-    struct wh_state *store; /* opened on first use: wh_cli_state */
+    struct wh_node *connections; /* the user's own, read on first use: wh_cli_connections */
+    struct wh_state *store;      /* opened on first use: wh_cli_state */
     struct wh_services *services;
 };
 
@@ -78,6 +79,12 @@ extern const struct wh_command wh_commands[];
 const struct wh_command *wh_command_find(const char *name);
 wh_status wh_cli_state(struct wh_cli *, struct wh_state **ret, struct wh_error *reterr);
 wh_status wh_cli_services(struct wh_cli *, struct wh_services **ret, struct wh_error *reterr);
+/* MAP of the named connections outside of jobs; NULL: no memory. What cannot be read is said. */
+const struct wh_node *wh_cli_connections(struct wh_cli *);
+/* Asks a person for consent, or takes --yes; false: refused, and the code to end with is 2. */
+bool wh_cli_consent(struct wh_cli *, const char *question);
+/* All of a descriptor; errno of what failed, EFBIG when the buffer's cap is reached. */
+int wh_cli_read(int fd, struct wh_buf *);
 /* Prints an error for people (stderr) or as a JSON line (--json), returns its exit code. */
 int wh_cli_fail(struct wh_cli *, const struct wh_error *);
 /* Prints all problems; returns 2 if any is an error, else 0. */
@@ -97,6 +104,9 @@ void wh_text_rate(struct wh_buf *, int64_t n, double s); /* 488k rows/s */
 void wh_text_time(struct wh_buf *, int64_t wall_us);     /* 2026-11-22 01:02:03Z, "-" for 0 */
 /* Names and the words of others: one line, whatever is in them. */
 void wh_text_line(struct wh_buf *, const char *text);
+/* yaml.c: "key: value" lines that the job reader takes back as they are. */
+wh_status wh_yaml_scalar(const char *, struct wh_buf *);
+wh_status wh_yaml_member(const char *key, const struct wh_node *value, int indent, struct wh_buf *);
 /* hide.c: passwords leave the list of processes; says so once. Before anything keeps words. */
 void wh_cli_hide(struct wh_cli *, int argc, char **argv);
 struct wh_grid; /* columns aligned by width in code points */
@@ -134,6 +144,11 @@ int wh_cmd_explain(struct wh_cli *);
 int wh_cmd_schema(struct wh_cli *);
 int wh_cmd_config(struct wh_cli *);
 int wh_cmd_completion(struct wh_cli *);
+int wh_cmd_conn(struct wh_cli *);
+int wh_cmd_secret(struct wh_cli *);
+int wh_cmd_init(struct wh_cli *);
+/* The job file of these arguments, to `file`; "-" is standard output. */
+int wh_cli_save(struct wh_cli *, const char *file);
 /* The candidates for the last word; asked by the shells. */
 int wh_complete(struct wh_cli *, int argc, char **argv);
 int wh_cmd_doctor(struct wh_cli *);

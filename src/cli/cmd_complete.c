@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "core/errors.h"
+#include "engine/own.h"
 #include "engine/registry.h"
 
 /* ---- scripts ---- */
@@ -91,6 +92,7 @@ struct asked {
     const char *prefix; /* the word as far as it is typed */
     const char *before; /* "--mode=": stands before the value in the same word */
     struct wh_buf b;
+    int words; /* typed so far, the last one among them */
 };
 
 static void offer(struct asked *a, const char *word, const char *what)
@@ -225,21 +227,66 @@ static void offer_files(struct asked *a)
 
 static void offer_objects(struct asked *a)
 {
+    const struct wh_node *all = wh_cli_connections(a->c);
     special(a, ":files");
+    for (size_t i = 0; all && i < all->n; i++) {
+        char word[160];
+        snprintf(word, sizeof(word), "%s:", all->keys[i]->text);
+        offer(a, word, wh_node_text(wh_node_get(all->items[i], "type"), NULL));
+    }
     if (*a->prefix && !strpbrk(a->prefix, "./"))
         wh_ignore(wh_registry_each(offer_scheme, a, NULL));
+}
+
+static wh_status offer_secret_name(void *arg, const char *name)
+{
+    offer(arg, name, NULL);
+    return WH_OK;
+}
+
+static void offer_secret(struct asked *a)
+{
+    struct wh_error e;
+    if (a->words < 3)
+        offer_list(a, "list set rm");
+    else
+        wh_ignore(wh_secrets_each(offer_secret_name, a, &e));
+}
+
+static void offer_conn(struct asked *a)
+{
+    const struct wh_node *all = a->words < 3 ? NULL : wh_cli_connections(a->c);
+    if (a->words < 3)
+        offer_list(a, "list show test add rm");
+    for (size_t i = 0; all && i < all->n; i++)
+        offer(a, all->keys[i]->text, wh_node_text(wh_node_get(all->items[i], "type"), NULL));
 }
 
 static const struct {
     const char *command;
     void (*offer)(struct asked *);
 } words[] = {
-    {"run", offer_files},         {"help", offer_commands},         {"explain", offer_codes},
-    {"completion", offer_shells}, {"connectors", offer_connectors}, {"resume", offer_runs},
-    {"cancel", offer_runs},       {"status", offer_runs},           {"units", offer_runs},
-    {"copy", offer_objects},      {"plan", offer_objects},          {"validate", offer_objects},
-    {"check", offer_objects},     {"discover", offer_objects},      {"describe", offer_objects},
-    {"preview", offer_objects},   {"grants", offer_objects},        {"config", offer_objects},
+    {"run", offer_files},
+    {"help", offer_commands},
+    {"explain", offer_codes},
+    {"completion", offer_shells},
+    {"connectors", offer_connectors},
+    {"resume", offer_runs},
+    {"cancel", offer_runs},
+    {"status", offer_runs},
+    {"units", offer_runs},
+    {"copy", offer_objects},
+    {"plan", offer_objects},
+    {"validate", offer_objects},
+    {"check", offer_objects},
+    {"discover", offer_objects},
+    {"describe", offer_objects},
+    {"preview", offer_objects},
+    {"grants", offer_objects},
+    {"config", offer_objects},
+    {"init", offer_objects},
+    {"conn", offer_conn},
+    {"secret", offer_secret},
 };
 
 static bool flag_named(const struct wh_command *cmd, const char *word, size_t n,
@@ -285,6 +332,7 @@ int wh_complete(struct wh_cli *c, int argc, char **argv)
     if (argc < 1)
         return 0;
     a.prefix = argv[argc - 1];
+    a.words = argc;
     int at = wh_flags_before(argc - 1, argv);
     const struct wh_command *cmd = at < argc - 1 ? wh_command_find(argv[at]) : NULL;
     if (value_wanted(&a, cmd, argc, argv))

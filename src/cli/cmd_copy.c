@@ -40,8 +40,7 @@ int wh_cmd_copy(struct wh_cli *c)
     if (c->dry_run)
         return wh_cmd_plan(c);
     if (c->save)
-        return wh_cli_usage(c, "E1014", "write the job file by hand: docs/guide shows one",
-                            "--save is not part of this version");
+        return wh_cli_save(c, c->save);
     struct wh_job *job = wh_cli_copy_job(c, 0);
     return job ? wh_cli_carry_out(c, job) : 2;
 }

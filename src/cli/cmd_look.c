@@ -25,7 +25,8 @@ static int open_look(struct wh_cli *c, const char *object, struct wh_look **ret,
 {
     struct wh_services *services;
     WH_TRY(wh_cli_services(c, &services, e));
-    return wh_look_open(object, NULL, wh_node_get(c->settings, "from"), services, ret, e);
+    return wh_look_open(object, wh_cli_connections(c), wh_node_get(c->settings, "from"), services,
+                        ret, e);
 }
 
 /* Whoever looks touches nothing: what fails is refused. */

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "engine/ctx.h"
 #include "engine/killpoint.h"
+#include "engine/own.h"
 
 static int cmd_hold(struct wh_cli *c)
 {
@@ -59,6 +60,16 @@ const struct wh_command wh_commands[] = {
     {"grants", "CONN | OBJ", "the least rights, as SQL", WH_G_PREVIEW, wh_cmd_grants, false,
      "  wherry grants postgresql://etl@db1/shop\n"
      "  wherry grants 'postgresql://etl@db1/shop#sales.orders'\n"},
+    {"init", "SRC... DST", "write the job file of a copy, and move nothing",
+     WH_G_COPY | WH_G_RUN | WH_G_OUT, wh_cmd_init, false,
+     "  wherry init planes.csv.gz out.db -o planes.yaml\n"
+     "  wherry init 'shop:sales.*' 'dw:ods.{source.table}' --mode upsert\n"},
+    {"conn", "VERB [NAME] [URL]", "named connections: list, show, test, add, rm", 0, wh_cmd_conn,
+     false,
+     "  wherry conn add shop postgresql://etl@db1.example/shop\n"
+     "  wherry conn test shop\n  wherry copy shop:sales.orders orders.csv\n"},
+    {"secret", "VERB [NAME]", "passwords for ${secret:NAME}: list, set, rm", 0, wh_cmd_secret,
+     false, "  wherry secret set shop.password < password.txt\n"},
     {"connectors", "[NAME]", "what can be read and written, and every setting", 0,
      wh_cmd_connectors, false, "  wherry connectors\n  wherry connectors file\n"},
     {"status", "[RUN]", "how far a run is", 0, wh_cmd_status, false, NULL},
@@ -226,6 +237,29 @@ int wh_cli_services(struct wh_cli *c, struct wh_services **ret, struct wh_error 
     return WH_OK;
 }
 
+const struct wh_node *wh_cli_connections(struct wh_cli *c)
+{
+    if (!c->connections && wh_connections_load(c->arena, &c->connections, &c->problems) != WH_OK)
+        return NULL;
+    return c->connections;
+}
+
+bool wh_cli_consent(struct wh_cli *c, const char *question)
+{
+    char line[16] = "";
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(4096);
+    if (c->yes)
+        return true;
+    if (c->no_input || c->json || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+        wh_cli_usage(c, "E1012", "say --yes if that is meant", "%s", question);
+        return false;
+    }
+    wh_ignore(wh_buf_printf(&b, "%s Go on? [y/N] ", question));
+    wh_cli_write(STDERR_FILENO, b.p, b.n);
+    ssize_t n = read(STDIN_FILENO, line, sizeof(line) - 1);
+    return n > 0 && (line[0] == 'y' || line[0] == 'Y');
+}
+
 static volatile sig_atomic_t stops;
 
 static void on_signal(int sig)
@@ -288,9 +322,8 @@ int wh_cmd_help(struct wh_cli *c)
 
 static int unknown_command(struct wh_cli *c, const char *word)
 {
-    static const char *const later[] = {"import", "init",  "conn",   "secret", "limit",
-                                        "unlock", "watch", "logs",   "dirty",  "state",
-                                        "gc",     "serve", "worker", "submit", NULL};
+    static const char *const later[] = {"import", "limit", "unlock", "watch",  "logs",   "dirty",
+                                        "state",  "gc",    "serve",  "worker", "submit", NULL};
     const char *names[64];
     size_t n = 0;
     for (const char *const *l = later; *l; l++)

@@ -8,7 +8,7 @@
 
 #include "cli/cli.h"
 
-static int read_all(int fd, struct wh_buf *b)
+int wh_cli_read(int fd, struct wh_buf *b)
 {
     char chunk[65536];
     for (;;) {
@@ -62,7 +62,7 @@ struct wh_job *wh_cli_job(struct wh_cli *c, const char *file)
     struct wh_map set = {0};
     bool standard = strcmp(file, "-") == 0;
     int fd = standard ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
-    int e = fd < 0 ? errno : read_all(fd, &text);
+    int e = fd < 0 ? errno : wh_cli_read(fd, &text);
     if (fd > STDIN_FILENO)
         close(fd);
     if (e) {
@@ -73,17 +73,37 @@ struct wh_job *wh_cli_job(struct wh_cli *c, const char *file)
     }
     if (c->set.n && !set_params(c, &set))
         return NULL;
-    int st = wh_job_read(standard ? "stdin" : file, text.p ? text.p : "", text.n, &set,
-                         c->scheduled, &job, &c->problems);
+    int st = wh_job_read_with(standard ? "stdin" : file, text.p ? text.p : "", text.n, &set,
+                              c->scheduled, wh_cli_connections(c), &job, &c->problems);
     if (st == WH_OK && c->settings->n)
         st = wh_job_override(job, c->settings, false, &c->problems);
     return finish_job(c, st, job);
+}
+
+/* Named connections that these words begin with go into the settings, so into the job. */
+static bool take_connections(struct wh_cli *c, size_t first)
+{
+    const struct wh_node *all = wh_cli_connections(c);
+    struct wh_node *used = wh_node_map(c->arena);
+    if (!all || !used)
+        return false;
+    for (size_t i = 0; i < all->n; i++) {
+        const char *name = all->keys[i]->text;
+        size_t n = strlen(name);
+        for (size_t j = first; j < c->args.n; j++)
+            if (strncmp(c->args.v[j], name, n) == 0 && c->args.v[j][n] == ':' &&
+                wh_node_put(c->arena, used, name, all->items[i]) != WH_OK)
+                return false;
+    }
+    return !used->n || wh_node_put(c->arena, c->settings, "connections", used) == WH_OK;
 }
 
 struct wh_job *wh_cli_copy_job(struct wh_cli *c, size_t first)
 {
     struct wh_job *job = NULL;
     struct wh_list sources = {c->args.v + first, c->args.n - first - 1};
+    if (!take_connections(c, first))
+        return finish_job(c, WH_E_NOMEM, NULL);
     int st = wh_job_copy(sources, c->args.v[c->args.n - 1], c->settings, &job, &c->problems);
     return finish_job(c, st, job);
 }

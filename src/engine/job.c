@@ -115,6 +115,13 @@ static bool is_json(const char *file, const char *text, size_t n)
 int wh_job_read(const char *file, const char *text, size_t n, const struct wh_map *set,
                 const char *scheduled, struct wh_job **ret, struct wh_problems *problems)
 {
+    return wh_job_read_with(file, text, n, set, scheduled, NULL, ret, problems);
+}
+
+int wh_job_read_with(const char *file, const char *text, size_t n, const struct wh_map *set,
+                     const char *scheduled, const struct wh_node *connections, struct wh_job **ret,
+                     struct wh_problems *problems)
+{
     struct wh_job *job = new_job(file);
     struct wh_job_reading r;
     struct wh_node *doc = NULL;
@@ -123,6 +130,7 @@ int wh_job_read(const char *file, const char *text, size_t n, const struct wh_ma
     if (!job)
         return no_job(problems);
     begin(&r, job, problems);
+    r.outside = connections;
     int st = (is_json(file, text, n) ? wh_json_parse : wh_yaml_parse)(job->arena, r.file, text, n,
                                                                       &doc, problems);
     bool ok = st == WH_OK && wh_job_resolve(&r, doc, set, scheduled) && wh_job_type(&r);

@@ -124,6 +124,11 @@ struct wh_job {
 /* Reads a job file (YAML, or JSON by name or first byte). Problems: all of them. */
 wh_status wh_job_read(const char *file, const char *text, size_t n, const struct wh_map *set,
                       const char *scheduled, struct wh_job **ret, struct wh_problems *);
+/* The same with connections from outside: those that the streams name and the file does not define
+ * are taken into the job. */
+wh_status wh_job_read_with(const char *file, const char *text, size_t n, const struct wh_map *set,
+                           const char *scheduled, const struct wh_node *connections,
+                           struct wh_job **ret, struct wh_problems *);
 /* The job of `copy SRC... DST`: settings are a MAP tree with the same keys as a stream and `run`.
  */
 wh_status wh_job_copy(struct wh_list sources, const char *destination, struct wh_node *settings,

@@ -582,6 +582,38 @@ static bool check_connection(struct wh_job_reading *r, const struct wh_node *key
     return true;
 }
 
+/* Does any text below begin with NAME: or, at a key `conn`, equal NAME? */
+static bool names_it(const struct wh_node *node, const char *key, const char *name)
+{
+    size_t n = strlen(name);
+
+    if (node->kind == WH_NODE_SCALAR)
+        return strncmp(node->text, name, n) == 0 &&
+               (node->text[n] == ':' || (!node->text[n] && strcmp(key, "conn") == 0));
+    for (size_t i = 0; i < node->n; i++)
+        if (names_it(node->items[i], node->keys ? node->keys[i]->text : key, name))
+            return true;
+    return false;
+}
+
+/* The user's own connections that the job needs: it can be resumed when they have changed. */
+static bool add_outside(struct wh_job_reading *r, const struct wh_node *doc, struct wh_node *out)
+{
+    const struct wh_node *streams = wh_node_get(doc, "streams");
+
+    for (size_t i = 0; out && streams && r->outside && i < r->outside->n; i++) {
+        const char *name = r->outside->keys[i]->text;
+
+        if (wh_node_get(out, name) || !names_it(streams, "", name))
+            continue;
+        struct wh_node *conn = expand(r, r->outside->items[i], WH_MACRO_KEEP);
+
+        if (!conn || wh_node_put(r->arena, out, name, conn) != WH_OK)
+            return false;
+    }
+    return out;
+}
+
 static struct wh_node *read_connections(struct wh_job_reading *r, const struct wh_node *conns)
 {
     struct wh_node *out;
@@ -625,7 +657,7 @@ static bool build_tree(struct wh_job_reading *r, const struct wh_node *doc)
     struct wh_node *tree = wh_node_map(r->arena), *run = wh_node_get(doc, "run");
     struct wh_node *connections = read_connections(r, wh_node_get(doc, "connections"));
     struct wh_node *streams = read_streams(r, doc);
-    bool ok = tree && connections && streams;
+    bool ok = tree && add_outside(r, doc, connections) && streams;
 
     if (run)
         run = expand(r, run, 0);

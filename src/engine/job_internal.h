@@ -14,6 +14,7 @@ struct wh_job_reading {
     const char *file;
     struct wh_problems *problems;
     struct wh_macros macros;
+    const struct wh_node *outside; /* MAP of connections that are not the file's; or NULL */
 };
 
 /* Key of a stream, of a group inside it, or of the top. Refused keys are known to INTERFACE but

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* References to values that live elsewhere: ${env:X} ${file:/p} ${cred:x}. */
+/* References to values that live elsewhere: ${env:X} ${file:/p} ${cred:x} ${secret:x}. */
 #include "engine/macro.h"
 
 #include "core/buf.h"
 #include "core/log.h"
+#include "engine/own.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -133,9 +134,28 @@ static const char *from_credential(struct lookup *l, const char *name)
     return from_file(l, path);
 }
 
+static const char *from_own_store(struct lookup *l, const char *name)
+{
+    const char *path = wh_secret_path(l->arena, name);
+
+    if (!path) {
+        wh_problem_add(l->problems, "E1055", l->where, NULL, "'%s' is no name of a secret", name);
+        return NULL;
+    }
+    if (access(path, F_OK) != 0) {
+        char hint[200];
+
+        snprintf(hint, sizeof hint, "wherry secret set %.150s", name);
+        wh_problem_add(l->problems, "E1055", l->where, hint, "there is no secret '%s'", name);
+        return NULL;
+    }
+    return from_file(l, path);
+}
+
 static const char *refuse_kind(struct lookup *l, const char *kind)
 {
-    wh_problem_add(l->problems, "E1014", l->where, "use ${env:NAME}, ${file:/path} or ${cred:name}",
+    wh_problem_add(l->problems, "E1014", l->where,
+                   "use ${env:NAME}, ${file:/path}, ${cred:name} or ${secret:name}",
                    "${%s:...} is not offered by this build yet", kind);
     return NULL;
 }
@@ -153,7 +173,7 @@ static const char *resolve_one(struct lookup *l, const char *inner, bool *ret_kn
     if (strncmp(inner, "cmd:", 4) == 0)
         return refuse_kind(l, "cmd");
     if (strncmp(inner, "secret:", 7) == 0)
-        return refuse_kind(l, "secret");
+        return from_own_store(l, inner + 7);
     *ret_known = false;
     return NULL;
 }

@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/errors.h"
+#include "engine/own.h"
 #include "engine/rebuild.h"
 #include "engine/validate.h"
 #include "state/state.h"
@@ -600,17 +601,29 @@ static int rebuild_units(const char *run, uint32_t epoch, struct wh_services *se
     return st;
 }
 
+/* Named connections of the user are known here as well; `arena` lives as long as the look. */
+static int look_outside(const char *where, struct wh_services *services, struct wh_arena *arena,
+                        struct wh_look **ret, struct wh_error *reterr)
+{
+    struct wh_problems problems = {.arena = arena};
+    struct wh_node *connections = NULL;
+    if (!arena || wh_connections_load(arena, &connections, &problems) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for named connections");
+    return wh_look_open(where, connections, NULL, services, ret, reterr);
+}
+
 static int rebuild(const char *where, const struct wh_job *job, const char *wanted,
                    struct wh_services *services, struct wh_state *state,
                    const struct wh_start *start, char run[64], struct wh_error *reterr)
 {
+    struct wh_arena *arena WH_CLEANUP(wh_arena_freep) = wh_arena_new(16 << 20);
     struct wh_look *look = NULL;
     struct wh_error ignored;
     uint32_t epoch = 0;
     int st = WH_OK;
     run[0] = '\0';
     if (!job)
-        st = wh_look_open(where, NULL, NULL, services, &look, reterr);
+        st = look_outside(where, services, arena, &look, reterr);
     if (st == WH_OK)
         st = wh_rebuild_records(look, job, wanted, services, state, run, &epoch, reterr);
     wh_look_close(look);
