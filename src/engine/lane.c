@@ -114,6 +114,8 @@ static void *lane_main(void *arg)
         wh_note(run, WH_EV_UNIT_STARTED, lane->flow, lane->unit->id, lane->unit->attempt + 1, NULL,
                 "%s", lane->unit->label);
         r = run_unit(lane, lane->flow, lane->unit, &err);
+        if (r == WH_RESULT_FAILED && err.status == WH_GONE)
+            wh_flow_gone(run, lane->flow, &err);
         wh_run_unit_over(lane, r, &err);
         pthread_mutex_lock(&run->mutex);
     }

@@ -364,14 +364,39 @@ static bool staged(const struct wh_run_flow *fr)
     return fr->flow->tgt.commit_class == WH_CLASS_P || fr->flow->tgt.atomic_given != WH_ATOMIC_UNIT;
 }
 
-static int cannot_go_on(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *err)
+static void say_mixed(const struct wh_runtime *run, const struct wh_run_flow *fr, int64_t units,
+                      struct wh_error *err)
 {
     wh_ignore(wh_fail(err, WH_E_STATE, "E7011",
                       "%s: the snapshot is gone, %" PRId64 " units are committed, and the rest "
                       "would be read at another instant",
-                      fr->flow->table, fr->counts.units_done));
+                      fr->flow->table, units));
     wh_error_hint(err, "wherry resume %s --accept-mixed goes on all the same; --fresh starts anew",
                   run->id);
+}
+
+/* Places (ctid, byte ranges) mean nothing at another instant. */
+static bool strict(const struct wh_runtime *run, const struct wh_run_flow *fr)
+{
+    return fr->flow->scan.physical || run->options->consistent == 1;
+}
+
+void wh_flow_gone(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *err)
+{
+    int64_t units;
+
+    pthread_mutex_lock(&run->mutex);
+    units = fr->counts.units_done;
+    pthread_mutex_unlock(&run->mutex);
+    if (units > 0 && strict(run, fr) && !staged(fr) && !run->options->accept_mixed)
+        say_mixed(run, fr, units, err);
+    else if (!err->hint[0])
+        wh_error_hint(err, "wherry resume %s goes on at another instant", run->id);
+}
+
+static int cannot_go_on(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *err)
+{
+    say_mixed(run, fr, fr->counts.units_done, err);
     pthread_mutex_lock(&run->mutex);
     wh_flow_fail(fr, err);
     pthread_mutex_unlock(&run->mutex);
@@ -383,7 +408,6 @@ static int cannot_go_on(struct wh_runtime *run, struct wh_run_flow *fr, struct w
 static int flow_without_snapshot(struct wh_runtime *run, struct wh_run_flow *fr, int instant,
                                  struct wh_error *reterr)
 {
-    bool strict = fr->flow->scan.physical || run->options->consistent == 1;
     struct wh_error err = {0};
     int st;
 
@@ -398,13 +422,13 @@ static int flow_without_snapshot(struct wh_runtime *run, struct wh_run_flow *fr,
     if (fr->counts.units_done == 0) /* nothing is there yet: a plain beginning */
         return fr->next_unit > 1 || fr->stage != WH_AT_WAITING ? wh_flow_restart(run, fr, reterr)
                                                                : WH_OK;
-    if (strict && staged(fr)) {
+    if (strict(run, fr) && staged(fr)) {
         wh_note(run, WH_EV_WARNING, fr, 0, 0, NULL,
                 "%s starts again: its snapshot is gone, and nothing of it shows yet",
                 fr->flow->table);
         return wh_flow_restart(run, fr, reterr);
     }
-    if (strict && !run->options->accept_mixed)
+    if (strict(run, fr) && !run->options->accept_mixed)
         return cannot_go_on(run, fr, &err);
     for (struct wh_run_unit *u = fr->pending; u; u = u->next)
         u->instant = instant;

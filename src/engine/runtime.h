@@ -517,6 +517,8 @@ wh_status wh_run_load(struct wh_runtime *, struct wh_error *reterr);
 /* Enters a recorded snapshot again. GONE: a new one is to be taken, and every flow that read from
  * the old one has been dealt with (INTERFACE 5): restarted, failed, or mixed. */
 wh_status wh_run_rejoin(struct wh_runtime *, struct wh_endpoint *, struct wh_error *reterr);
+/* A flow lost its snapshot under way: what the next resume can do decides how it ends. */
+void wh_flow_gone(struct wh_runtime *, struct wh_run_flow *, struct wh_error *err);
 wh_status wh_flow_restart(struct wh_runtime *, struct wh_run_flow *, struct wh_error *reterr);
 /* run_draw.c */
 wh_status wh_flow_draw(struct wh_runtime *, struct wh_run_flow *, struct wh_error *reterr);

@@ -180,7 +180,29 @@ def away_for_long(t, _):
         place.remove()
 
 
-TESTS = [refused_in_frames, frames_of_casts, away, away_for_long]
+def source_restarts(t, server):
+    """The snapshot ends with its server. What can be gone on with or begun again is temporary; what cannot, is not."""
+    for name, mode, point, want in (('nothing in', 'append', 'lease-after:1', 5), ('some in', 'append', 'record-after:2', 1),
+                                    ('staged', 'overwrite', 'record-after:2', 5)):
+        with servers.Postgres() as pg, Site(server, 'restarts') as s:
+            pg.sql("create table t(k int, v text); insert into t select g, repeat('v', 100) || g from generate_series(1, 60000) g; analyze t")
+            s.dst('create table t(k int, v text)')
+            p = s.place.start('copy', pg.url('t'), s.urls()[1], '--mode', mode, '--no-progress', '--json', '-j', '1', WH_TEST_STOP=point,
+                              WH_TEST_UNIT_BYTES=str(1 << 20), WH_TEST_PACK_BYTES=str(1 << 20))
+            t.check(harness.wait_stopped(p, 30), 'it stops: ' + name)
+            pg.restart(immediate=True)
+            p.send_signal(signal.SIGCONT)
+            code, out, err = harness.finish(p, 90)
+            e = harness.finished(out)
+            t.check(code == want and ('E7011' in out) == (want == 1) and e.get('retryable') is (want == 5), 'the source restarts, ' + name,
+                    went(code, out, err))
+            t.check(want == 5 or ('--accept-mixed' in out and '--fresh' in out), 'what can be done is said, ' + name, out[-800:])
+            code, out, err = s.place.run('resume', '--json', *(['--accept-mixed'] if want == 1 else []))
+            t.check(code == 0 and s.dst('select count(*), sum(k) from t') == pg.sql('select count(*), sum(k) from t'),
+                    'resume ends it, ' + name, went(code, out, err))
+
+
+TESTS = [refused_in_frames, frames_of_casts, away, away_for_long, source_restarts]
 
 
 def main():
