@@ -74,6 +74,7 @@ struct wh_flow {
 
     const char *frame;     /* pass-through encoding or NULL */
     const char *frame_why; /* the destination takes frames, but this table is decoded: why */
+    const char *guard;     /* what a guard asks for before rows are replaced; NULL */
     bool fused;            /* one thread: frame, or less than one batch expected */
     int lanes;             /* at most, after all caps */
     const char *delivery; /* "exactly once per unit" | "per run" | "idempotent" | "at least once" */

@@ -216,10 +216,10 @@ int wh_plan_check_flow(struct wh_planner *p, struct wh_flow *f, struct wh_error 
         wh_problem_warn(&f->notes, "E1065", s->where_place, NULL,
                         "limit: rows are cut by the engine, in the order in which units are read");
     if (replaces(s->write.mode) && f->tgt.existing_rows > 0 && !s->guard_empty_allow)
-        wh_problem_warn(&f->notes, "E5009", s->where_place, NULL,
-                        "guard: %lld rows are replaced only if the source is not empty%s",
-                        (long long)f->tgt.existing_rows,
-                        s->guard_max_shrink > 0 ? " and does not shrink too much" : "");
+        f->guard = s->guard_max_shrink > 0
+                       ? "rows are replaced only if the source is not empty and does not shrink "
+                         "too much"
+                       : "rows are replaced only if the source is not empty";
     if (s->write.mode == WH_MODE_TRUNCATE && f->tgt.existing_rows != 0)
         wh_problem_warn(&f->notes, "E5009", s->where_place, NULL,
                         "truncate empties in place: after a failure it is partly filled until "

@@ -168,6 +168,7 @@ static int target_side(struct wh_buf *out, const struct wh_flow *f)
     WH_TRY(text(out, "visible", f->tgt.instant));
     WH_TRY(text(out, "delivery", f->delivery));
     WH_TRY(text(out, "on_kill", f->on_kill));
+    WH_TRY(text(out, "guard", f->guard));
     WH_TRY(text(out, "target_note", f->tgt.note));
     WH_TRY(number(out, "lanes", f->lanes));
     WH_TRY(number(out, "write_lanes", f->tgt.max_writers));

@@ -379,6 +379,10 @@ static int add_promises(const struct wh_plan *plan, const struct wh_flow *f, str
                          wh_atomic_name(f->tgt.atomic_given)));
     WH_TRY(key(out, "a kill"));
     WH_TRY(wh_buf_printf(out, "%s\n", f->on_kill));
+    if (f->guard) {
+        WH_TRY(key(out, "guard"));
+        WH_TRY(wh_buf_printf(out, "%s\n", f->guard));
+    }
     WH_TRY(key(out, "snapshot"));
     WH_TRY(wh_buf_adds(out, wh_plan_snapshot_words(plan, f)));
     if (f->scan.pins > 0)
