@@ -341,8 +341,62 @@ static int plan_objects(struct wh_planner *p, const struct wh_stream *s, struct 
     return WH_OK;
 }
 
+/* "schema.table", "stream/table" as name_flow made it: the object's name, its leading parts from
+ * the stream where they are plain. */
+static int frozen_name(struct wh_planner *p, const struct wh_stream *s, const char *table,
+                       struct wh_name *ret)
+{
+    struct wh_problems problems = {.arena = p->arena};
+    struct wh_objref ref = {0};
+    size_t n = strlen(s->name);
+    int lead;
+
+    if (strncmp(table, s->name, n) == 0 && table[n] == '/')
+        table += n + 1;
+    *ret = (struct wh_name){.part = {wh_str(table)}, .n = 1};
+    if (wh_name_parse(p->arena, table, s->where_place, &ref, &problems) && !ref.pattern &&
+        ref.name.n)
+        *ret = ref.name;
+    lead = s->from.name.n - ret->n;
+    if (lead <= 0)
+        return WH_OK;
+    memmove(ret->part + lead, ret->part, (size_t)ret->n * sizeof *ret->part);
+    memcpy(ret->part, s->from.name.part, (size_t)lead * sizeof *ret->part);
+    ret->n += lead;
+    return WH_OK;
+}
+
+/* The flows that the state knows, without a look at the source. */
+static int plan_frozen(struct wh_planner *p, const struct wh_stream *s, struct wh_endpoint *from,
+                       struct wh_endpoint *to)
+{
+    for (size_t i = 0; i < p->frozen->n_flows; i++) {
+        const struct wh_frozen_flow *was = &p->frozen->flows[i];
+        struct wh_name name = s->from.name;
+        struct wh_error err = {0};
+        struct wh_flow *f;
+        int st;
+
+        if (strcmp(was->stream, s->name) != 0)
+            continue;
+        if (s->from.pattern && !s->query)
+            WH_TRY(frozen_name(p, s, was->table, &name));
+        f = add_flow(p, s, &name);
+        if (!f)
+            return WH_E_NOMEM;
+        f->table = was->table;
+        f->from = from;
+        f->to = to;
+        st = wh_plan_flow(p, f, was, &err);
+        if (st != WH_OK)
+            refused(f, st, &err);
+    }
+    return WH_OK;
+}
+
 static int plan_stream(struct wh_planner *p, const struct wh_stream *s)
 {
+    bool no_source = p->frozen && p->frozen->no_source;
     struct wh_endpoint *from = NULL, *to = NULL;
     struct wh_error err = {0}, second = {0};
     struct wh_name *names = NULL;
@@ -353,6 +407,8 @@ static int plan_stream(struct wh_planner *p, const struct wh_stream *s)
         st = wh_plan_endpoint(p, &s->from, &from, &err);
     if (from)
         from->is_source = true;
+    if (from && no_source)
+        st = WH_OK;
     /* The other side is tried as well: all that is wrong is told at once. */
     int st_to = wh_plan_endpoint(p, &s->to, &to, &second);
 
@@ -362,6 +418,8 @@ static int plan_stream(struct wh_planner *p, const struct wh_stream *s)
         st = st_to;
         err = second;
     }
+    if (st == WH_OK && no_source)
+        return plan_frozen(p, s, from, to);
     if (st == WH_OK)
         st = wh_plan_expand(p, s, from, &names, &n, &err);
     if (st == WH_OK && many_into_one(s, n))
@@ -520,6 +578,7 @@ int wh_plan_make(const struct wh_job *job, struct wh_services *services,
         return wh_plan_no_memory(reterr);
     *ret = p.plan;
     p.arena = p.plan->arena;
+    p.plan->no_source = frozen && frozen->no_source;
     tell_notes(p.plan);
     for (size_t i = 0; i < job->n_streams; i++)
         if (plan_stream(&p, &job->streams[i]) != WH_OK)

@@ -105,11 +105,13 @@ struct wh_plan {
     int parallel;                /* lanes over the run */
     int64_t memory;              /* sum of what lanes may hold, as printed */
     struct wh_problems problems; /* warnings for the plan's text */
+    bool no_source;              /* made without the source, to give a run up */
 };
 
 /* What the state keeps of a flow so that it can be opened the same again. */
 struct wh_frozen_flow {
     uint32_t generation;
+    const char *stream;                                /* its name */
     const char *table, *source_schema, *accept_schema; /* JSON of schemas */
     struct wh_bytes bounds, memo;
     struct wh_u128 fingerprint;
@@ -123,6 +125,8 @@ struct wh_frozen {
     const struct wh_snapshot *snapshots;
     const int *instants; /* which one of that endpoint it was, from 1 */
     size_t n_snapshots;
+    /* The run is given up: its source is not asked for anything and may be gone. */
+    bool no_source;
 };
 
 struct wh_services; /* engine/ctx.h: what contexts are made of */

@@ -468,13 +468,31 @@ int wh_plan_source(struct wh_planner *p, struct wh_flow *f, const struct wh_froz
     return open_source(p, f, frozen, reterr);
 }
 
+/* The source as the state remembers it: enough for the destination's side. */
+static int thawed_source(struct wh_planner *p, struct wh_flow *f,
+                         const struct wh_frozen_flow *frozen, struct wh_error *reterr)
+{
+    WH_TRY(fill_from(p, f, reterr));
+    WH_TRY(wh_plan_projection(p, f, frozen, reterr));
+    ask_scan(p, f);
+    if (!f->frozen_source.release)
+        return wh_fail(reterr, WH_E_STATE, "E7003", "the schema of the source is not kept");
+    WH_TRY(alloc_zeroed(&f->sc, f->from->connector->source->sc_size, reterr));
+    if (wh_schema_copy(&f->frozen_source, &f->source_schema) != WH_OK ||
+        wh_plan_copy_bytes(p->arena, frozen->bounds, &f->scan.ret_bounds) != WH_OK)
+        return wh_plan_no_memory(reterr);
+    return WH_OK;
+}
+
 int wh_plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
                  struct wh_error *reterr)
 {
+    bool no_source = p->frozen && p->frozen->no_source;
+
     f->notes.arena = p->arena;
     if (frozen)
         WH_TRY(wh_plan_thaw(p, f, frozen, reterr));
-    WH_TRY(wh_plan_source(p, f, frozen, reterr));
+    WH_TRY(no_source ? thawed_source(p, f, frozen, reterr) : wh_plan_source(p, f, frozen, reterr));
     WH_TRY(fill_to(p, f, reterr));
     WH_TRY(wh_plan_mapping(p, f, reterr));
     WH_TRY(narrow(p, f, frozen, reterr));
@@ -484,7 +502,7 @@ int wh_plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen
     WH_TRY(list_steps(p, f, reterr));
     wh_plan_decide(p, f);
     WH_TRY(wh_plan_fingerprint(p, f, reterr));
-    return frozen ? wh_plan_unchanged(p, f, frozen, reterr) : WH_OK;
+    return frozen && !no_source ? wh_plan_unchanged(p, f, frozen, reterr) : WH_OK;
 }
 
 static void wipe(const struct wh_options *table, void *opts)

@@ -357,8 +357,12 @@ static int discard(struct wh_runtime *run, bool yes, int64_t *ret_staying, struc
     for (size_t i = 0; i < run->plan->n_endpoints; i++) {
         struct wh_endpoint *ep = run->plan->endpoints[i];
 
-        if (ep->is_source && ep->snapshot.kind != WH_SNAP_NONE && ep->connector->endpoint->release)
+        if (!ep->is_source || ep->snapshot.kind == WH_SNAP_NONE)
+            continue;
+        if (ep->connector->endpoint->release && !ep->error.status)
             ep->connector->endpoint->release(ep->ep, &ep->snapshot);
+        else if (ep->error.status)
+            ep->ctx.holder_release(&ep->ctx);
     }
     WH_TRY(wh_state_run_set(run->state, run->id, run->epoch, WH_RUN_DISCARDED, reterr));
     end.ended_us = wh_wall_us();

@@ -209,7 +209,8 @@ static int acknowledge_again(struct wh_runtime *run, struct wh_run_flow *fr,
     size_t n = 0;
     int st = WH_OK;
 
-    if (!fr->flow->from->connector->source->acknowledge || fr->counts.units_done == 0)
+    if (!fr->flow->from->connector->source->acknowledge || fr->counts.units_done == 0 ||
+        run->plan->no_source)
         return WH_OK;
     if (!arena)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "units of %s", fr->flow->table);

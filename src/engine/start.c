@@ -75,6 +75,7 @@ static int keep_flows(struct wh_state *state, struct kept *k, struct wh_error *r
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for %zu kept flows", n);
     for (size_t i = 0; i < n; i++) {
         v[i] = (struct wh_frozen_flow){.generation = flows[i].generation,
+                                       .stream = flows[i].stream,
                                        .table = flows[i].table,
                                        .source_schema = flows[i].source_schema,
                                        .accept_schema = flows[i].accept_schema,
@@ -374,6 +375,23 @@ static int resume_kept(struct kept *k, struct wh_services *services, struct wh_s
     return st;
 }
 
+/* Ends the record of a run that left nothing anywhere. A living owner keeps it. */
+static int write_off(struct wh_state *state, const char *run, struct wh_error *reterr)
+{
+    struct wh_run_record end = {
+        .run = run, .exit_code = 1, .finished = true, .ended_us = wh_wall_us()};
+    uint32_t epoch = 0;
+
+    WH_TRY(wh_state_run_claim(state, run, 30000, &epoch, reterr));
+    int st = wh_state_run_set(state, run, epoch, WH_RUN_DISCARDED, reterr);
+    if (st == WH_OK)
+        st = wh_state_run_end(state, &end, epoch, reterr);
+    if (st == WH_OK)
+        st = wh_state_targets_release(state, run, reterr);
+    wh_state_run_unclaim(state, run, epoch);
+    return st;
+}
+
 static int discard_kept(struct kept *k, struct wh_services *services, struct wh_state *state,
                         const struct wh_start *start, const struct wh_job *given,
                         int64_t *ret_staying, struct wh_error *reterr)
@@ -381,6 +399,12 @@ static int discard_kept(struct kept *k, struct wh_services *services, struct wh_
     struct wh_job *job = NULL;
     struct wh_plan *plan = NULL;
     const struct wh_start plain = {.yes = start->yes};
+    /* Nothing is claimed before all tables are recorded: without records nothing was touched. */
+    if (k->run.state == WH_RUN_PLANNED)
+        WH_TRY(keep_flows(state, k, reterr));
+    if (k->frozen.n_flows == 0)
+        return write_off(state, k->run.run, reterr);
+    k->frozen.no_source = true;
     int st = stored_job(&k->run, &plain, &job, reterr);
     if (st == WH_OK)
         lend_secrets(job, given);
@@ -420,23 +444,6 @@ static bool into_stdout(const struct wh_job *job)
             return false;
     }
     return job->n_streams > 0;
-}
-
-/* Ends the record of a run that left nothing anywhere. A living owner keeps it. */
-static int write_off(struct wh_state *state, const char *run, struct wh_error *reterr)
-{
-    struct wh_run_record end = {
-        .run = run, .exit_code = 1, .finished = true, .ended_us = wh_wall_us()};
-    uint32_t epoch = 0;
-
-    WH_TRY(wh_state_run_claim(state, run, 30000, &epoch, reterr));
-    int st = wh_state_run_set(state, run, epoch, WH_RUN_DISCARDED, reterr);
-    if (st == WH_OK)
-        st = wh_state_run_end(state, &end, epoch, reterr);
-    if (st == WH_OK)
-        st = wh_state_targets_release(state, run, reterr);
-    wh_state_run_unclaim(state, run, epoch);
-    return st;
 }
 
 /* Same identity and unfinished: run resumes it, copy stops, --fresh gives it up. OK = go on anew,

@@ -202,7 +202,44 @@ def source_restarts(t, server):
                     'resume ends it, ' + name, went(code, out, err))
 
 
-TESTS = [refused_in_frames, frames_of_casts, away, away_for_long, source_restarts]
+# ---- giving up ----------------------------------------------------------------------------------------
+
+AT = {'record-after:2': '2 units in', 'claim-after:1': 'claimed, not recorded', 'run-new:1': 'not even owned'}
+
+
+def discarded(t, server):
+    """A run is given up whatever became of its source: nothing is left of it at the destination."""
+    ways = {'changed': 'alter table s.a add column more int, alter column v type bytea using null', 'gone': 'drop schema s cascade',
+            'more': 'create table s.c(k int)'}
+    cases = [(w, src, mode, 'record-after:2') for w in ways for src, mode in (('s.a', 'overwrite'), ('s.*', 'overwrite'), ('s.*', 'append'))]
+    cases += [('gone', 's.*', 'append', at) for at in AT if at != 'record-after:2'] + [('server gone', 's.*', 'overwrite', 'record-after:2')]
+    for what, source, mode, at in cases:
+        with Site(server, 'given_up') as s:
+            other = servers.Postgres() if what == 'server gone' else None
+            sql, url = (other.sql, other.url) if other else (s.src, lambda o: server.url(o, s.a))
+            sql('create schema s; ' + ''.join("create table s.%s(k int, v text); insert into s.%s select g, 'v' from generate_series(1, 20000) "
+                                              'g; analyze s.%s; ' % (n, n, n) for n in 'ab'))
+            s.dst('create table a(k int, v text); create table b(k int, v text)')
+            says = '%s of %s, %s, its source %s' % (mode, source, AT[at], what)
+            code, out, err = s.place.run('copy', url(source), server.url('public.{source.table}', s.b), '--mode', mode, '--no-progress',
+                                         '--json', '-j', '1', WH_TEST_KILL=at, WH_TEST_UNIT_BYTES='262144', WH_TEST_PACK_BYTES='262144')
+            t.check(code == -signal.SIGKILL, 'it is killed: ' + says, went(code, out, err))
+            if other:
+                other.remove()
+            else:
+                s.place.end_holders()
+                sql(ways[what])
+            run = harness.events(s.place.run('history', '--json')[1])[0]['run']
+            code, out, err = s.place.run('cancel', run, '--discard', '--yes')
+            stays = mode == 'append' and at == 'record-after:2'
+            t.check(code == 0 and ('stay' in err) == stays, 'given up: ' + says, went(code, out, err))
+            left = '' if at == 'run-new:1' else s.dst("""select 'stage ' || relname from pg_class where relname like 'wherry_stage%' union all
+                select 'marker' from wherry_unit union all select 'target' from wherry_target union all
+                select 'open run' from wherry_run where state = 'open'""")
+            t.check(not left and not s.place.leftovers(), 'and nothing is left: ' + says, '%s %s' % (left, s.place.leftovers()))
+
+
+TESTS = [refused_in_frames, frames_of_casts, away, away_for_long, source_restarts, discarded]
 
 
 def main():
