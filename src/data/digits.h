@@ -71,16 +71,55 @@ static inline int wh_count_digits(uint64_t v)
     return guess + (guess < 20 && v >= wh_pow10_u64[guess]) + (v == 0);
 }
 
-/* Exactly eight digits, v < 10^8: halves, quarters, digits side by side in one word. */
-static inline void wh_put8(char *out, uint64_t v)
+/* Eight digits of v < 10^8, the first in the lowest byte: halves, quarters, digits side by side in
+ * one word; without the '0' that makes them text. */
+static inline uint64_t wh_eight_of(uint64_t v)
 {
     uint64_t halves = v / 10000 | (v % 10000) << 32;
     uint64_t hundreds = (halves * 10486 >> 20) & UINT64_C(0x0000007F0000007F);
     uint64_t pairs = hundreds + ((halves - 100 * hundreds) << 16);
     uint64_t tens = (pairs * 103 >> 10) & UINT64_C(0x000F000F000F000F);
-    uint64_t text = (tens + ((pairs - 10 * tens) << 8)) | UINT64_C(0x3030303030303030);
+
+    return tens + ((pairs - 10 * tens) << 8);
+}
+
+/* Exactly eight digits, v < 10^8. */
+static inline void wh_put8(char *out, uint64_t v)
+{
+    uint64_t text = wh_eight_of(v) | UINT64_C(0x3030303030303030);
 
     memcpy(out, &text, 8);
+}
+
+/* The 1 to 8 digits of v < 10^8, by their number; eight bytes of `out` are written. */
+static inline size_t wh_put_upto8(char *out, uint64_t v)
+{
+    uint64_t digits = wh_eight_of(v);
+    unsigned zeros = (unsigned)__builtin_ctzll(digits | UINT64_C(1) << 56) >> 3;
+    uint64_t text = (digits | UINT64_C(0x3030303030303030)) >> (8 * zeros);
+
+    memcpy(out, &text, 8);
+    return 8 - zeros;
+}
+
+/* All digits of v: 1 to 20. No byte behind the twentieth is written. */
+static inline size_t wh_put_u64(char *out, uint64_t v)
+{
+    const uint64_t e8 = 100000000;
+    uint64_t high = v / e8;
+    size_t n;
+
+    if (v < e8)
+        return wh_put_upto8(out, v);
+    if (high < e8) {
+        n = wh_put_upto8(out, high);
+        wh_put8(out + n, v - high * e8);
+        return n + 8;
+    }
+    n = wh_put_upto8(out, high / e8); /* up to four of them */
+    wh_put8(out + n, high % e8);
+    wh_put8(out + n + 8, v - high * e8);
+    return n + 16;
 }
 
 /* Writes exactly n digits (leading zeros), v < 10^n. */

@@ -295,6 +295,31 @@ size_t wh_place_point(bool negative, const char *digits, size_t n, int scale, ch
     return (size_t)(p + n - out);
 }
 
+/* Both sides of the point in 64 bits; a scale of 0 to 19. */
+static size_t print_small(bool negative, uint64_t m, int scale, char *out)
+{
+    char *p = out;
+
+    if (negative)
+        *p++ = '-';
+    if (scale == 2) { /* money: no division but by a constant */
+        uint64_t whole = m / 100;
+
+        p += wh_put_u64(p, whole);
+        *p = '.';
+        wh_put2(p + 1, (unsigned)(m - whole * 100));
+        return (size_t)(p + 3 - out);
+    }
+    uint64_t whole = m / wh_pow10_u64[scale];
+
+    p += wh_put_u64(p, whole);
+    if (scale) {
+        *p++ = '.';
+        wh_put_digits(p, m - whole * wh_pow10_u64[scale], scale);
+    }
+    return (size_t)(p + scale - out);
+}
+
 size_t wh_print_dec128(__int128 v, int scale, char out[80])
 {
     bool negative = v < 0;
@@ -303,6 +328,8 @@ size_t wh_print_dec128(__int128 v, int scale, char out[80])
     char digits[40];
     int n;
 
+    if (m >> 64 == 0 && scale >= 0 && scale <= 19)
+        return print_small(negative, low, scale, out);
     if (m >> 64 == 0) {
         n = wh_count_digits(low);
         wh_put_digits(digits, low, n);

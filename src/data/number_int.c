@@ -74,20 +74,13 @@ bool wh_read_i64(const char *s, size_t n, int64_t *ret)
 
 size_t wh_print_u64(uint64_t v, char out[20])
 {
-    int n = wh_count_digits(v);
-
-    wh_put_digits(out, v, n);
-    return (size_t)n;
+    return wh_put_u64(out, v);
 }
 
 size_t wh_print_i64(int64_t v, char out[20])
 {
     if (v >= 0)
-        return wh_print_u64((uint64_t)v, out);
-    uint64_t m = 0 - (uint64_t)v;
-    int n = wh_count_digits(m);
-
+        return wh_put_u64(out, (uint64_t)v);
     *out = '-';
-    wh_put_digits(out + 1, m, n);
-    return (size_t)n + 1;
+    return 1 + wh_put_u64(out + 1, 0 - (uint64_t)v);
 }

@@ -318,8 +318,40 @@ bool wh_read_duration(const char *s, size_t n, int unit, int64_t *ret)
 
 /* ------------------------------------------------------------------ printing */
 
+#define SHORT_FROM (-WH_ERA_BASE)          /* 0000-03-01 */
+#define SHORT_DAYS (25 * WH_ERA_DAYS - 60) /* from there to 9999-12-31 */
+
+/* A day `n` after 0000-03-01, n < SHORT_DAYS, as ten bytes. Neri and Schneider's way (2022): a day
+ * is divided by 365.2425 and 30.6 with multiplications alone, centuries first; years run from
+ * March. */
+static void put_short_date(uint32_t n, char *p)
+{
+    uint32_t quarters = 4 * n + 3, century = quarters / WH_ERA_DAYS;
+    uint32_t left = (quarters - century * WH_ERA_DAYS) | 3; /* quarter days in the century */
+    uint64_t years = UINT64_C(2939745) * left;              /* 2^32 / 1461 */
+    uint32_t year = (uint32_t)(years >> 32), of_year = (uint32_t)years / 2939745 / 4;
+    uint32_t months = 2141 * of_year + 197913; /* 2^16 / 30.6 */
+    uint32_t month = months >> 16, day = (months & 0xffff) / 2141 + 1;
+    bool wraps = of_year >= 306; /* January and February are of the next year */
+
+    month -= wraps ? 12 : 0;
+    year += wraps;
+    century += year == 100;
+    wh_put2(p, century);
+    wh_put2(p + 2, year == 100 ? 0 : year);
+    p[4] = '-';
+    wh_put2(p + 5, month);
+    p[7] = '-';
+    wh_put2(p + 8, day);
+}
+
 static char *print_date(int64_t days, char *p)
 {
+    if (days >= SHORT_FROM && days < SHORT_FROM + SHORT_DAYS) {
+        put_short_date((uint32_t)(days - SHORT_FROM), p);
+        return p + 10;
+    }
+
     struct wh_civil c = wh_days_to_civil(days);
     uint64_t y = c.year < 0 ? 0 - (uint64_t)c.year : (uint64_t)c.year;
     int digits = y < 10000 ? 4 : wh_count_digits(y);

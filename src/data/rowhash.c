@@ -130,16 +130,32 @@ static inline void absorb_head(struct state *s, uint64_t first, int64_t exponent
     pair(s, WH_ROWHASH_DEC, first, (uint32_t)exponent | (uint64_t)negative << 32 | chunks << 33);
 }
 
-static inline void absorb_small(struct state *s, uint64_t m, bool negative, int64_t exponent)
+/* Takes 10^k out of m if it is a factor. m / 10^k, where that is whole, is m times the inverse of
+ * 5^k modulo 2^64, rotated by k; where it is not, the same gives more than any such quotient. */
+#define TAKE_ZEROS(k, inverse, most)                                                               \
+    do {                                                                                           \
+        uint64_t x = m * UINT64_C(inverse), q = x >> (k) | x << (64 - (k));                        \
+        bool whole = q <= UINT64_C(most);                                                          \
+                                                                                                   \
+        m = whole ? q : m;                                                                         \
+        exponent += whole ? (k) : 0;                                                               \
+    } while (0)
+
+/* Without branches: how many zeros a price ends in cannot be foreseen. */
+static inline __attribute__((always_inline)) void absorb_small(struct state *s, uint64_t m,
+                                                               bool negative, int64_t exponent)
 {
-    if (m == 0) {
-        exponent = 0;
-        negative = false;
+    bool zero = m == 0;
+
+    if (m >= 100000000) {
+        TAKE_ZEROS(16, 0xe4a4d1417cd9a041, 0x734);
+        TAKE_ZEROS(8, 0xc767074b22e90e21, 0x2af31dc461);
     }
-    while (m && m % 10 == 0) {
-        m /= 10;
-        exponent++;
-    }
+    TAKE_ZEROS(4, 0xd288ce703afb7e91, 0x68db8bac710cb);
+    TAKE_ZEROS(2, 0x8f5c28f5c28f5c29, 0x28f5c28f5c28f5c);
+    TAKE_ZEROS(1, 0xcccccccccccccccd, 0x1999999999999999);
+    exponent = zero ? 0 : exponent;
+    negative = negative && !zero;
     if (m < E18) {
         absorb_head(s, m, exponent, negative, 1);
         return;
@@ -296,10 +312,10 @@ static inline void absorb_decimal128(struct state *s, const uint8_t *p, int64_t 
     __int128 x;
 
     memcpy(&x, p, 16);
-    unsigned __int128 size = x < 0 ? 0 - (unsigned __int128)x : (unsigned __int128)x;
+    uint64_t low = (uint64_t)x, high = (uint64_t)(x >> 64), sign = 0 - (high >> 63);
 
-    if (size >> 64 == 0)
-        absorb_small(s, (uint64_t)size, x < 0, exponent);
+    if (high == sign && !(sign && !low)) /* the magnitude has 64 bits */
+        absorb_small(s, (low ^ sign) - sign, sign, exponent);
     else
         absorb_256(s, wh_i256_from(x), exponent);
 }

@@ -464,15 +464,78 @@ static void test_round_trip(void **state)
     wh_schema_release(&schema);
 }
 
+/* Texts of `length` bytes, each a row: all letters, then with `byte` at every place. */
+static void expect_places(size_t length, char byte, bool quotes)
+{
+    const struct wh_type t = {.kind = WH_K_UTF8, .nullable = true};
+    struct ArrowSchema schema;
+    struct wh_builder *b;
+    struct wh_batch batch;
+    struct wh_view view;
+    struct wh_csv_writer *w;
+    struct wh_csv_format f = {.dialect = wh_csv_dialect_default()};
+    struct wh_buf out = WH_BUF(1 << 20), want = WH_BUF(1 << 20);
+    assert_ok(wh_schema_init(&schema, 1));
+    assert_ok(wh_schema_set(&schema, 0, "t", &t, NULL));
+    assert_ok(wh_builder_new(&schema, &b, NULL));
+    for (size_t at = 0; at <= length; at++) {
+        char text[64];
+        memset(text, 'x', sizeof text);
+        if (at < length)
+            text[at] = byte;
+        assert_ok(wh_col_bytes(wh_builder_column(b, 0), text, length));
+        bool marked = !length || (at < length && quotes);
+        assert_ok(wh_buf_adds(&want, marked ? "\"" : ""));
+        for (size_t i = 0; i < length; i++) {
+            if (text[i] == '"')
+                assert_ok(wh_buf_addc(&want, '"'));
+            assert_ok(wh_buf_addc(&want, text[i]));
+        }
+        assert_ok(wh_buf_adds(&want, marked ? "\"\n" : "\n"));
+    }
+    assert_ok(wh_builder_finish(b, &batch));
+    assert_ok(wh_views_init(&schema, &batch.rows, &view, NULL));
+    assert_ok(wh_csv_writer_new(&f, &schema, &w, NULL));
+    assert_ok(wh_csv_write(w, &view, NULL, 0, batch.n_rows, &out, NULL));
+    assert_int_equal(out.n, want.n);
+    assert_memory_equal(out.p, want.p, out.n);
+    wh_csv_writer_free(w);
+    wh_buf_free(&out);
+    wh_buf_free(&want);
+    wh_batch_release(&batch);
+    wh_builder_free(b);
+    wh_schema_release(&schema);
+}
+
+/* Fails if a byte that needs quotes is missed at some place of a text, or one that needs none is
+ * quoted, or a byte behind the text counts. */
+static void test_quotes_by_place(void **state)
+{
+    static const char marks[] = "\n\r,\"", others[] = "\v\f\t-+!# y";
+    for (size_t length = 0; length < 40; length++) {
+        for (size_t i = 0; marks[i]; i++)
+            expect_places(length, marks[i], true);
+        for (size_t i = 0; others[i]; i++)
+            expect_places(length, others[i], false);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),           cmocka_unit_test(test_stray_quotes),
-        cmocka_unit_test(test_dialects),       cmocka_unit_test(test_nulls),
-        cmocka_unit_test(test_values),         cmocka_unit_test(test_dirty),
-        cmocka_unit_test(test_unterminated),   cmocka_unit_test(test_guessed_strict),
-        cmocka_unit_test(test_stop_and_limit), cmocka_unit_test(test_sync),
-        cmocka_unit_test(test_guess),          cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_stray_quotes),
+        cmocka_unit_test(test_dialects),
+        cmocka_unit_test(test_nulls),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_dirty),
+        cmocka_unit_test(test_unterminated),
+        cmocka_unit_test(test_guessed_strict),
+        cmocka_unit_test(test_stop_and_limit),
+        cmocka_unit_test(test_sync),
+        cmocka_unit_test(test_guess),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_quotes_by_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

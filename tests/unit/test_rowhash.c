@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "data/builder.h"
+#include "data/number.h"
 #include "data/rowhash.h"
 
 #define ROWS 1000
@@ -136,12 +137,63 @@ static void nulls_and_offsets(void **state)
     wh_schema_release(&f);
 }
 
+/* One value as a decimal of 128 bits with a scale of 4 and as its text: hashed by different code.
+ */
+static bool same_as_text(__int128 v)
+{
+    const struct wh_type types[2] = {WH_TYPE(WH_K_DECTEXT),
+                                     {.kind = WH_K_DEC128, .precision = 38, .scale = 4}};
+    struct wh_u128 hash[2];
+    char text[80];
+
+    for (int k = 0; k < 2; k++) {
+        struct ArrowSchema s = {0};
+        struct wh_batch batch;
+        struct wh_builder *b;
+        struct wh_view view;
+
+        assert_ok(wh_schema_init(&s, 1));
+        assert_ok(wh_schema_set(&s, 0, "c", &types[k], NULL));
+        assert_ok(wh_builder_new(&s, &b, NULL));
+        assert_ok(k ? wh_col_dec128(wh_builder_column(b, 0), v)
+                    : wh_col_bytes(wh_builder_column(b, 0), text, wh_print_dec128(v, 4, text)));
+        assert_ok(wh_builder_finish(b, &batch));
+        assert_ok(wh_views_init(&s, &batch.rows, &view, NULL));
+        assert_ok(wh_rowhash_each(&view, 1, NULL, 0, 1, &hash[k]));
+        wh_batch_release(&batch);
+        wh_builder_free(b);
+        wh_schema_release(&s);
+    }
+    return wh_u128_eq(hash[0], hash[1]);
+}
+
+/* Red when the zeros that a decimal ends in, however many, get into its hash. */
+static void zeros_of_decimals(void **state)
+{
+    static const int64_t heads[] = {0, 1, 2, 5, 9, 25, 64, 101, 99999999, 100000001, 1844674407};
+    unsigned __int128 ten = 1;
+
+    for (int zeros = 0; zeros < 28; zeros++, ten *= 10)
+        for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+            __int128 v = (__int128)ten * heads[i];
+
+            assert_true(same_as_text(v));
+            assert_true(same_as_text(-v));
+        }
+    for (int bit = 0; bit < 126; bit++)
+        for (int d = -1; d < 2; d++) {
+            assert_true(same_as_text(((__int128)1 << bit) + d));
+            assert_true(same_as_text(-((__int128)1 << bit) + d));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_and_cuts),
         cmocka_unit_test(differences),
         cmocka_unit_test(nulls_and_offsets),
+        cmocka_unit_test(zeros_of_decimals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

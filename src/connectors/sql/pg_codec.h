@@ -88,8 +88,8 @@ struct pg_decimal {
     int precision, scale;
     unsigned __int128 limit; /* 10^precision where precision <= 38 */
     uint64_t limit256[4];    /* 10^precision */
-    uint64_t unit;           /* 10^scale where scale is 0..16, else 0: no fast path */
     int groups, cut;         /* digits of base 10000 behind the point, decimals too many in them */
+    bool fast;               /* may fit four such digits: scale is 0..16 */
 };
 
 void pg_decimal_init(struct pg_decimal *, int precision, int scale);

@@ -27,8 +27,7 @@ void pg_decimal_init(struct pg_decimal *d, int precision, int scale)
         if (precision <= 38)
             d->limit *= 10;
     }
-    if (scale >= 0 && scale <= 16)
-        d->unit = wh_pow10_u64[scale];
+    d->fast = scale >= 0 && scale <= 16;
     d->groups = scale > 0 ? (scale + 3) / 4 : 0;
     d->cut = 4 * d->groups - (scale > 0 ? scale : 0);
 }
@@ -154,54 +153,59 @@ static inline uint64_t cut_off(uint64_t v, int cut)
     }
 }
 
-/* At most four digits on each side of the point, each side in 64 bits. False: not that small, or
- * not well-formed; the general way tells. */
-static inline bool small(const struct pg_decimal *d, const struct number *x, unsigned __int128 *ret)
+#define LANES(v) ((uint64_t)(v)*UINT64_C(0x0001000100010001)) /* in each of four */
+
+/* Up to four digits of base 10000 in all, read as one word and put together side by side. False:
+ * not that small, or not well-formed; the general way tells. n >= 8. */
+static inline bool small(const struct pg_decimal *d, const uint8_t *p, size_t n, uint64_t *ret)
 {
-    int before = x->weight + 1, i = 0;
-    uint64_t whole = 0, behind = 0;
-    unsigned bad = 0;
+    uint64_t head = pg_be64(p),
+             digits = pg_be64(p + n - 8); /* the last four, or part of the head */
+    unsigned count = (unsigned)(head >> 48), sign = (unsigned)(head >> 16) & 0xffff;
+    int places = (int16_t)(head >> 32) + 1 + d->groups; /* digits down to the last of the scale */
 
-    if (!d->unit || before < 0 || before > 4 || x->n > before + d->groups)
+    if (!d->fast || (unsigned)places > 4 || count > (unsigned)places ||
+        n != PG_NUMERIC_HEAD + 2 * (size_t)count || (sign & ~(unsigned)SIGN_MINUS) ||
+        (head & 0xffff) > DSCALE_MASK)
         return false;
-    for (int k = 0; k < before; k++, i++) {
-        unsigned v = i < x->n ? digit(x, i) : 0;
+    if (count < 4)
+        digits &= (UINT64_C(1) << 16 * count) - 1;
+    if ((digits | (digits + LANES(0x8000 - GROUP))) & LANES(0x8000))
+        return false; /* one is no digit */
+    if (places < 4 || count)
+        digits <<= 16 * ((unsigned)places - count);
+    uint64_t pairs = (digits & UINT64_C(0x0000ffff0000ffff)) +
+                     (digits >> 16 & UINT64_C(0x0000ffff0000ffff)) * GROUP;
+    uint64_t whole = (uint32_t)pairs + (pairs >> 32) * (GROUP * GROUP),
+             kept = cut_off(whole, d->cut);
 
-        bad |= v >= GROUP;
-        whole = whole * GROUP + v;
-    }
-    for (int k = 0; k < d->groups; k++, i++) {
-        unsigned v = i < x->n ? digit(x, i) : 0;
-
-        bad |= v >= GROUP;
-        behind = behind * GROUP + v;
-    }
-    uint64_t kept = cut_off(behind, d->cut);
-
-    if (bad || kept * wh_pow10_u64[d->cut] != behind)
-        return false;
-    *ret = (unsigned __int128)whole * d->unit + kept;
-    return true;
+    *ret = kept;
+    return kept * wh_pow10_u64[d->cut] == whole;
 }
 
 enum pg_fit pg_numeric_get128(const struct pg_decimal *d, const uint8_t *p, size_t n, __int128 *ret)
 {
     struct number x;
-    enum pg_fit fit = open_number(p, n, &x);
+    enum pg_fit fit;
     unsigned __int128 v;
-    uint64_t w[4];
+    uint64_t w[4], few;
+    bool negative;
 
-    if (__builtin_expect(fit != PG_FIT_OK, 0))
-        return fit;
-    if (!small(d, &x, &v)) {
-        fit = magnitude(d, &x, w);
+    if (n >= PG_NUMERIC_HEAD && small(d, p, n, &few)) {
+        negative = p[4] & 0x40;
+        v = few;
+    } else {
+        fit = open_number(p, n, &x);
+        if (fit == PG_FIT_OK)
+            fit = magnitude(d, &x, w);
         if (fit != PG_FIT_OK)
             return fit;
+        negative = x.sign == SIGN_MINUS;
         v = (unsigned __int128)w[1] << 64 | w[0]; /* below 10^38 */
     }
     if (v >= d->limit)
         return PG_FIT_RANGE;
-    *ret = x.sign == SIGN_MINUS ? -(__int128)v : (__int128)v;
+    *ret = negative ? -(__int128)v : (__int128)v;
     return PG_FIT_OK;
 }
 

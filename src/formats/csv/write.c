@@ -3,6 +3,7 @@
  * empty text is "". */
 #include <string.h>
 
+#include "data/digits.h"
 #include "data/number.h"
 #include "formats/csv/csv.h"
 
@@ -12,6 +13,7 @@
 
 /* How a column's cells become text. */
 enum how {
+    HOW_NULL,
     HOW_I64,
     HOW_I32,
     HOW_INT,
@@ -28,10 +30,22 @@ enum {
     CELL_MAX = 96, /* longest text of a cell that is not text (or null text), with a delimiter */
 };
 
+/* A column of the batch that is being written. */
+struct cells {
+    enum how how;
+    int scale;
+    const struct wh_view *view;
+    const uint8_t *validity, *data;
+    const int32_t *offsets;
+    int64_t offset; /* of row 0 in the buffers */
+    int32_t safe;   /* behind a text that ends here, 16 bytes can be read */
+};
+
 struct wh_csv_writer {
     struct wh_csv_format f;
     int64_t n_columns;
     enum how *how;
+    struct cells *cells;
     char **names;
     bool special[256];      /* bytes that force quotes */
     bool one_byte, written; /* written: something stands in the file already */
@@ -48,7 +62,7 @@ static bool has_point(enum wh_kind kind)
 static enum how how_of(const struct wh_type *t)
 {
     static const enum how by_kind[WH_K_COUNT] = {
-        [WH_K_NULL] = HOW_OTHER,     [WH_K_BOOL] = HOW_OTHER,     [WH_K_I8] = HOW_INT,
+        [WH_K_NULL] = HOW_NULL,      [WH_K_BOOL] = HOW_OTHER,     [WH_K_I8] = HOW_INT,
         [WH_K_I16] = HOW_INT,        [WH_K_I32] = HOW_I32,        [WH_K_I64] = HOW_I64,
         [WH_K_U8] = HOW_UINT,        [WH_K_U16] = HOW_UINT,       [WH_K_U32] = HOW_UINT,
         [WH_K_U64] = HOW_UINT,       [WH_K_F32] = HOW_OTHER,      [WH_K_F64] = HOW_F64,
@@ -80,8 +94,9 @@ static wh_status fill(struct wh_csv_writer *w, const struct ArrowSchema *schema,
     w->n_columns = schema->n_children;
     w->row_room = (size_t)w->n_columns * CELL_MAX + 2;
     w->how = wh_calloc((size_t)w->n_columns + 1, sizeof *w->how);
+    w->cells = wh_calloc((size_t)w->n_columns + 1, sizeof *w->cells);
     w->names = wh_calloc((size_t)w->n_columns + 1, sizeof *w->names);
-    if (!w->how || !w->names)
+    if (!w->how || !w->names || !w->cells)
         return WH_E_NOMEM;
     for (int64_t i = 0; i < w->n_columns; i++) {
         struct wh_type t;
@@ -122,6 +137,7 @@ void wh_csv_writer_free(struct wh_csv_writer *w)
         wh_free(w->names[i]);
     wh_free(w->names);
     wh_free(w->how);
+    wh_free(w->cells);
     wh_buf_free(&w->cell);
     wh_free(w);
 }
@@ -135,7 +151,7 @@ static bool looks_null(const struct wh_csv_dialect *d, const char *s, size_t n)
     for (int i = 0; i < d->n_nulls; i++)
         if (d->nulls[i].n == n && !memcmp(d->nulls[i].text, s, n))
             return true;
-    if (n < 2 || n > 4)
+    if (n < 2 || n > 4 || (*s != 'N' && *s != 'n' && *s != '\\' && *s != '#'))
         return false;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (wh_str_eqs((struct wh_str){s, n}, words[i]))
@@ -143,23 +159,40 @@ static bool looks_null(const struct wh_csv_dialect *d, const char *s, size_t n)
     return false;
 }
 
+#if defined(__x86_64__)
+/* Which of 16 bytes force quotes, as bits; for dialects of one byte each. */
+static inline unsigned special16(const struct wh_csv_writer *w, __m128i v)
+{
+    __m128i line = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')),
+                                _mm_cmpeq_epi8(v, _mm_set1_epi8('\r')));
+    __m128i mark = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(w->f.dialect.delimiter[0])),
+                                _mm_cmpeq_epi8(v, _mm_set1_epi8((char)w->f.dialect.quote)));
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(line, mark));
+}
+
+/* Copies a text of n > 0 bytes while it looks for bytes that force quotes; true if there are none.
+ * 16 bytes behind the text are readable, and 16 behind its copy writable. */
+static inline bool copy_plain(const struct wh_csv_writer *w, const uint8_t *s, size_t n, char *out)
+{
+    for (; n > 16; s += 16, out += 16, n -= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)s);
+        _mm_storeu_si128((__m128i *)(void *)out, v);
+        if (special16(w, v))
+            return false;
+    }
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)s);
+    _mm_storeu_si128((__m128i *)(void *)out, v);
+    return !(special16(w, v) & ((1u << n) - 1));
+}
+#endif
+
 static bool has_special(const struct wh_csv_writer *w, const uint8_t *s, size_t n)
 {
     size_t i = 0;
 #if defined(__x86_64__)
-    if (w->one_byte) {
-        const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r'),
-                      delimiter = _mm_set1_epi8(w->f.dialect.delimiter[0]),
-                      quote = _mm_set1_epi8((char)w->f.dialect.quote);
-        for (; i + 16 <= n; i += 16) {
-            __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s + i));
-            __m128i hit =
-                _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, lf), _mm_cmpeq_epi8(v, cr)),
-                             _mm_or_si128(_mm_cmpeq_epi8(v, delimiter), _mm_cmpeq_epi8(v, quote)));
-            if (_mm_movemask_epi8(hit))
-                return true;
-        }
-    }
+    for (; w->one_byte && i + 16 <= n; i += 16)
+        if (special16(w, _mm_loadu_si128((const __m128i *)(const void *)(s + i))))
+            return true;
 #endif
     for (; i < n; i++)
         if (w->special[s[i]])
@@ -220,12 +253,19 @@ static wh_status bare(struct wh_csv_writer *w, const char *s, size_t n, struct w
     return WH_OK;
 }
 
+/* Without a special byte, is there still something that asks for quotes? */
+static inline bool plain(const struct wh_csv_writer *w, const char *s, size_t n, bool first)
+{
+    const struct wh_csv_dialect *d = &w->f.dialect;
+    return !looks_null(d, s, n) &&
+           !(first && (looks_like_start(w, s, n) || (uint8_t)s[0] == (uint8_t)d->comment));
+}
+
 static wh_status put_text(struct wh_csv_writer *w, const char *s, size_t n, bool first,
                           struct wh_buf *out, struct wh_error *reterr)
 {
     const struct wh_csv_dialect *d = &w->f.dialect;
-    if (n && !has_special(w, (const uint8_t *)s, n) && !looks_null(d, s, n) &&
-        !(first && (looks_like_start(w, s, n) || (uint8_t)s[0] == (uint8_t)d->comment))) {
+    if (n && !has_special(w, (const uint8_t *)s, n) && plain(w, s, n, first)) {
         WH_TRY(room(w, out, n));
         memcpy(out->p + out->n, s, n);
         out->n += n;
@@ -236,6 +276,24 @@ static wh_status put_text(struct wh_csv_writer *w, const char *s, size_t n, bool
     if (!n)
         return WH_OK; /* empty and NULL are one without quotes; the plan says so */
     return bare(w, s, n, out, reterr);
+}
+
+/* The text in row k of the buffers. */
+static inline wh_status put_text_cell(struct wh_csv_writer *w, const struct cells *c, int64_t k,
+                                      bool first, struct wh_buf *out, struct wh_error *reterr)
+{
+    const uint8_t *s = c->data + c->offsets[k];
+    size_t n = (size_t)(c->offsets[k + 1] - c->offsets[k]);
+#if defined(__x86_64__)
+    if (n && c->offsets[k + 1] <= c->safe) {
+        WH_TRY(room(w, out, n));
+        if (copy_plain(w, s, n, out->p + out->n) && plain(w, (const char *)s, n, first)) {
+            out->n += n;
+            return WH_OK;
+        }
+    }
+#endif
+    return put_text(w, (const char *)s, n, first, out, reterr);
 }
 
 /* ---- cells ----------------------------------------------------------------------------------- */
@@ -285,51 +343,58 @@ static inline bool put_cents(double x, struct wh_buf *out)
     return true;
 }
 
-static wh_status put_cell(struct wh_csv_writer *w, enum how how, const struct wh_view *v, int64_t i,
-                          bool first, struct wh_buf *out, struct wh_error *reterr)
+#define VALUE(ctype) (((const ctype *)(const void *)c->data)[k])
+
+/* Row k of the buffers, which is row i of the view. */
+static inline wh_status put_cell(struct wh_csv_writer *w, const struct cells *c, int64_t k,
+                                 int64_t i, struct wh_buf *out, struct wh_error *reterr)
 {
-    int64_t k = i + v->offset;
+    bool first = c == w->cells;
     char *p = out->p + out->n;
-    switch (how) {
+    __int128 decimal;
+    switch (c->how) {
+    case HOW_NULL:
+        put_null(w, out);
+        return WH_OK;
     case HOW_I64:
-        out->n += wh_print_i64(((const int64_t *)v->data)[k], p);
+        out->n += wh_print_i64(VALUE(int64_t), p);
         return WH_OK;
     case HOW_I32:
-        out->n += wh_print_i64(((const int32_t *)v->data)[k], p);
+        out->n += wh_print_i64(VALUE(int32_t), p);
         return WH_OK;
     case HOW_INT:
-        out->n += wh_print_i64(wh_view_i64(v, i), p);
+        out->n += wh_print_i64(wh_view_i64(c->view, i), p);
         return WH_OK;
     case HOW_UINT:
-        out->n += wh_print_u64(wh_view_u64(v, i), p);
+        out->n += wh_print_u64(wh_view_u64(c->view, i), p);
         return WH_OK;
     case HOW_F64:
-        if (!put_cents(((const double *)v->data)[k], out))
-            out->n += wh_print_f64(((const double *)v->data)[k], p);
+        if (!put_cents(VALUE(double), out))
+            out->n += wh_print_f64(VALUE(double), p);
         return WH_OK;
     case HOW_DEC128:
-        out->n += wh_print_dec128(wh_view_dec128(v, i), v->type.scale, p);
+        memcpy(&decimal, c->data + 16 * k, sizeof decimal);
+        out->n += wh_print_dec128(decimal, c->scale, p);
         return WH_OK;
     case HOW_DATE:
-        out->n += wh_print_date(((const int32_t *)v->data)[k], p);
+        out->n += wh_print_date(VALUE(int32_t), p);
         return WH_OK;
     case HOW_TIMESTAMP:
         out->n +=
-            wh_print_timestamp(((const int64_t *)v->data)[k], (int)v->type.unit, v->type.zoned, p);
+            wh_print_timestamp(VALUE(int64_t), (int)c->view->type.unit, c->view->type.zoned, p);
         return WH_OK;
-    case HOW_TEXT: {
-        struct wh_bytes b = wh_view_bytes(v, i);
-        return put_text(w, b.p, b.n, first, out, reterr);
-    }
+    case HOW_TEXT:
+        return put_text_cell(w, c, k, first, out, reterr);
     default:
-        return put_other(w, v, i, first, out, reterr);
+        return put_other(w, c->view, i, first, out, reterr);
     }
 }
 
-static void put_delimiter(const struct wh_csv_writer *w, struct wh_buf *out)
+static inline void put_delimiter(const struct wh_csv_writer *w, struct wh_buf *out)
 {
     const struct wh_csv_dialect *d = &w->f.dialect;
-    for (int i = 0; i < d->delimiter_n; i++)
+    out->p[out->n++] = d->delimiter[0];
+    for (int i = 1; i < d->delimiter_n; i++)
         out->p[out->n++] = d->delimiter[i];
 }
 
@@ -353,28 +418,48 @@ wh_status wh_csv_write_header(struct wh_csv_writer *w, struct wh_buf *out)
     return WH_OK;
 }
 
-static wh_status write_row(struct wh_csv_writer *w, const struct wh_view *views, int64_t i,
-                           struct wh_buf *out, struct wh_error *reterr)
+static wh_status write_row(struct wh_csv_writer *w, int64_t i, struct wh_buf *out,
+                           struct wh_error *reterr)
 {
+    const struct cells *end = w->cells + w->n_columns;
     WH_TRY(room(w, out, 0));
-    for (int64_t c = 0; c < w->n_columns; c++) {
-        if (c)
+    for (const struct cells *c = w->cells; c < end; c++) {
+        int64_t k = i + c->offset;
+        if (c != w->cells)
             put_delimiter(w, out);
-        if (wh_view_null(&views[c], i))
+        if (c->validity && !(c->validity[k >> 3] >> (k & 7) & 1))
             put_null(w, out);
         else
-            WH_TRY(put_cell(w, w->how[c], &views[c], i, c == 0, out, reterr));
+            WH_TRY(put_cell(w, c, k, i, out, reterr));
     }
     end_line(w, out);
     w->written = true;
     return WH_OK;
 }
 
+static void take_views(struct wh_csv_writer *w, const struct wh_view *views)
+{
+    for (int64_t i = 0; i < w->n_columns; i++) {
+        const struct wh_view *v = &views[i];
+        struct cells *c = &w->cells[i];
+        *c = (struct cells){.how = w->how[i],
+                            .scale = v->type.scale,
+                            .view = v,
+                            .validity = v->validity,
+                            .data = v->data,
+                            .offsets = v->offsets,
+                            .offset = v->offset};
+        if (c->how == HOW_TEXT && w->one_byte && v->n > 0)
+            c->safe = v->offsets[v->offset + v->n] - 16;
+    }
+}
+
 wh_status wh_csv_write(struct wh_csv_writer *w, const struct wh_view *views, const int32_t *rows,
                        int64_t first, int64_t n, struct wh_buf *out, struct wh_error *reterr)
 {
+    take_views(w, views);
     for (int64_t k = 0; k < n; k++) {
-        int st = write_row(w, views, rows ? rows[k] : first + k, out, reterr);
+        int st = write_row(w, rows ? rows[k] : first + k, out, reterr);
         if (st == WH_E_NOMEM || st == WH_E_LIMIT)
             return wh_fail(reterr, st, "E8002", "no memory for a row of text");
         if (st != WH_OK)
