@@ -5,11 +5,15 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 enum {
     MESSAGE = 128 << 10, /* of one CopyData: fewer, bigger ones are cheaper at the server */
     BIGGEST = 256 << 10,
+    BACKLOG = 56 << 10, /* waits in the socket: then larger reads pay */
+    LOOKS = 64,         /* at the backlog */
+    WIDER = 3,          /* doublings of libpq's buffer of 16 kB */
 };
 
 /* ---- beginning ---------------------------------------------------------------------------------
@@ -96,6 +100,25 @@ static int copy_out_over(struct pg_conn *c, struct wh_error *reterr)
     return st == WH_OK ? WH_END : st;
 }
 
+/* libpq reads at most what its buffer of 16 kB has room for, and doubles that when it is full and
+ * asked to read on. Where more waits, that is done once: a few reads of 100 kB in the place of many
+ * small ones. With TLS a read brings one record at most. False: the connection is gone. */
+static bool widen(struct pg_conn *c)
+{
+    int waiting = 0;
+
+    if (c->looks == LOOKS || PQsslInUse(c->pg))
+        return true;
+    c->looks++;
+    if (ioctl(PQsocket(c->pg), FIONREAD, &waiting) < 0 || waiting < BACKLOG)
+        return true;
+    c->looks = LOOKS;
+    for (int i = 0; i < WIDER; i++)
+        if (!PQconsumeInput(c->pg))
+            return false;
+    return true;
+}
+
 wh_status pg_copy_get(struct pg_conn *c, struct wh_bytes *ret, struct wh_error *reterr)
 {
     if (c->copying != PG_COPY_OUT) {
@@ -118,6 +141,7 @@ wh_status pg_copy_get(struct pg_conn *c, struct wh_bytes *ret, struct wh_error *
         if (n < 0 || !alive)
             return copy_out_over(c, reterr);
         WH_TRY(pg_read_more(c, POLLIN, &alive, reterr));
+        alive = alive && widen(c);
     }
 }
 

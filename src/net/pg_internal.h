@@ -52,6 +52,7 @@ struct pg_conn {
     bool committing; /* a COMMIT may have been sent: asked to stop, still wait a little */
     bool gone;       /* the server said that it ends this session */
     int peeks;       /* reads since the last wait */
+    int looks;       /* at how much waits, while libpq's buffer is small */
     int64_t until;   /* not 0: wait until then, asked to stop or not (cleaning up) */
 
     enum pg_copying copying;
