@@ -66,6 +66,8 @@ struct wh_storage_ops {
     /* Instead of put_finish, where a file may be torn or gone after a power cut (it carries its own
      * checksum): complete for every reader from now on, but not waited for. Optional. */
     wh_status (*put_keep)(void *out, struct wh_error *reterr);
+    /* What was read is not expected to be read again: a cache need not keep it. Optional. */
+    void (*forget)(void *in);
 };
 
 #endif

@@ -457,6 +457,121 @@ static void test_write_file(void **state)
     }
 }
 
+struct written {
+    int unit;
+    bool recorded; /* its receipt counts */
+};
+
+/* Writes the units of a scan in this order, a unit that is not recorded as an attempt before. */
+static void write_units(struct rig_target *t, struct rig_scan *s, const struct written *v, int n)
+{
+    struct wh_buf tokens[RIG_UNITS], cursor = WH_BUF(1 << 16);
+    struct wh_split split;
+    struct wh_bytes after;
+    int n_splits = 0;
+    for (;; n_splits++) {
+        struct wh_bytes at = {cursor.p, cursor.n};
+        int st = FILE_CONNECTOR->source->split_next(s->sc, t->r->se, cursor.n ? &at : NULL, &split,
+                                                    &after, &t->err);
+        if (st == WH_END)
+            break;
+        must(st, t->err);
+        struct wh_buf next = WH_BUF(1 << 16);
+        tokens[n_splits] = WH_BUF(1 << 16);
+        assert_ok(wh_buf_add(&tokens[n_splits], split.token.p, split.token.n));
+        assert_ok(wh_buf_add(&next, after.p, after.n));
+        wh_buf_free(&cursor);
+        cursor = next;
+    }
+    assert_int_equal(n_splits, 5);
+    for (int i = 0; i < n; i++) {
+        const struct wh_buf *token = &tokens[v[i].unit - 1];
+        split = (struct wh_split){.token = {token->p, token->n}};
+        must(rig_write_unit(t, s, &split, v[i].unit, v[i].recorded ? 2 : 1, true), t->err);
+        if (!v[i].recorded)
+            wh_free((void *)(uintptr_t)t->got[--t->receipts.n].receipt.p);
+    }
+    for (int i = 0; i < n_splits; i++)
+        wh_buf_free(&tokens[i]);
+    wh_buf_free(&cursor);
+    for (int64_t i = 1; i < t->receipts.n; i++) /* receipts come in the order of units */
+        for (int64_t k = i; k && t->got[k].unit < t->got[k - 1].unit; k--) {
+            struct wh_receipt higher = t->got[k - 1];
+            t->got[k - 1] = t->got[k];
+            t->got[k] = higher;
+        }
+}
+
+/* Fails if a file that was joined while its units came in has other rows, or another order, than
+ * the recorded receipts, or if it is not joined meanwhile. */
+static void test_join(void **state)
+{
+    static const struct {
+        struct written v[8];
+        int n;
+        bool begun; /* something was joined before PUBLISH */
+    } cases[] = {
+        {{{1, true}, {2, true}, {3, true}, {4, true}, {5, true}}, 5, true},
+        {{{3, true}, {5, true}, {2, true}, {1, true}, {4, true}}, 5, true},
+        {{{2, true}, {3, true}, {4, true}, {5, true}}, 4, false},
+        {{{1, true}, {2, true}, {4, true}, {5, true}}, 4, true},
+        {{{1, true}, {2, false}, {3, true}, {2, true}, {4, true}, {5, true}}, 6, true},
+        {{{1, true}, {2, true}, {3, false}}, 3, true}, /* more was joined than counts */
+        {{{1, false}, {2, false}, {1, true}, {2, true}}, 4, true},
+        {{{1, true}}, 1, false}, /* the part is the file */
+    };
+    const char publish[] = ".wherry-0123456789ab/f1.g1.e1.publish";
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig r;
+        struct rig_scan s, back, whole;
+        struct rig_target t;
+        struct wh_buf text = WH_BUF(1 << 26);
+        rig_open(&r);
+        make_rows(&text, 3000, 5, 0);
+        rig_put(&r, "f.csv", text.p, text.n);
+        rig_scan_open(&s, &r, rig_path(&r, "f.csv"), NULL, (int64_t)text.n / 5 + 1);
+        must(s.status, s.err);
+        rig_target_open(&t, &r, rig_path(&r, "out.csv"), NULL, &s.schema, WH_MODE_APPEND);
+        must(t.status, t.err);
+        must(rig_phase(&t, WH_PREPARE, false), t.err);
+        write_units(&t, &s, cases[i].v, cases[i].n);
+        assert_int_equal(rig_exists(&r, publish), cases[i].begun);
+        must(FILE_CONNECTOR->sink->verify(t.fl, r.se, &t.receipts, &t.fence, &t.err), t.err);
+        must(rig_phase(&t, WH_PUBLISH, false), t.err);
+        must(rig_phase(&t, WH_PUBLISH, true), t.err);
+        assert_false(rig_exists(&r, publish));
+        rig_scan_open(&back, &r, rig_path(&r, "out.csv"), NULL, 0);
+        must(rig_read(&back, 0), back.err);
+        /* The same from a target that sees all units in order and joins nothing before. */
+        struct rig_target again;
+        rig_target_open(&again, &r, rig_path(&r, "again.csv"), NULL, &s.schema, WH_MODE_APPEND);
+        again.receipts.n = t.receipts.n;
+        for (int64_t k = 0; k < t.receipts.n; k++) {
+            again.got[k] = t.got[k];
+            again.got[k].receipt.p = wh_strndup(t.got[k].receipt.p, t.got[k].receipt.n);
+        }
+        if (again.receipts.n > 1) {
+            must(rig_phase(&again, WH_PUBLISH, false), again.err);
+            rig_scan_open(&whole, &r, rig_path(&r, "again.csv"), NULL, 0);
+            must(rig_read(&whole, 0), whole.err);
+            assert_string_equal(back.text.p, whole.text.p);
+            rig_scan_close(&whole);
+        }
+        int64_t rows = 0;
+        for (int64_t k = 0; k < t.receipts.n; k++)
+            rows += t.got[k].rows;
+        assert_int_equal(back.sum.rows, rows);
+        rig_target_close(&again);
+        must(rig_phase(&t, WH_FINISH, false), t.err);
+        assert_false(rig_exists(&r, ".wherry-0123456789ab"));
+        rig_target_close(&t);
+        rig_scan_close(&back);
+        rig_scan_close(&s);
+        wh_buf_free(&text);
+        rig_close(&r);
+    }
+}
+
 /* Fails if a folder's files are named, counted or replaced otherwise than the manifest says. */
 static void test_write_folder(void **state)
 {
@@ -602,8 +717,8 @@ int main(void)
         cmocka_unit_test(test_ranges),         cmocka_unit_test(test_cut_packed),
         cmocka_unit_test(test_cut_elsewhere),  cmocka_unit_test(test_declared),
         cmocka_unit_test(test_damaged_packed), cmocka_unit_test(test_write_file),
-        cmocka_unit_test(test_write_folder),   cmocka_unit_test(test_lookup),
-        cmocka_unit_test(test_not_ours),
+        cmocka_unit_test(test_join),           cmocka_unit_test(test_write_folder),
+        cmocka_unit_test(test_lookup),         cmocka_unit_test(test_not_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

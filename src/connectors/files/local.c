@@ -16,6 +16,7 @@ enum {
     NAME_CAP = 4096,
     DEPTH_MAX = 64,
     FILES_MAX = 10 * 1000 * 1000,
+    PUSH_BYTES = 8 << 20,
 };
 
 struct local {
@@ -31,6 +32,7 @@ struct local_out {
     int fd; /* + 1 */
     struct local *st;
     bool finished;
+    int64_t written, pushed; /* bytes; of them, those that are on their way to the disk */
     char name[NAME_CAP];
 };
 
@@ -253,6 +255,12 @@ static void local_read_close(void *in)
     i->fd = 0;
 }
 
+static void local_forget(void *in)
+{
+    const struct local_in *i = in;
+    wh_ignore(posix_fadvise(i->fd - 1, 0, 0, POSIX_FADV_DONTNEED));
+}
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
 static void folder_of(const char *name, char out[NAME_CAP])
@@ -292,10 +300,21 @@ static wh_status local_put_open(void *out, void *st, const char *temporary, stru
     return WH_OK;
 }
 
+/* The disk begins to write while we go on, so that the sync at the end has little to wait for. */
+static void push(struct local_out *o, size_t n)
+{
+    o->written += (int64_t)n;
+    if (o->written - o->pushed < PUSH_BYTES)
+        return;
+    wh_ignore(sync_file_range(o->fd - 1, o->pushed, o->written - o->pushed, SYNC_FILE_RANGE_WRITE));
+    o->pushed = o->written;
+}
+
 static wh_status local_put(void *out, const void *p, size_t n, struct wh_error *reterr)
 {
-    const struct local_out *o = out;
+    struct local_out *o = out;
     const char *s = p;
+    size_t all = n;
     while (n) {
         ssize_t k = write(o->fd - 1, s, n);
         if (k < 0 && errno == EINTR)
@@ -305,6 +324,7 @@ static wh_status local_put(void *out, const void *p, size_t n, struct wh_error *
         s += k;
         n -= (size_t)k;
     }
+    push(o, all);
     return WH_OK;
 }
 
@@ -427,4 +447,5 @@ const struct wh_storage_ops wh_storage_local = {
     .make_folder = local_make_folder,
     .remove_folder = local_remove_folder,
     .put_keep = local_put_keep,
+    .forget = local_forget,
 };

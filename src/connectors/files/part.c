@@ -162,7 +162,8 @@ wh_status sink_writer_open(void *self, void *target, void *se, const struct wh_c
 {
     struct sink_writer *w = self;
     struct sink_target *fl = target;
-    *w = (struct sink_writer){.fl = fl, .se = se, .ctx = attempt, .unit = *unit};
+    *w = (struct sink_writer){
+        .fl = fl, .se = se, .ctx = attempt, .unit = *unit, .epoch = fence->epoch};
     w->text = WH_BUF(TEXT_MAX);
     w->packed = WH_BUF(TEXT_MAX);
     w->receipt_bytes = WH_BUF(SIDE_MAX);
@@ -291,6 +292,13 @@ void sink_writer_close(void *self)
         char name[SINK_NAME];
         snprintf(name, sizeof name, "%.400s/%s", w->stage, w->receipt.v[i].name);
         wh_ignore(w->fl->storage.ops->remove(w->fl->storage.st, name, NULL));
+    }
+    if (w->committed && w->fl->join && !w->ctx->cancelled(w->ctx)) {
+        struct wh_fence fence = {.run = wh_str(w->ctx->run),
+                                 .epoch = w->epoch,
+                                 .flow = w->unit.flow,
+                                 .generation = w->unit.generation};
+        sink_join_offer(w->fl, &fence, w->unit.id, &w->receipt);
     }
     wh_free(w->out);
     wh_encoder_free(w->encoder);

@@ -43,19 +43,15 @@ static wh_status look_for(const struct sink_target *fl, const char *name, struct
 /* ---- walking over all parts -------------------------------------------------------------------
  */
 
-typedef wh_status (*part_fn)(void *arg, const struct sink_part *, int64_t number,
-                             struct wh_error *reterr);
-
-static wh_status each_part(struct wh_receipts *receipts, part_fn fn, void *arg,
-                           struct wh_error *reterr)
+wh_status sink_each_part(struct wh_receipts *receipts, sink_part_fn fn, void *arg, int64_t *ret_n,
+                         struct wh_error *reterr)
 {
     struct wh_receipt r;
     int64_t number = 0;
     int st = WH_OK;
-    if (!receipts)
-        return WH_OK;
-    receipts->rewind(receipts);
-    while (st == WH_OK && (st = receipts->next(receipts, &r)) == WH_OK) {
+    if (receipts)
+        receipts->rewind(receipts);
+    while (receipts && st == WH_OK && (st = receipts->next(receipts, &r)) == WH_OK) {
         struct sink_receipt parts = {0};
         if (!r.receipt.n)
             continue;
@@ -64,7 +60,15 @@ static wh_status each_part(struct wh_receipts *receipts, part_fn fn, void *arg,
             st = fn(arg, &parts.v[i], ++number, reterr);
         sink_receipt_free(&parts);
     }
+    if (ret_n)
+        *ret_n = number;
     return st == WH_END ? WH_OK : st;
+}
+
+static wh_status each_part(struct wh_receipts *receipts, sink_part_fn fn, void *arg,
+                           struct wh_error *reterr)
+{
+    return sink_each_part(receipts, fn, arg, NULL, reterr);
 }
 
 /* What the joined file must be. */
@@ -91,8 +95,6 @@ struct job {
     char file[SINK_NAME]; /* the file that is compared or written */
     int64_t at;           /* in it */
     bool same;
-    void *out; /* storage's */
-    uint8_t *block;
     struct wh_buf *text;
     int64_t rows, bytes;
 };
@@ -167,7 +169,7 @@ static wh_status is_part(const struct job *j, const char *name, const struct sin
     return WH_OK;
 }
 
-static wh_status lost(const char *name, struct wh_error *reterr)
+wh_status sink_part_lost(const char *name, struct wh_error *reterr)
 {
     int st = wh_fail(reterr, WH_E_STATE, "E7009",
                      "the part '%s' of a committed unit is gone or was changed", name);
@@ -185,72 +187,6 @@ static wh_status in_the_way(const struct job *j, const char *name, struct wh_err
 
 /* ---- one file ---------------------------------------------------------------------------------
  */
-
-static wh_status join_part(void *arg, const struct sink_part *p, int64_t number,
-                           struct wh_error *reterr)
-{
-    struct job *j = arg;
-    const struct wh_storage_ops *ops = j->fl->storage.ops;
-    WH_CLEANUP(wh_freep) void *in = wh_calloc(1, ops->in_size);
-    char name[SINK_NAME];
-    int64_t at = number == 1 ? 0 : p->header_n;
-    uint64_t hash = 0;
-    if (!in)
-        return no_memory(reterr);
-    staged_name(j, p->name, name);
-    int st = ops->read_open(in, j->fl->storage.st, name, reterr);
-    while (st == WH_OK && at < p->size) {
-        int64_t upto = at < p->header_n ? p->header_n : p->size;
-        size_t want = upto - at < SINK_BLOCK ? (size_t)(upto - at) : SINK_BLOCK, got = 0, k = 1;
-        while (st == WH_OK && got < want && k) {
-            st = ops->pread(in, j->block + got, want - got, at + (int64_t)got, &k, reterr);
-            got += st == WH_OK ? k : 0;
-        }
-        if (st == WH_OK && got < want)
-            st = lost(name, reterr);
-        if (st == WH_OK)
-            st = ops->put(j->out, j->block, got, reterr);
-        if (at >= p->header_n)
-            hash = sink_hash(hash, j->block, got);
-        at += (int64_t)got;
-    }
-    ops->read_close(in);
-    if (st == WH_OK && hash != p->hash)
-        st = lost(name, reterr);
-    return st;
-}
-
-/* All parts behind one another under a name of the stage. */
-static wh_status join_parts(struct job *j, struct wh_receipts *receipts, const char *temporary,
-                            struct wh_error *reterr)
-{
-    const struct sink_target *fl = j->fl;
-    const struct wh_storage_ops *ops = fl->storage.ops;
-    struct wh_buf header = WH_BUF(64 << 20);
-    WH_CLEANUP(wh_freep) void *out = wh_calloc(1, ops->out_size);
-    WH_CLEANUP(wh_freep) uint8_t *block = wh_alloc(SINK_BLOCK);
-    if (!out || !block)
-        return no_memory(reterr);
-    j->out = out;
-    j->block = block;
-    int st = ops->put_open(out, fl->storage.st, temporary, reterr);
-    if (st == WH_OK && (!receipts || !receipts->n)) {
-        /* No row at all: the header is the file. */
-        if (fl->header)
-            st = sink_header(fl, &header, reterr);
-        if (st == WH_OK && header.n)
-            st = ops->put(out, header.p, header.n, reterr);
-    }
-    if (st == WH_OK)
-        st = each_part(receipts, join_part, j, reterr);
-    if (st == WH_OK)
-        st = ops->put_finish(out, reterr);
-    ops->put_close(out);
-    wh_buf_free(&header);
-    j->out = NULL;
-    j->block = NULL;
-    return st;
-}
 
 static wh_status exists(const struct job *j, const char *name, bool *ret, struct wh_error *reterr)
 {
@@ -277,12 +213,9 @@ static wh_status publish_file(struct job *j, struct wh_receipts *receipts, bool 
     if (done)
         return WH_OK;
     if (w.parts == 1 && !there)
-        return lost(temporary, reterr);
-    if (w.parts != 1) {
-        snprintf(temporary, sizeof temporary, "%.400s/f%u.g%u.publish", j->stage, j->fence->flow,
-                 j->fence->generation);
-        WH_TRY(join_parts(j, receipts, temporary, reterr));
-    }
+        return sink_part_lost(temporary, reterr);
+    if (w.parts != 1)
+        WH_TRY(sink_join_all(fl, j->fence, receipts, temporary, reterr));
     int st = ops->publish(fl->storage.st, temporary, j->file, fl->append, reterr);
     if (st != WH_REFUSED)
         return st;
@@ -305,7 +238,7 @@ static wh_status publish_part(void *arg, const struct sink_part *p, int64_t numb
     WH_TRY(exists(j, temporary, &there, reterr));
     if (!there) {
         WH_TRY(is_part(j, name, p, &same, reterr));
-        return same ? WH_OK : lost(temporary, reterr);
+        return same ? WH_OK : sink_part_lost(temporary, reterr);
     }
     int st = fl->storage.ops->publish(fl->storage.st, temporary, name, fl->append, reterr);
     if (st != WH_REFUSED)
@@ -646,7 +579,7 @@ wh_status sink_verify(void *self, void *se, struct wh_receipts *committed,
         sink_final_name(fl, fence, 1, j.file);
         WH_TRY(already(&j, committed, &w, &done, reterr));
     }
-    return done ? WH_OK : lost(j.stage, reterr);
+    return done ? WH_OK : sink_part_lost(j.stage, reterr);
 }
 
 static bool parts_complete(const struct job *j, struct wh_bytes receipt)

@@ -4,7 +4,7 @@
  * Attempts write parts under `.wherry-<12 of the run>/` beside the target:
  *     f<flow>.u<unit>.g<generation>.a<attempt>[.p<n>].part     a part, header first
  *     f<flow>.u<unit>.g<generation>.a<attempt>.receipt         what a commit knows about its parts
- *     f<flow>.g<generation>.publish                            the whole, before it gets its name
+ *     f<flow>.g<generation>.e<epoch>.publish                   the whole, before it gets its name
  * Nothing has the target's name before PUBLISH. Parts begin with the header (its own gzip member or
  * zstd frame when packed), so that one part is a whole file, and parts joined without the headers
  * of all but the first are one too. */
@@ -37,6 +37,7 @@ struct sink_target {
     struct ArrowSchema schema;
     struct wh_buf memo, text;
     atomic_flag header_written; /* standard output */
+    struct sink_join *join;     /* one file; NULL: standard output or several files */
 };
 
 /* One file of a unit. */
@@ -90,6 +91,26 @@ wh_status sink_apply(void *fl, void *se, const struct wh_step *, const struct wh
 wh_status sink_verify(void *fl, void *se, struct wh_receipts *committed, const struct wh_fence *,
                       struct wh_error *reterr);
 
+/* publish.c: fn for each part of each receipt, in order; *ret_n of them (may be NULL). */
+typedef wh_status (*sink_part_fn)(void *arg, const struct sink_part *, int64_t number,
+                                  struct wh_error *reterr);
+wh_status sink_each_part(struct wh_receipts *, sink_part_fn, void *arg, int64_t *ret_n,
+                         struct wh_error *reterr);
+wh_status sink_part_lost(const char *name, struct wh_error *reterr);
+
+/* ---- joining ----------------------------------------------------------------------------------
+ * join.c. A target that is one file has a sink_join; sink_join_free may be called without. */
+
+int sink_join_new(struct sink_target *);
+void sink_join_free(struct sink_target *);
+/* The parts of a unit that was committed: they are appended once those of all units before it are.
+ * On the lane that wrote them; a failure is nobody's. */
+void sink_join_offer(struct sink_target *, const struct wh_fence *, int64_t unit,
+                     struct sink_receipt *take);
+/* The finished file with all parts, durable, and its name below the root. No lane is at work. */
+wh_status sink_join_all(const struct sink_target *, const struct wh_fence *, struct wh_receipts *,
+                        char ret_name[SINK_NAME], struct wh_error *reterr);
+
 /* ---- writer -----------------------------------------------------------------------------------
  */
 
@@ -98,6 +119,7 @@ struct sink_writer {
     const struct files_session *se;
     const struct wh_ctx *ctx;
     struct wh_unit unit;
+    uint32_t epoch;
     char stage[SINK_NAME];
     struct wh_csv_writer *csv;
     struct wh_encoder *encoder;

@@ -415,7 +415,8 @@ static wh_status open_path(struct sink_target *fl, struct wh_target *io, const s
     WH_TRY(files_storage_open(&fl->storage, fl->ep->storage, fl->root, reterr));
     WH_TRY(may_write(fl, reterr));
     WH_TRY(look(fl, io, reterr));
-    if (answer_file(fl, io) != WH_OK || remember(fl, io) != WH_OK)
+    if (answer_file(fl, io) != WH_OK || remember(fl, io) != WH_OK ||
+        (!fl->parts && sink_join_new(fl) != WH_OK))
         return no_memory(reterr);
     return WH_OK;
 }
@@ -460,6 +461,7 @@ static wh_status target_open(void *fl, void *ep, void *se, struct wh_target *io,
 static void target_close(void *self)
 {
     struct sink_target *fl = self;
+    sink_join_free(fl);
     files_storage_close(&fl->storage);
     wh_free(fl->root);
     wh_free(fl->folder);
