@@ -645,6 +645,7 @@ enum {
     WH_CAP_STDIO = 64,     /* "-" is an object */
     WH_CAP_LOCAL = 128,    /* no network: a lock of ours on this host is enough */
     WH_CAP_SPLIT_BY = 256, /* understands scan.split_by */
+    WH_CAP_PATHS = 512,    /* an object is a path, taken whole; so it is where there is `storage` */
 };
 
 struct wh_capabilities {

@@ -296,7 +296,7 @@ static bool refuse_spreadsheet(struct reading *r, const char *path)
     return false;
 }
 
-/* The object of a connector: a path for storages, dotted parts for the others. */
+/* The object of a connector: a path for files, dotted parts for the others. */
 static bool read_object(struct reading *r, const char *text)
 {
     const struct wh_connector *c = r->ret->connector;
@@ -308,7 +308,7 @@ static bool read_object(struct reading *r, const char *text)
         r->ret->pattern |= r->ret->whole;
         return true;
     }
-    if (c->storage)
+    if (c->storage || c->caps->flags & WH_CAP_PATHS)
         return !refuse_spreadsheet(r, text) && path_object(r, text);
     if (*text == '@') {
         r->ret->query_file = text + 1;

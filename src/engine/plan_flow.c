@@ -363,7 +363,7 @@ static int target_text(struct wh_planner *p, struct wh_flow *f, struct wh_error 
 
     if (!name)
         return wh_plan_no_memory(reterr);
-    if (c->storage)
+    if (c->storage || c->caps->flags & WH_CAP_PATHS)
         f->target_text = name;
     else if (c->url == WH_URL_OBJECT)
         f->target_text = wh_arena_printf(p->arena, "%s:", c->name);

@@ -319,7 +319,79 @@ static const struct wh_connector *builtin(struct wh_str word)
     return NULL;
 }
 
-static int check_connector(const struct wh_connector *c, const char *path, struct wh_error *reterr)
+/* ---- is it whole? -----------------------------------------------------------------------------
+ */
+
+/* Verbs that the engine calls without asking; at least those of a side that is offered must be
+ * there.
+ */
+#define VERB(ops, v)                                                                               \
+    {                                                                                              \
+#v, offsetof(struct ops, v)                                                                \
+    }
+struct verb {
+    const char *name;
+    size_t at;
+};
+static const struct verb source_verbs[] = {
+    VERB(wh_source_ops, scan_open), VERB(wh_source_ops, split_next),
+    VERB(wh_source_ops, reader_open), VERB(wh_source_ops, reader_next),
+    VERB(wh_source_ops, reader_close)};
+static const struct verb sink_verbs[] = {
+    VERB(wh_sink_ops, target_open),  VERB(wh_sink_ops, writer_open),
+    VERB(wh_sink_ops, writer_write), VERB(wh_sink_ops, writer_flush),
+    VERB(wh_sink_ops, writer_seal),  VERB(wh_sink_ops, writer_commit)};
+static const struct verb lookup_verb[] = {VERB(wh_sink_ops, lookup)};
+static const struct verb publish_verbs[] = {VERB(wh_sink_ops, steps), VERB(wh_sink_ops, apply)};
+static const struct verb marker_verbs[] = {VERB(wh_endpoint_ops, claim),
+                                           VERB(wh_endpoint_ops, run_close)};
+static const struct verb snapshot_verbs[] = {VERB(wh_endpoint_ops, snapshot)};
+static const struct verb list_verbs[] = {VERB(wh_endpoint_ops, catalog)};
+#undef VERB
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+/* A verb is a function pointer; all of them have one size and one NULL. */
+static const char *first_missing(const void *ops, const struct verb *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        void (*verb)(void);
+
+        memcpy(&verb, (const char *)ops + v[i].at, sizeof verb);
+        if (!verb)
+            return v[i].name;
+    }
+    return NULL;
+}
+
+/* What a connector with these capabilities must have and has not; NULL: it is whole. */
+static const char *missing_part(const struct wh_connector *c)
+{
+    const struct wh_capabilities *caps = c->caps;
+    const char *name = NULL;
+
+    if (!c->title || !caps->grade || !c->schemes || !c->schemes[0])
+        return !c->title ? "title" : !caps->grade ? "caps->grade" : "schemes";
+    if (!c->source && !c->sink && !c->storage)
+        return "source, sink and storage";
+    if (c->source)
+        name = first_missing(c->source, source_verbs, COUNT(source_verbs));
+    if (!name && c->source && caps->snapshot != WH_SNAP_NONE)
+        name = first_missing(c->endpoint, snapshot_verbs, COUNT(snapshot_verbs));
+    if (!name && caps->flags & WH_CAP_WHOLE_DATABASE)
+        name = first_missing(c->endpoint, list_verbs, COUNT(list_verbs));
+    if (!name && c->sink)
+        name = first_missing(c->sink, sink_verbs, COUNT(sink_verbs));
+    if (!name && c->sink && caps->commit_class != WH_CLASS_A)
+        name = first_missing(c->sink, lookup_verb, COUNT(lookup_verb));
+    if (!name && c->sink && caps->commit_class == WH_CLASS_P)
+        name = first_missing(c->sink, publish_verbs, COUNT(publish_verbs));
+    if (!name && c->sink && caps->commit_class == WH_CLASS_T)
+        name = first_missing(c->endpoint, marker_verbs, COUNT(marker_verbs));
+    return name;
+}
+
+static int check_connector(const struct wh_connector *c, const char *name, const char *path,
+                           struct wh_error *reterr)
 {
     if (c->abi != WH_ABI || c->size != sizeof *c)
         return wh_fail(reterr, WH_E_UNSUPPORTED, "E2011",
@@ -332,6 +404,13 @@ static int check_connector(const struct wh_connector *c, const char *path, struc
         (c->storage && c->storage->size != sizeof *c->storage))
         return wh_fail(reterr, WH_E_UNSUPPORTED, "E2011",
                        "%s has tables of verbs that do not fit this program", path);
+    if (strcmp(c->name, name) != 0)
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E2017",
+                       "%s calls its connector '%.60s', not '%s'", path, c->name, name);
+    const char *missing = missing_part(c);
+
+    if (missing)
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E2017", "%s has no %s", path, missing);
     return WH_OK;
 }
 
@@ -354,7 +433,7 @@ static int load(const char *name, const char *path, const struct wh_connector **
     if (!c)
         return wh_fail(reterr, WH_E_UNSUPPORTED, "E2010",
                        "%s is no module of Wherry: it has no '%s'", path, symbol);
-    WH_TRY(check_connector(c, path, reterr));
+    WH_TRY(check_connector(c, name, path, reterr));
     *ret = c;
     return WH_OK;
 }
@@ -384,7 +463,7 @@ int wh_registry_find(struct wh_str scheme, const struct wh_connector **ret, stru
     const struct wh_connector *c = builtin(scheme);
 
     if (c) {
-        WH_TRY(check_connector(c, c->name, reterr));
+        WH_TRY(check_connector(c, c->name, c->name, reterr));
         *ret = c;
         return WH_OK;
     }
