@@ -6,7 +6,7 @@ BUILD   ?= build
 # Debian puts modules under lib/<triplet>.
 LIBDIR  ?= lib/$(shell gcc -dumpmachine 2>/dev/null || echo x86_64-linux-gnu)
 
-.PHONY: all install demo check check-all soak bench format clean help
+.PHONY: all install docs demo check check-all soak bench format clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -20,7 +20,10 @@ $(BUILD)/build.ninja:
 
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX) -Dlibdir=$(LIBDIR) >/dev/null
-	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --tags runtime,man
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --tags runtime,man,devel
+
+docs: all
+	@python3 tools/gendocs connectors $(BUILD)/wherry
 
 demo:
 	@tests/demo/demo
@@ -45,7 +48,9 @@ clean:
 
 help:
 	@echo "make              build into build/; build/wherry runs from there"
-	@echo "make install      DESTDIR= PREFIX=/usr: the program and its modules, where Debian would put them"
+	@echo "make install      DESTDIR= PREFIX=/usr: program, modules, headers, manual pages, completions,"
+	@echo "                  where Debian would put them"
+	@echo "make docs         write the tables of settings in docs/connectors from those of the program"
 	@echo "make demo         install what is missing, build, and copy real tables there and back"
 	@echo "make check        the gate, about 10 minutes; tools/check --list shows its stages"
 	@echo "make check-all    what CI runs, under 40 minutes on 2 cores"

@@ -151,6 +151,7 @@ int wh_cmd_init(struct wh_cli *);
 int wh_cli_save(struct wh_cli *, const char *file);
 /* The candidates for the last word; asked by the shells. */
 int wh_complete(struct wh_cli *, int argc, char **argv);
+int wh_cmd_tables(struct wh_cli *);
 int wh_cmd_doctor(struct wh_cli *);
 int wh_cmd_version(struct wh_cli *);
 int wh_cmd_help(struct wh_cli *);

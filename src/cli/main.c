@@ -90,6 +90,7 @@ const struct wh_command wh_commands[] = {
     {"version", "", "version of program and libraries", 0, wh_cmd_version, false, NULL},
     {"help", "[COMMAND]", "this list, or one command", 0, wh_cmd_help, false, NULL},
     {"hold", "", "keeps a snapshot for a run (internal)", 0, cmd_hold, true, NULL},
+    {"tables", "", "what documents are made from (internal)", 0, wh_cmd_tables, true, NULL},
     {"kill-points", "", "names for WH_TEST_KILL (internal)", 0, cmd_kill_points, true, NULL},
     {NULL, NULL, NULL, 0, NULL, false, NULL},
 };
