@@ -262,14 +262,22 @@ static void test_dirty(void **state)
 /* Fails if a guessed type changes a text that the guess would not have taken for a number. */
 static void test_guessed_strict(void **state)
 {
-    static const char *const texts[] = {"1,1.5,true\n",   "007,1.5,true\n",
-                                        "+7,1.5,true\n",  "-0,1.5,true\n",
-                                        "1,01.5,true\n",  "1,+1.5,true\n",
-                                        "1,1.5,1\n",      "1,0.1000000000000000055,true\n",
-                                        "0,-0.0,FALSE\n", "1,48.053808600000004,false\n",
-                                        "-7,0.5,false\n", "1,12345678901234567,true\n"};
-    static const bool good[] = {true,  false, false, false, false, false,
-                                false, false, true,  true,  true,  false};
+    static const char *const texts[] = {"1,1.5,true\n",
+                                        "007,1.5,true\n",
+                                        "+7,1.5,true\n",
+                                        "-0,1.5,true\n",
+                                        "1,01.5,true\n",
+                                        "1,+1.5,true\n",
+                                        "1,1.5,1\n",
+                                        "1,0.1000000000000000055,true\n",
+                                        "0,-0.0,FALSE\n",
+                                        "1,48.053808600000004,false\n",
+                                        "-7,0.5,false\n",
+                                        "1,12345678901234567,true\n",
+                                        "1,9007199254740993,true\n",
+                                        "1,9007199254740992,true\n"};
+    static const bool good[] = {true,  false, false, false, false, false, false,
+                                false, true,  true,  true,  false, false, true};
     static const char *const meta[] = {WH_META_GUESSED, "1", NULL};
     static const enum wh_kind kinds[] = {WH_K_I64, WH_K_F64, WH_K_BOOL};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

@@ -157,7 +157,8 @@ static const struct wh_capabilities caps = {
     .atomics = 1u << WH_ATOMIC_TABLE,
     .snapshot = WH_SNAP_POINT,
     .grade = "G1",
-    .limits = "csv and tsv, plain, gzip or zstd; a file on standard streams cannot be resumed",
+    .limits = "csv, tsv, json and jsonl, plain, gzip or zstd; a file on standard streams cannot be "
+              "resumed",
 };
 
 static const char *const schemes[] = {"file", NULL};

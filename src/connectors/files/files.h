@@ -11,8 +11,8 @@
 #include "core/alloc.h"
 #include "core/buf.h"
 #include "formats/codec/codec.h"
-#include "formats/csv/csv.h"
 #include "local.h"
+#include "rows.h"
 
 /* ---- options ----------------------------------------------------------------------------------
  */
@@ -20,7 +20,19 @@
 enum files_format {
     FILES_FORMAT_AUTO,
     FILES_FORMAT_CSV,
-    FILES_FORMAT_TSV, /* CSV with a tab */
+    FILES_FORMAT_TSV,   /* CSV with a tab */
+    FILES_FORMAT_JSON,  /* an array of objects, or objects behind one another */
+    FILES_FORMAT_JSONL, /* one object per line */
+};
+
+static inline bool files_is_json(enum files_format f)
+{
+    return f == FILES_FORMAT_JSON || f == FILES_FORMAT_JSONL;
+}
+
+enum files_unknown {
+    FILES_UNKNOWN_REJECT,
+    FILES_UNKNOWN_DROP,
 };
 
 enum files_compression {
@@ -35,6 +47,7 @@ struct files_from {
     int quote, escape, comment;
     struct wh_list null_text, include, exclude;
     int64_t skip_lines;
+    int unknown_fields;
     /* Common names of other storages and later formats: refused when set. */
     const char *list, *min_size, *modified_since, *modified_until, *ready_file, *ready_wait,
         *on_missing, *after_read, *duplicates, *md5, *encrypt, *levels;
@@ -57,6 +70,9 @@ wh_status files_validate(const void *connection, const void *from, const void *t
 wh_status files_delimiter(const char *text, struct wh_csv_dialect *d, bool *ret_auto,
                           struct wh_error *reterr);
 wh_status files_decimal(const char *text, struct wh_csv_dialect *d, struct wh_error *reterr);
+/* WH_E_USAGE (E1007) for an option that means nothing for JSON. */
+wh_status files_check_json_from(const struct files_from *, struct wh_error *reterr);
+wh_status files_check_json_to(const struct files_to *, struct wh_error *reterr);
 
 /* ---- endpoint and session ---------------------------------------------------------------------
  */
@@ -174,7 +190,7 @@ struct files_parked {
     uint32_t file;
     int64_t at; /* text offset; 0 = empty place */
     struct files_input *input;
-    struct wh_csv_reader *csv;
+    struct files_rows rows;
     struct files_storage *storage;
     uint8_t *head;
     size_t head_n, head_at;
@@ -200,8 +216,11 @@ struct files_scan {
     int64_t skip_lines, n_fields;
     char **names; /* of the fields, n_names */
     int64_t n_names;
-    struct ArrowSchema schema;            /* projected and frozen */
-    int32_t *fields;                      /* schema column -> field, by the first file's names */
+    struct ArrowSchema schema;  /* projected and frozen */
+    int32_t *fields;            /* schema column -> field, by the first file's names; CSV */
+    bool *places;               /* JSON: per schema column, it is no key; names are the keys */
+    enum wh_json_layout layout; /* of the first JSON file */
+    bool refuse_unknown;        /* JSON: a key of no column is a dirty row */
     int64_t unit_bytes, limit, row_bytes; /* row_bytes: mean size in the sample */
     bool ranges;
     struct wh_buf bounds, token, cursor;
@@ -248,8 +267,9 @@ struct files_reader {
     bool sequential, cut;          /* cut: just now, and nothing was read since */
     struct files_token token;
     struct files_input *input;
-    struct wh_csv_reader *csv;
-    uint8_t *head; /* bytes read to see the header, not given to csv yet */
+    struct files_rows rows;
+    enum wh_json_layout layout; /* of this file */
+    uint8_t *head;              /* bytes read to see the header, not given to csv yet */
     size_t head_n, head_at;
     bool head_last;
     int32_t *fields;

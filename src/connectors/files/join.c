@@ -99,20 +99,22 @@ static wh_status begin(const struct sink_target *fl, const struct wh_fence *fenc
     return fl->storage.ops->put_open(j->out, fl->storage.st, j->name, reterr);
 }
 
-/* Reads a part and writes it behind the others, without its header unless it is the first; the
- * bytes are those that the receipt knows. */
+/* Reads a part and writes it behind the others, without its header unless it is the first, and
+ * without its footer; the bytes are those that the receipt knows. */
 static wh_status copy_part(const struct sink_target *fl, void *in, const struct sink_part *p,
                            const char *name, struct wh_error *reterr)
 {
     const struct sink_join *j = fl->join;
     const struct wh_storage_ops *ops = fl->storage.ops;
     WH_CLEANUP(wh_freep) uint8_t *block = wh_alloc(SINK_BLOCK);
-    int64_t at = j->done.n ? p->header_n : 0;
+    int64_t at = j->done.n ? p->header_n : 0, end = p->header_n + sink_body(fl, p);
     uint64_t hash = 0;
     if (!block)
         return no_memory(reterr);
-    while (at < p->size) {
-        int64_t upto = at < p->header_n ? p->header_n : p->size;
+    if (j->done.n && fl->comma.n)
+        WH_TRY(ops->put(j->out, fl->comma.p, fl->comma.n, reterr));
+    while (at < end) {
+        int64_t upto = at < p->header_n ? p->header_n : end;
         size_t want = upto - at < SINK_BLOCK ? (size_t)(upto - at) : SINK_BLOCK, got = 0, k = 1;
         for (; got < want && k; got += k)
             WH_TRY(ops->pread(in, block + got, want - got, at + (int64_t)got, &k, reterr));
@@ -246,8 +248,10 @@ static wh_status join(const struct sink_target *fl, const struct wh_fence *fence
     }
     if (st == WH_OK && !j->out)
         st = begin(fl, fence, reterr);
-    if (st == WH_OK && !parts && fl->header)
-        st = sink_header(fl, &header, reterr);
+    if (st == WH_OK && !parts)
+        st = sink_no_rows(fl, &header, reterr);
+    else if (st == WH_OK && fl->footer.n)
+        st = fl->storage.ops->put(j->out, fl->footer.p, fl->footer.n, reterr);
     if (st == WH_OK && header.n)
         st = fl->storage.ops->put(j->out, header.p, header.n, reterr);
     wh_buf_free(&header);

@@ -10,13 +10,14 @@ static const struct wh_enum formats[] = {
     {FILES_FORMAT_AUTO, "auto", "By the name of the file", NULL},
     {FILES_FORMAT_CSV, "csv", "Delimited text", NULL},
     {FILES_FORMAT_TSV, "tsv", "Delimited by tabs", NULL},
-    {10, "json", "JSON", "not built yet: csv and tsv are"},
-    {11, "jsonl", "JSON lines", "not built yet: csv and tsv are"},
-    {12, "parquet", "Apache Parquet", "not built yet: csv and tsv are"},
-    {13, "orc", "Apache ORC", "not built yet: csv and tsv are"},
-    {14, "avro", "Apache Avro", "not built yet: csv and tsv are"},
-    {15, "arrow", "Arrow IPC", "not built yet: csv and tsv are"},
-    {16, "binary", "Files as they are", "not built yet: csv and tsv are"},
+    {FILES_FORMAT_JSON, "json", "JSON: an array of objects, or objects behind one another", NULL},
+    {FILES_FORMAT_JSONL, "jsonl", "JSON lines: one object per line", NULL},
+    {FILES_FORMAT_JSONL, "ndjson", "JSON lines", NULL},
+    {12, "parquet", "Apache Parquet", "not built yet: csv, tsv, json and jsonl are"},
+    {13, "orc", "Apache ORC", "not built yet: csv, tsv, json and jsonl are"},
+    {14, "avro", "Apache Avro", "not built yet: csv, tsv, json and jsonl are"},
+    {15, "arrow", "Arrow IPC", "not built yet: csv, tsv, json and jsonl are"},
+    {16, "binary", "Files as they are", "not built yet: csv, tsv, json and jsonl are"},
     {0, NULL, NULL, NULL}};
 
 static const struct wh_enum compressions[] = {
@@ -38,6 +39,11 @@ static const struct wh_enum headers[] = {
     {WH_CSV_HEADER_YES, "true", "yes", NULL},
     {WH_CSV_HEADER_NO, "false", "no", NULL},
     {WH_CSV_HEADER_NO, "none", "no", NULL},
+    {0, NULL, NULL, NULL}};
+
+static const struct wh_enum unknown_fields[] = {
+    {FILES_UNKNOWN_REJECT, "reject", "A dirty row", NULL},
+    {FILES_UNKNOWN_DROP, "drop", "Passed over", NULL},
     {0, NULL, NULL, NULL}};
 
 static const struct wh_enum line_ends[] = {{0, "lf", "Line feed", NULL},
@@ -71,6 +77,8 @@ static const struct wh_option from_rows[] = {
     WH_OPT_LIST(FROM, exclude, .help = "No files whose name matches one of these globs"),
     WH_OPT_CHAR(FROM, comment, .def = "none", .help = "Lines that begin with it are no rows"),
     WH_OPT_I64(FROM, skip_lines, 0, 1000000, .def = "0", .help = "Lines before the header"),
+    WH_OPT_ENUM(FROM, unknown_fields, unknown_fields, .def = "reject",
+                .help = "JSON keys of no column, where no columns are named"),
     LATER(FROM, list),
     LATER(FROM, min_size),
     LATER(FROM, modified_since),
@@ -181,6 +189,43 @@ static wh_status check_marks(const struct wh_csv_dialect *d, int quote, int esca
                 return wh_fail(reterr, WH_E_USAGE, "E1007",
                                "delimiter, quote, escape, comment and line end must differ");
     return WH_OK;
+}
+
+/* An option of delimited text that was set for JSON would be ignored: it is refused. Where the
+ * format is told by a name, the scan or target asks again. */
+static wh_status csv_only(const char *option, struct wh_error *reterr)
+{
+    int st = wh_fail(reterr, WH_E_USAGE, "E1007", "%s is for csv and tsv, not for JSON", option);
+    wh_error_hint(reterr, "leave it out");
+    return st;
+}
+
+wh_status files_check_json_from(const struct files_from *o, struct wh_error *reterr)
+{
+    const char *set = !o                                             ? NULL
+                      : o->delimiter && strcmp(o->delimiter, "auto") ? "delimiter"
+                      : o->decimal && strcmp(o->decimal, ".")        ? "decimal"
+                      : o->header != WH_CSV_HEADER_AUTO              ? "header"
+                      : o->quote != '"'                              ? "quote"
+                      : o->escape >= 0                               ? "escape"
+                      : o->comment >= 0                              ? "comment"
+                      : o->null_text.n                               ? "null_text"
+                      : o->skip_lines                                ? "skip_lines"
+                                                                     : NULL;
+    return set ? csv_only(set, reterr) : WH_OK;
+}
+
+wh_status files_check_json_to(const struct files_to *o, struct wh_error *reterr)
+{
+    const char *set = o->delimiter && strcmp(o->delimiter, "auto") ? "delimiter"
+                      : o->decimal && strcmp(o->decimal, ".")      ? "decimal"
+                      : !o->header                                 ? "header"
+                      : o->quote != '"'                            ? "quote"
+                      : o->escape >= 0                             ? "escape"
+                      : o->null_text                               ? "null_text"
+                      : o->line_end                                ? "line_end"
+                                                                   : NULL;
+    return set ? csv_only(set, reterr) : WH_OK;
 }
 
 static wh_status check_from(const struct files_from *o, struct wh_error *reterr)

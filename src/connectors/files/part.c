@@ -91,6 +91,10 @@ static wh_status begin_part(struct sink_writer *w, struct wh_error *reterr)
         st = put(w, header.p, header.n, reterr);
     w->part.header_n = w->part.size = (int64_t)header.n;
     wh_buf_free(&header);
+    if (w->json)
+        wh_json_writer_start(w->json);
+    if (st == WH_OK && fl->is_stdout && fl->comma.n && atomic_exchange(&fl->row_written, true))
+        st = put(w, fl->comma.p, fl->comma.n, reterr);
     if (st == WH_OK && fl->codec != WH_CODEC_NONE)
         st = wh_encoder_new(fl->codec, fl->level, &w->encoder, reterr);
     return st;
@@ -141,6 +145,10 @@ static wh_status end_part(struct sink_writer *w, struct wh_error *reterr)
     WH_TRY(pack_text(w, true, reterr));
     wh_encoder_free(w->encoder);
     w->encoder = NULL;
+    if (w->out && w->fl->footer.n) {
+        WH_TRY(put(w, w->fl->footer.p, w->fl->footer.n, reterr));
+        w->part.size += (int64_t)w->fl->footer.n;
+    }
     if (w->out) {
         WH_TRY(w->fl->storage.ops->put_finish(w->out, reterr));
         w->fl->storage.ops->put_close(w->out);
@@ -171,6 +179,8 @@ wh_status sink_writer_open(void *self, void *target, void *se, const struct wh_c
     w->views = wh_calloc((size_t)fl->schema.n_children + 1, sizeof *w->views);
     if (!w->views)
         return no_memory(reterr);
+    if (files_is_json(fl->shape))
+        return wh_json_writer_new(&fl->schema, fl->shape == FILES_FORMAT_JSON, &w->json, reterr);
     return wh_csv_writer_new(&fl->format, &fl->schema, &w->csv, reterr);
 }
 
@@ -197,7 +207,8 @@ static wh_status write_some(struct sink_writer *w, const int32_t *rows, int64_t 
     if (!part_open(w))
         WH_TRY(begin_part(w, reterr));
     size_t before = w->text.n;
-    WH_TRY(wh_csv_write(w->csv, w->views, rows, first, n, &w->text, reterr));
+    WH_TRY(w->json ? wh_json_write(w->json, w->views, rows, first, n, &w->text, reterr)
+                   : wh_csv_write(w->csv, w->views, rows, first, n, &w->text, reterr));
     w->part.rows += n;
     w->part_text += (int64_t)(w->text.n - before);
     w->bytes += (int64_t)(w->text.n - before);
@@ -303,6 +314,7 @@ void sink_writer_close(void *self)
     wh_free(w->out);
     wh_encoder_free(w->encoder);
     wh_csv_writer_free(w->csv);
+    wh_json_writer_free(w->json);
     sink_receipt_free(&w->receipt);
     wh_free(w->views);
     wh_buf_free(&w->text);

@@ -21,9 +21,9 @@ static const struct suffix {
     {".csv", FILES_FORMAT_CSV, NULL},
     {".tsv", FILES_FORMAT_TSV, NULL},
     {".tab", FILES_FORMAT_TSV, NULL},
-    {".jsonl", FILES_FORMAT_AUTO, "JSON lines are not built yet"},
-    {".ndjson", FILES_FORMAT_AUTO, "JSON lines are not built yet"},
-    {".json", FILES_FORMAT_AUTO, "JSON is not built yet"},
+    {".jsonl", FILES_FORMAT_JSONL, NULL},
+    {".ndjson", FILES_FORMAT_JSONL, NULL},
+    {".json", FILES_FORMAT_JSON, NULL},
     {".parquet", FILES_FORMAT_AUTO, "Parquet is not built yet"},
     {".orc", FILES_FORMAT_AUTO, "ORC is not built yet"},
     {".avro", FILES_FORMAT_AUTO, "Avro is not built yet"},
@@ -97,15 +97,17 @@ wh_status files_kind_of(struct wh_str name, int format, int compression, struct 
     if (s && s->refused) {
         int st =
             wh_fail(reterr, WH_E_UNSUPPORTED, "E1024", "'%.*s': %s", WH_STR_FMT(name), s->refused);
-        wh_error_hint(reterr, "this build reads and writes csv and tsv, plain, .gz or .zst");
+        wh_error_hint(reterr,
+                      "this build reads and writes csv, tsv, json and jsonl, plain, .gz or .zst");
         return st;
     }
     if (!s) {
         int st = wh_fail(reterr, WH_E_USAGE, "E1024", "'%.*s': the name does not tell the format",
                          WH_STR_FMT(name));
-        wh_error_hint(reterr, wh_str_eqs(name, "null")
-                                  ? "write 'null:' for rows that are counted and thrown away"
-                                  : "add format=csv (--from format=csv, --to format=csv)");
+        wh_error_hint(reterr,
+                      wh_str_eqs(name, "null")
+                          ? "write 'null:' for rows that are counted and thrown away"
+                          : "add format=csv (--from format=csv, --to format=csv), or json, jsonl");
         return st;
     }
     ret->format = s->format;

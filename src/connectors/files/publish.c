@@ -73,6 +73,7 @@ static wh_status each_part(struct wh_receipts *receipts, sink_part_fn fn, void *
 
 /* What the joined file must be. */
 struct whole {
+    const struct sink_target *fl;
     int64_t parts, size, rows;
     struct sink_part first;
 };
@@ -83,7 +84,7 @@ static wh_status add_up(void *arg, const struct sink_part *p, int64_t number,
     struct whole *w = arg;
     if (!w->parts++)
         w->first = *p;
-    w->size += p->size - (w->parts > 1 ? p->header_n : 0);
+    w->size += w->parts > 1 ? (int64_t)w->fl->comma.n + sink_body(w->fl, p) : p->size;
     w->rows += p->rows;
     return WH_OK;
 }
@@ -111,7 +112,7 @@ static wh_status compare_part(void *arg, const struct sink_part *p, int64_t numb
                               struct wh_error *reterr)
 {
     struct job *j = arg;
-    int64_t skip = number == 1 ? p->header_n : 0, body = p->size - p->header_n;
+    int64_t skip = number == 1 ? p->header_n : (int64_t)j->fl->comma.n, body = sink_body(j->fl, p);
     uint64_t hash;
     j->at += skip;
     WH_TRY(sink_hash_file(j->fl, j->file, j->at, body, &hash, reterr));
@@ -120,12 +121,21 @@ static wh_status compare_part(void *arg, const struct sink_part *p, int64_t numb
     return WH_OK;
 }
 
+/* What a table without rows looks like: the header and the footer, or nothing. */
+wh_status sink_no_rows(const struct sink_target *fl, struct wh_buf *out, struct wh_error *reterr)
+{
+    if (fl->header)
+        WH_TRY(sink_header(fl, out, reterr));
+    return fl->footer.n && wh_buf_add(out, fl->footer.p, fl->footer.n) != WH_OK ? no_memory(reterr)
+                                                                                : WH_OK;
+}
+
 /* A table without rows: the file is the header, or empty. */
 static wh_status is_header(const struct job *j, int64_t size, bool *ret, struct wh_error *reterr)
 {
     struct wh_buf header = WH_BUF(64 << 20);
     uint64_t hash = 0;
-    int st = j->fl->header ? sink_header(j->fl, &header, reterr) : WH_OK;
+    int st = sink_no_rows(j->fl, &header, reterr);
     *ret = st == WH_OK && size == (int64_t)header.n;
     if (*ret) {
         st = sink_hash_file(j->fl, j->file, 0, size, &hash, reterr);
@@ -164,7 +174,7 @@ static wh_status is_part(const struct job *j, const char *name, const struct sin
     WH_TRY(look_for(j->fl, name, &info, &there, reterr));
     if (!there || info.size != p->size)
         return WH_OK;
-    WH_TRY(sink_hash_file(j->fl, name, p->header_n, p->size - p->header_n, &hash, reterr));
+    WH_TRY(sink_hash_file(j->fl, name, p->header_n, sink_body(j->fl, p), &hash, reterr));
     *ret = hash == p->hash;
     return WH_OK;
 }
@@ -199,7 +209,7 @@ static wh_status publish_file(struct job *j, struct wh_receipts *receipts, bool 
 {
     const struct sink_target *fl = j->fl;
     const struct wh_storage_ops *ops = fl->storage.ops;
-    struct whole w = {0};
+    struct whole w = {.fl = fl};
     char temporary[SINK_NAME];
     bool done = false, there = false;
     WH_TRY(each_part(receipts, add_up, &w, reterr));
@@ -472,7 +482,9 @@ wh_status sink_steps(void *self, void *se, enum wh_phase phase, struct wh_receip
     char say[1200];
     if (fl->is_stdout)
         return phase == WH_PUBLISH && fl->header
-                   ? add(&a, STEP_HEADER, 0, "write the header, if no row was")
+                   ? add(&a, STEP_HEADER, 0,
+                         fl->shape == FILES_FORMAT_JSON ? "close the array"
+                                                        : "write the header, if no row was")
                    : WH_OK;
     switch (phase) {
     case WH_PREPARE:
@@ -497,6 +509,8 @@ static wh_status late_header(struct sink_target *fl, struct wh_error *reterr)
         st = sink_header(fl, &header, reterr);
     if (st == WH_OK && header.n)
         st = sink_put_stdout(header.p, header.n, reterr);
+    if (st == WH_OK && fl->footer.n)
+        st = sink_put_stdout(fl->footer.p, fl->footer.n, reterr);
     wh_buf_free(&header);
     return st;
 }
@@ -566,7 +580,7 @@ wh_status sink_verify(void *self, void *se, struct wh_receipts *committed,
 {
     const struct sink_target *fl = self;
     struct job j = {.fl = fl, .fence = fence, .same = true};
-    struct whole w = {0};
+    struct whole w = {.fl = fl};
     bool done = false;
     if (fl->is_stdout)
         return WH_OK;

@@ -68,12 +68,35 @@ static wh_status more_head(struct files_reader *rd, struct files_input *in, size
     return WH_OK;
 }
 
+/* Where the rows begin, and in which layout: what the plan found, if it is about this file. */
+static wh_status look_at_json(struct files_reader *rd, struct files_input *in, int64_t *ret_line,
+                              struct wh_error *reterr)
+{
+    const struct files_scan *sc = rd->sc;
+    struct wh_json_ask ask = {.lines = sc->kind.format == FILES_FORMAT_JSONL, .any_text = true};
+    struct wh_json_shape shape;
+    size_t want = HEAD;
+    WH_TRY(more_head(rd, in, want, reterr));
+    for (;;) {
+        WH_TRY(wh_json_look(&ask, rd->head, rd->head_n, rd->head_last, &shape, reterr));
+        if (rd->head_last || !shape.cut || want >= HEAD_MAX)
+            break;
+        WH_TRY(more_head(rd, in, want *= 2, reterr));
+    }
+    rd->layout = sc->list.n <= 1 && rd->head_n ? sc->layout : shape.layout;
+    rd->data_at = (int64_t)shape.data_at;
+    *ret_line = shape.first_line;
+    return WH_OK;
+}
+
 /* Reads as much as it needs to see the header, and maps its fields. */
 static wh_status look_at_head(struct files_reader *rd, struct files_input *in, int64_t *ret_line,
                               struct wh_error *reterr)
 {
     struct wh_csv_shape shape = {0};
     size_t want = HEAD;
+    if (files_is_json(rd->sc->kind.format))
+        return look_at_json(rd, in, ret_line, reterr);
     WH_TRY(more_head(rd, in, want, reterr));
     for (;;) {
         WH_TRY(files_look(rd->sc, rd->head, rd->head_n, rd->head_last, &shape, reterr));
@@ -92,6 +115,32 @@ static wh_status look_at_head(struct files_reader *rd, struct files_input *in, i
 
 /* ---- where a range begins ---------------------------------------------------------------------
  */
+
+/* A line begins behind each line end: no guess. */
+static wh_status next_line(struct files_reader *rd, struct wh_error *reterr)
+{
+    WH_CLEANUP(wh_freep) uint8_t *p = wh_alloc(GUESS);
+    struct files_input *in = NULL;
+    const uint8_t *end = NULL;
+    bool last = false;
+    if (!p)
+        return no_memory(reterr);
+    rd->begin = rd->token.start - 1;
+    int st = open_input(rd, WH_CODEC_NONE, rd->begin, &in, reterr);
+    while (st == WH_OK && !end && !last) {
+        size_t got;
+        st = files_input_read(in, p, GUESS, &got, &last, reterr);
+        if (st != WH_OK)
+            break;
+        end = got ? memchr(p, '\n', got) : NULL;
+        rd->begin += end ? end + 1 - p : (int64_t)got;
+    }
+    files_input_close(in);
+    if (rd->begin < rd->data_at)
+        rd->begin = rd->data_at;
+    rd->proven = true;
+    return st;
+}
 
 /* First record start at or behind token.start, guessing whether that place is inside quotes. */
 static wh_status guess_begin(struct files_reader *rd, struct wh_error *reterr)
@@ -276,6 +325,8 @@ static wh_status open_plain(struct files_reader *rd, int64_t *ret_line, struct w
         rd->begin = rd->token.start;
     } else if (files_corrected(rd->sc, rd->token.file, rd->token.start, &right)) {
         rd->begin = right;
+    } else if (files_is_json(rd->sc->kind.format)) {
+        WH_TRY(next_line(rd, reterr));
     } else {
         rd->proven = false;
         WH_TRY(guess_begin(rd, reterr));
@@ -283,8 +334,30 @@ static wh_status open_plain(struct files_reader *rd, int64_t *ret_line, struct w
     return open_input(rd, WH_CODEC_NONE, rd->begin, &rd->input, reterr);
 }
 
-static wh_status open_csv(struct files_reader *rd, int64_t line, struct wh_error *reterr)
+static wh_status open_json(struct files_reader *rd, int64_t line, struct wh_error *reterr)
 {
+    const struct files_scan *sc = rd->sc;
+    struct wh_json_config cfg = {.schema = &sc->schema,
+                                 .places = sc->places,
+                                 .known = (const char *const *)sc->names,
+                                 .n_known = sc->n_names,
+                                 .refuse_unknown = sc->refuse_unknown,
+                                 .layout = rd->layout,
+                                 .inside = rd->begin > rd->data_at,
+                                 .offset = rd->begin,
+                                 .line = line,
+                                 .stop_at = rd->token.end == INT64_MAX ? -1 : rd->token.end,
+                                 .max_rows = rd->token.max_rows,
+                                 .max_row = sc->dialect.max_row,
+                                 .reject = on_reject,
+                                 .arg = rd};
+    return wh_json_reader_new(&cfg, &rd->rows.json, reterr);
+}
+
+static wh_status open_rows(struct files_reader *rd, int64_t line, struct wh_error *reterr)
+{
+    if (files_is_json(rd->sc->kind.format))
+        return open_json(rd, line, reterr);
     struct wh_csv_config cfg = {.dialect = rd->sc->dialect,
                                 .schema = &rd->sc->schema,
                                 .fields = rd->fields,
@@ -296,7 +369,7 @@ static wh_status open_csv(struct files_reader *rd, int64_t line, struct wh_error
                                 .simd = -1,
                                 .reject = on_reject,
                                 .arg = rd};
-    return wh_csv_reader_new(&cfg, &rd->csv, reterr);
+    return wh_csv_reader_new(&cfg, &rd->rows.csv, reterr);
 }
 
 /* A reader of ours that was cut exactly here is still there. */
@@ -308,7 +381,7 @@ static bool go_on(struct files_reader *rd)
         return false;
     rd->storage = p.storage;
     rd->input = p.input;
-    rd->csv = p.csv;
+    rd->rows = p.rows;
     rd->head = p.head;
     rd->head_n = p.head_n;
     rd->head_at = p.head_at;
@@ -317,7 +390,7 @@ static bool go_on(struct files_reader *rd)
     rd->begin = rd->token.start;
     rd->proven = true;
     files_input_adopt(rd->input, rd->ctx);
-    wh_csv_adopt(rd->csv, rd, rd->token.max_rows);
+    files_rows_adopt(&rd->rows, rd, rd->token.max_rows);
     return true;
 }
 
@@ -325,9 +398,9 @@ static bool go_on(struct files_reader *rd)
 static void park(struct files_reader *rd)
 {
     struct files_parked p = {.file = rd->token.file,
-                             .at = wh_csv_offset(rd->csv),
+                             .at = files_rows_offset(&rd->rows),
                              .input = rd->input,
-                             .csv = rd->csv,
+                             .rows = rd->rows,
                              .storage = rd->storage,
                              .head = rd->head,
                              .head_n = rd->head_n,
@@ -338,7 +411,7 @@ static void park(struct files_reader *rd)
     files_input_adopt(rd->input, NULL);
     files_park(rd->sc, &p);
     rd->input = NULL;
-    rd->csv = NULL;
+    rd->rows = (struct files_rows){NULL, NULL};
     rd->storage = NULL;
     rd->head = NULL;
 }
@@ -359,7 +432,8 @@ wh_status files_reader_open(void *self, void *scan, void *se, const struct wh_ct
     rd->fields = wh_calloc((size_t)sc->schema.n_children + 1, sizeof *rd->fields);
     if (!rd->fields)
         return no_memory(reterr);
-    memcpy(rd->fields, sc->fields, (size_t)sc->schema.n_children * sizeof *rd->fields);
+    if (sc->fields)
+        memcpy(rd->fields, sc->fields, (size_t)sc->schema.n_children * sizeof *rd->fields);
     WH_TRY(files_codec_of(sc, rd->token.file, &codec, reterr));
     rd->sequential = is_sequential(rd, codec);
     int st = WH_OK;
@@ -373,7 +447,7 @@ wh_status files_reader_open(void *self, void *scan, void *se, const struct wh_ct
         st = rd->sequential ? open_sequential(rd, codec, &line, reterr)
                             : open_plain(rd, &line, reterr);
         if (st == WH_OK)
-            st = open_csv(rd, line, reterr);
+            st = open_rows(rd, line, reterr);
     }
     st = files_worded(st, reterr);
     if (st < 0 && reterr && !reterr->where[0])
@@ -389,7 +463,7 @@ static wh_status feed(struct files_reader *rd, struct wh_error *reterr)
     void *p;
     size_t room, got;
     bool last = false;
-    WH_TRY(wh_csv_space(rd->csv, &p, &room, reterr));
+    WH_TRY(files_rows_space(&rd->rows, &p, &room, reterr));
     if (rd->head_at < rd->head_n || rd->head_last) {
         got = rd->head_n - rd->head_at < room ? rd->head_n - rd->head_at : room;
         memcpy(p, rd->head + rd->head_at, got);
@@ -398,7 +472,7 @@ static wh_status feed(struct files_reader *rd, struct wh_error *reterr)
     } else {
         WH_TRY(files_input_read(rd->input, p, room, &got, &last, reterr));
     }
-    wh_csv_filled(rd->csv, got, last);
+    files_rows_filled(&rd->rows, got, last);
     return WH_OK;
 }
 
@@ -408,7 +482,7 @@ static wh_status pump(struct files_reader *rd, struct wh_batch *ret, struct wh_e
         bool hungry;
         if (atomic_load(&rd->se->interrupted))
             return WH_LOST;
-        WH_TRY(wh_csv_next(rd->csv, ret, &hungry, reterr));
+        WH_TRY(files_rows_next(&rd->rows, ret, &hungry, reterr));
         if (!hungry)
             return WH_OK;
         if (rd->ctx && rd->ctx->cancelled && rd->ctx->cancelled(rd->ctx))
@@ -479,13 +553,13 @@ wh_status files_reader_cut(void *self, struct wh_split *ret_rest, struct wh_spli
     if (rd->done)
         return WH_END;
     t.exact = true;
-    t.start = wh_csv_offset(rd->csv);
+    t.start = files_rows_offset(&rd->rows);
     if (t.max_rows >= 0)
-        t.max_rows -= wh_csv_rows(rd->csv);
+        t.max_rows -= files_rows_count(&rd->rows);
     if (t.start >= t.end || t.max_rows == 0)
         return WH_END;
     if (ret_done) {
-        *ret_done = (struct wh_split){.est_rows = wh_csv_rows(rd->csv),
+        *ret_done = (struct wh_split){.est_rows = files_rows_count(&rd->rows),
                                       .est_bytes = t.start - rd->begin,
                                       .order_group = (uint64_t)t.file + 1,
                                       .order_seq = t.seq};
@@ -502,7 +576,7 @@ wh_status files_reader_end(void *self, struct wh_bytes *ret_end, struct wh_error
     struct pack k = {&rd->end, WH_OK};
     wh_buf_clear(&rd->end);
     pack_u64(&k, rd->token.file);
-    pack_u64(&k, (uint64_t)wh_csv_offset(rd->csv));
+    pack_u64(&k, (uint64_t)files_rows_offset(&rd->rows));
     if (k.st != WH_OK)
         return no_memory(reterr);
     *ret_end = (struct wh_bytes){rd->end.p, rd->end.n};
@@ -533,9 +607,9 @@ wh_status files_reader_chain(void *self, const struct wh_bytes *prev_end,
 void files_reader_close(void *self)
 {
     struct files_reader *rd = self;
-    if (rd->cut && rd->sequential && rd->csv)
+    if (rd->cut && rd->sequential && files_rows_there(&rd->rows))
         park(rd);
-    wh_csv_reader_free(rd->csv);
+    files_rows_free(&rd->rows);
     files_input_close(rd->input);
     if (rd->storage)
         files_storage_close(rd->storage);
@@ -545,7 +619,6 @@ void files_reader_close(void *self)
     wh_free(rd->fields);
     wh_buf_free(&rd->out);
     wh_buf_free(&rd->end);
-    rd->csv = NULL;
     rd->input = NULL;
     rd->head = NULL;
     rd->fields = NULL;

@@ -256,25 +256,44 @@ wh_status sink_get_small(const struct sink_target *fl, const char *name, size_t 
     return st;
 }
 
+/* Packed as a member of its own. */
+static wh_status pack_alone(const struct sink_target *fl, const void *p, size_t n,
+                            struct wh_buf *out, struct wh_error *reterr)
+{
+    struct wh_encoder *e = NULL;
+    if (fl->codec == WH_CODEC_NONE)
+        return wh_buf_add(out, p, n) == WH_OK ? WH_OK : no_memory(reterr);
+    int st = wh_encoder_new(fl->codec, fl->level, &e, reterr);
+    if (st == WH_OK)
+        st = wh_encode(e, p, n, out, reterr);
+    if (st == WH_OK)
+        st = wh_encode_end(e, out, reterr);
+    wh_encoder_free(e);
+    return st;
+}
+
 wh_status sink_header(const struct sink_target *fl, struct wh_buf *out, struct wh_error *reterr)
 {
     struct wh_csv_writer *csv = NULL;
-    struct wh_encoder *e = NULL;
     struct wh_buf text = WH_BUF(64 << 20);
+    if (fl->shape == FILES_FORMAT_JSONL)
+        return WH_OK;
+    if (fl->shape == FILES_FORMAT_JSON)
+        return pack_alone(fl, "[\n", 2, out, reterr);
     int st = wh_csv_writer_new(&fl->format, &fl->schema, &csv, reterr);
     if (st == WH_OK && wh_csv_write_header(csv, &text) != WH_OK)
         st = no_memory(reterr);
-    if (st == WH_OK && fl->codec == WH_CODEC_NONE) {
-        st = wh_buf_add(out, text.p, text.n) == WH_OK ? WH_OK : no_memory(reterr);
-    } else if (st == WH_OK) {
-        st = wh_encoder_new(fl->codec, fl->level, &e, reterr);
-        if (st == WH_OK)
-            st = wh_encode(e, text.p, text.n, out, reterr);
-        if (st == WH_OK)
-            st = wh_encode_end(e, out, reterr);
-    }
-    wh_encoder_free(e);
+    if (st == WH_OK)
+        st = pack_alone(fl, text.p, text.n, out, reterr);
     wh_csv_writer_free(csv);
     wh_buf_free(&text);
     return st;
+}
+
+wh_status sink_array_marks(struct sink_target *fl, struct wh_error *reterr)
+{
+    if (fl->shape != FILES_FORMAT_JSON)
+        return WH_OK;
+    WH_TRY(pack_alone(fl, ",\n", 2, &fl->comma, reterr));
+    return pack_alone(fl, "\n]\n", 3, &fl->footer, reterr);
 }

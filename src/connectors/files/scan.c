@@ -8,17 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files.h"
 #include "pack.h"
+#include "scan.h"
 
 enum {
-    SAMPLE_BYTES = 4 << 20,
-    SAMPLE_ROWS = 10000,
-    SAMPLE_FILES = 16,
-    PIECE_BYTES = 256 << 10, /* of the middle and the end of a big file */
     BOUNDS_MAX = 512 << 20,
     TOKEN_MAX = 64 * 1024,
-    BOUNDS_VERSION = 1,
 };
 
 static wh_status no_memory(struct wh_error *reterr)
@@ -69,138 +64,6 @@ void files_label(const struct files_scan *sc, const struct files_token *t, struc
                  (long long)t->end);
 }
 
-/* ---- what the plan freezes --------------------------------------------------------------------
- */
-
-static void pack_dialect(struct pack *k, const struct wh_csv_dialect *d)
-{
-    pack_bytes(k, d->delimiter, d->delimiter_n);
-    pack_u64(k, (uint64_t)(d->quote + 1));
-    pack_u64(k, (uint64_t)(d->escape + 1));
-    pack_u64(k, (uint64_t)(d->comment + 1));
-    pack_u64(k, (uint8_t)d->decimal);
-    pack_u64(k, d->empty_null);
-    pack_u64(k, d->max_row);
-    pack_u64(k, d->n_nulls);
-    for (int i = 0; i < d->n_nulls; i++)
-        pack_bytes(k, d->nulls[i].text, d->nulls[i].n);
-}
-
-static bool unpack_dialect(struct unpack *u, struct wh_csv_dialect *d)
-{
-    *d = wh_csv_dialect_default();
-    struct wh_str delimiter = unpack_bytes(u);
-    if (!delimiter.n || delimiter.n > sizeof d->delimiter)
-        return false;
-    memcpy(d->delimiter, delimiter.s, delimiter.n);
-    d->delimiter_n = (uint8_t)delimiter.n;
-    d->quote = (int)unpack_u64(u) - 1;
-    d->escape = (int)unpack_u64(u) - 1;
-    d->comment = (int)unpack_u64(u) - 1;
-    d->decimal = (char)unpack_u64(u);
-    d->empty_null = unpack_u64(u) != 0;
-    d->max_row = (size_t)unpack_u64(u);
-    for (uint64_t n = unpack_u64(u); n && !u->bad; n--) {
-        struct wh_str null = unpack_bytes(u);
-        if (!null.n || !wh_csv_add_null(d, null))
-            return false;
-    }
-    return !u->bad;
-}
-
-static wh_status freeze(struct files_scan *sc)
-{
-    struct pack k = {&sc->bounds, WH_OK};
-    wh_buf_clear(&sc->bounds);
-    pack_u64(&k, BOUNDS_VERSION);
-    pack_u64(&k, sc->list.is_stdin);
-    pack_text(&k, sc->list.root);
-    pack_u64(&k, sc->list.n);
-    for (size_t i = 0; i < sc->list.n; i++) {
-        pack_text(&k, sc->list.v[i].name);
-        pack_text(&k, sc->list.v[i].etag);
-        pack_u64(&k, (uint64_t)sc->list.v[i].size);
-    }
-    pack_text(&k, sc->encoding);
-    pack_u64(&k, sc->kind.format);
-    pack_u64(&k, (uint64_t)(sc->compression + 1));
-    pack_dialect(&k, &sc->dialect);
-    pack_u64(&k, sc->has_header);
-    pack_u64(&k, (uint64_t)sc->skip_lines);
-    pack_u64(&k, (uint64_t)sc->n_fields);
-    pack_u64(&k, (uint64_t)sc->row_bytes);
-    pack_u64(&k, (uint64_t)sc->n_names);
-    for (int64_t i = 0; i < sc->n_names; i++)
-        pack_text(&k, sc->names[i]);
-    return k.st;
-}
-
-static wh_status thaw_list(struct files_scan *sc, struct unpack *u)
-{
-    struct files_list *l = &sc->list;
-    l->is_stdin = unpack_u64(u) != 0;
-    struct wh_str root = unpack_bytes(u);
-    l->root = wh_strndup(root.s, root.n);
-    uint64_t n = unpack_u64(u);
-    if (u->bad || n > u->n)
-        return WH_E_STATE;
-    l->v = wh_calloc((size_t)n + 1, sizeof *l->v);
-    if (!l->v || !l->root)
-        return WH_E_NOMEM;
-    l->cap = (size_t)n;
-    for (; l->n < n && !u->bad; l->n++) {
-        struct files_entry *e = &l->v[l->n];
-        struct wh_str name = unpack_bytes(u), etag = unpack_bytes(u);
-        e->name = wh_strndup(name.s, name.n);
-        snprintf(e->etag, sizeof e->etag, "%.*s", WH_STR_FMT(etag));
-        e->size = (int64_t)unpack_u64(u);
-        if (!e->name)
-            return WH_E_NOMEM;
-    }
-    return WH_OK;
-}
-
-static wh_status thaw_rest(struct files_scan *sc, struct unpack *u)
-{
-    struct wh_str encoding = unpack_bytes(u);
-    snprintf(sc->encoding_text, sizeof sc->encoding_text, "%.*s", WH_STR_FMT(encoding));
-    sc->encoding = encoding.n ? sc->encoding_text : NULL;
-    sc->kind.format = (enum files_format)unpack_u64(u);
-    sc->compression = (int)unpack_u64(u) - 1;
-    if (!unpack_dialect(u, &sc->dialect))
-        return WH_E_STATE;
-    sc->has_header = unpack_u64(u) != 0;
-    sc->skip_lines = (int64_t)unpack_u64(u);
-    sc->n_fields = (int64_t)unpack_u64(u);
-    sc->row_bytes = (int64_t)unpack_u64(u);
-    uint64_t n = unpack_u64(u);
-    if (u->bad || n > WH_CSV_FIELDS_MAX)
-        return WH_E_STATE;
-    sc->names = wh_calloc((size_t)n + 1, sizeof *sc->names);
-    if (!sc->names)
-        return WH_E_NOMEM;
-    for (; sc->n_names < (int64_t)n; sc->n_names++) {
-        struct wh_str name = unpack_bytes(u);
-        sc->names[sc->n_names] = wh_strndup(name.s, name.n);
-        if (!sc->names[sc->n_names])
-            return WH_E_NOMEM;
-    }
-    return u->bad ? WH_E_STATE : WH_OK;
-}
-
-static wh_status thaw(struct files_scan *sc, struct wh_bytes bounds, struct wh_error *reterr)
-{
-    struct unpack u = unpack_of(bounds);
-    int st = unpack_u64(&u) == BOUNDS_VERSION ? thaw_list(sc, &u) : WH_E_STATE;
-    if (st == WH_OK)
-        st = thaw_rest(sc, &u);
-    if (st == WH_E_NOMEM)
-        return no_memory(reterr);
-    if (st != WH_OK)
-        return wh_fail(reterr, WH_E_STATE, "E7003", "the stored list of files cannot be read");
-    return wh_buf_add(&sc->bounds, bounds.p, bounds.n);
-}
-
 wh_status files_unchanged(const struct files_scan *sc, const struct files_storage *storage,
                           size_t file, struct wh_error *reterr)
 {
@@ -243,82 +106,6 @@ wh_status files_look(const struct files_scan *sc, const void *head, size_t n, bo
                              .skip_lines = sc->skip_lines,
                              .any_text = true};
     return wh_csv_look(&ask, head, n, whole, ret, reterr);
-}
-
-struct sample {
-    uint8_t *p;
-    size_t n;
-    bool whole;
-};
-
-static wh_status sniff_stdin(struct files_scan *sc, struct wh_error *reterr)
-{
-    uint8_t head[4];
-    size_t n;
-    bool last;
-    struct files_input *in;
-    struct files_input_config cfg = {.ctx = sc->ctx, .peek = true};
-    WH_TRY(files_input_open(&cfg, &in, reterr));
-    int st = files_input_read(in, head, sizeof head, &n, &last, reterr);
-    files_input_close(in);
-    if (st == WH_OK && sc->compression == FILES_COMPRESSION_AUTO)
-        sc->kind.codec = wh_codec_of_bytes(head, n);
-    return st;
-}
-
-static wh_status read_sample(struct files_scan *sc, size_t file, size_t want, struct sample *ret,
-                             struct wh_error *reterr)
-{
-    struct files_input_config cfg = {
-        .storage = &sc->storage, .ctx = sc->ctx, .encoding = sc->encoding, .peek = true};
-    struct files_input *in = NULL;
-    if (!sc->list.is_stdin)
-        cfg.name = sc->list.v[file].name;
-    WH_TRY(files_codec_of(sc, file, &cfg.codec, reterr));
-    *ret = (struct sample){.p = wh_alloc(want)};
-    if (!ret->p)
-        return no_memory(reterr);
-    int st = files_input_open(&cfg, &in, reterr);
-    while (st == WH_OK && ret->n < want && !ret->whole) {
-        size_t got;
-        st = files_input_read(in, ret->p + ret->n, want - ret->n, &got, &ret->whole, reterr);
-        if (st == WH_OK)
-            ret->n += got;
-    }
-    files_input_close(in);
-    if (st != WH_OK)
-        wh_error_where(reterr, "%s", cfg.name ? cfg.name : "standard input");
-    return st;
-}
-
-/* The sample again, as the charset that its byte order mark tells. */
-static wh_status heed_mark(struct files_scan *sc, size_t file, size_t want, struct sample *s,
-                           struct wh_error *reterr)
-{
-    const char *mark = sc->encoding ? NULL : files_encoding_of_mark(s->p, s->n);
-    if (!mark)
-        return WH_OK;
-    sc->encoding = mark;
-    wh_free(s->p);
-    return read_sample(sc, file, want, s, reterr);
-}
-
-static wh_status explain_text(const struct files_scan *sc, size_t file, const struct sample *s,
-                              struct wh_error *reterr)
-{
-    static const char *const others[] = {"gb18030", "big5", "euc-jp", "shift_jis"};
-    const char *name = sc->list.is_stdin ? "standard input" : sc->list.v[file].name;
-    wh_error_where(reterr, "%s", name);
-    if (sc->encoding)
-        return WH_E_DATA;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        if (files_fits_encoding(others[i], s->p, s->n)) {
-            wh_error_hint(reterr, "it could be %s: --from encoding=%s", others[i], others[i]);
-            return WH_E_DATA;
-        }
-    }
-    wh_error_hint(reterr, "give the encoding, for instance --from encoding=latin1");
-    return WH_E_DATA;
 }
 
 static wh_status ask_of(const struct files_from *o, struct wh_csv_ask *ask, struct wh_error *reterr)
@@ -382,9 +169,9 @@ wh_status files_map_fields(const struct files_scan *sc, size_t file,
 static wh_status guess_more(struct files_scan *sc, size_t file, struct wh_csv_guess *g,
                             struct wh_error *reterr)
 {
-    struct sample s = {0};
+    struct files_sample s = {0};
     struct wh_csv_shape shape = {0};
-    int st = read_sample(sc, file, SAMPLE_BYTES / SAMPLE_FILES, &s, reterr);
+    int st = files_sample_read(sc, file, FILES_SAMPLE_BYTES / FILES_SAMPLE_FILES, &s, reterr);
     if (st == WH_OK && s.n)
         st = files_look(sc, s.p, s.n, s.whole, &shape, reterr);
     bool same = st == WH_OK && s.n && shape.n_columns == sc->n_names;
@@ -393,7 +180,7 @@ static wh_status guess_more(struct files_scan *sc, size_t file, struct wh_csv_gu
     if (same) {
         shape.n_fields = sc->n_fields;
         st = wh_csv_guess_add(g, &shape, s.p + shape.data_at, s.n - shape.data_at, s.whole,
-                              SAMPLE_ROWS);
+                              FILES_SAMPLE_ROWS);
     }
     wh_csv_shape_free(&shape);
     wh_free(s.p);
@@ -405,43 +192,29 @@ static wh_status guess_more(struct files_scan *sc, size_t file, struct wh_csv_gu
 static wh_status guess_at(struct files_scan *sc, size_t file, int64_t from, struct wh_csv_guess *g,
                           const struct wh_csv_shape *shape, struct wh_error *reterr)
 {
-    WH_CLEANUP(wh_freep) uint8_t *p = wh_alloc(PIECE_BYTES);
-    struct files_input_config cfg = {
-        .storage = &sc->storage, .name = sc->list.v[file].name, .offset = from};
-    struct files_input *in = NULL;
-    size_t n = 0;
-    bool last = false;
+    WH_CLEANUP(wh_freep) uint8_t *p = wh_alloc(FILES_PIECE_BYTES);
+    const struct wh_csv_dialect *d = &sc->dialect;
+    size_t n;
+    bool last;
     if (!p)
         return no_memory(reterr);
-    int st = files_input_open(&cfg, &in, reterr);
-    while (st == WH_OK && n < PIECE_BYTES && !last) {
-        size_t got = 0;
-        st = files_input_read(in, p + n, PIECE_BYTES - n, &got, &last, reterr);
-        n += got;
-    }
-    files_input_close(in);
-    if (st != WH_OK)
-        return st;
-    const struct wh_csv_dialect *d = &sc->dialect;
+    WH_TRY(files_sample_piece(sc, file, from, p, FILES_PIECE_BYTES, &n, &last, reterr));
     if (d->quote >= 0 && memchr(p, d->quote, n))
         return WH_OK;
     int64_t at = wh_csv_sync(d, p, n, WH_CSV_OUTSIDE);
-    return at < 0 ? WH_OK : wh_csv_guess_add(g, shape, p + at, n - (size_t)at, last, SAMPLE_ROWS);
+    return at < 0 ? WH_OK
+                  : wh_csv_guess_add(g, shape, p + at, n - (size_t)at, last, FILES_SAMPLE_ROWS);
 }
 
 /* A big file changes its mind late: its middle and its end are asked too. */
 static wh_status guess_rest(struct files_scan *sc, size_t file, struct wh_csv_guess *g,
                             const struct wh_csv_shape *shape, struct wh_error *reterr)
 {
-    enum wh_codec codec;
-    if (sc->list.is_stdin || sc->encoding)
+    if (!files_sample_more(sc, file))
         return WH_OK;
-    WH_TRY(files_codec_of(sc, file, &codec, reterr));
     int64_t size = sc->list.v[file].size;
-    if (codec != WH_CODEC_NONE || size < 2 * SAMPLE_BYTES)
-        return WH_OK;
     WH_TRY(guess_at(sc, file, size / 2, g, shape, reterr));
-    return guess_at(sc, file, size - PIECE_BYTES, g, shape, reterr);
+    return guess_at(sc, file, size - FILES_PIECE_BYTES, g, shape, reterr);
 }
 
 /* ---- columns ----------------------------------------------------------------------------------
@@ -489,6 +262,8 @@ static wh_status project(struct files_scan *sc, const struct wh_scan *io,
 
 static wh_status find_fields(struct files_scan *sc, struct wh_error *reterr)
 {
+    if (files_is_json(sc->kind.format))
+        return files_find_places(sc, reterr);
     sc->fields = wh_calloc((size_t)sc->schema.n_children + 1, sizeof *sc->fields);
     if (!sc->fields)
         return no_memory(reterr);
@@ -513,7 +288,7 @@ static wh_status check_kinds(struct files_scan *sc, const struct files_from *o,
             sc->kind.format = FILES_FORMAT_CSV;
         if (sc->compression != FILES_COMPRESSION_AUTO)
             sc->kind.codec = (enum wh_codec)sc->compression;
-        return sniff_stdin(sc, reterr);
+        return files_sniff_stdin(sc, reterr);
     }
     enum files_format asked = sc->kind.format;
     for (size_t i = 0; i < sc->list.n; i++) {
@@ -531,13 +306,6 @@ static wh_status check_kinds(struct files_scan *sc, const struct files_from *o,
     return WH_OK;
 }
 
-static void note(struct wh_scan *io, const char *text)
-{
-    size_t n = strlen(io->note);
-    if (*text && n < sizeof io->note)
-        snprintf(io->note + n, sizeof io->note - n, "%s%s", n ? "; " : "", text);
-}
-
 /* A null word in a column that is declared as something else than text is a NULL. */
 static void declare_nulls(const struct files_scan *sc, const struct wh_map *types,
                           struct wh_csv_guess *g)
@@ -551,7 +319,7 @@ static void declare_nulls(const struct files_scan *sc, const struct wh_map *type
 }
 
 static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct wh_csv_shape *shape,
-                       const struct sample *s, size_t file, bool nulls_given,
+                       const struct files_sample *s, size_t file, bool nulls_given,
                        struct ArrowSchema *ret, struct wh_error *reterr)
 {
     struct wh_csv_guess *g = NULL;
@@ -562,13 +330,13 @@ static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct w
     size_t data_n = s->n - shape->data_at;
     if (st == WH_OK)
         st = wh_csv_guess_add(g, shape, s->p + shape->data_at, data_n, s->whole,
-                              s->whole ? INT64_MAX : SAMPLE_ROWS);
+                              s->whole ? INT64_MAX : FILES_SAMPLE_ROWS);
     int64_t rows = st == WH_OK ? wh_csv_guess_rows(g) : 0;
     bool all = s->whole && sc->list.n <= 1;
     if (st == WH_OK && !s->whole)
         st = guess_rest(sc, file, g, shape, reterr);
-    for (size_t i = file + 1; st == WH_OK && i < sc->list.n && i < file + SAMPLE_FILES; i++)
-        if (wh_csv_guess_rows(g) < SAMPLE_ROWS)
+    for (size_t i = file + 1; st == WH_OK && i < sc->list.n && i < file + FILES_SAMPLE_FILES; i++)
+        if (wh_csv_guess_rows(g) < FILES_SAMPLE_ROWS)
             st = guess_more(sc, i, g, reterr);
     if (st == WH_OK)
         st = wh_csv_guess_schema(g, sc->names, nulls_given, &sc->dialect, ret, said, sizeof said);
@@ -577,7 +345,7 @@ static wh_status guess(struct files_scan *sc, struct wh_scan *io, const struct w
         io->est_rows = all ? rows : -1;
         int64_t counted = s->whole ? rows : 0;
         sc->row_bytes = counted ? (int64_t)data_n / counted + 1 : 0;
-        note(io, said);
+        files_note(io, said);
     }
     wh_csv_guess_free(g);
     return st == WH_E_NOMEM ? no_memory(reterr) : st;
@@ -591,10 +359,10 @@ static void say_names(const struct wh_csv_ask *ask, const struct files_scan *sc,
     for (int64_t i = 0; i < all->n_children; i++)
         text = text && !strcmp(all->children[i]->format, "u");
     if (ask->header == WH_CSV_HEADER_AUTO && sc->has_header && text)
-        note(io, "the first line is taken as names (header=no if it is a row)");
+        files_note(io, "the first line is taken as names (header=no if it is a row)");
 }
 
-static int64_t line_bytes(const struct sample *s, size_t from)
+static int64_t line_bytes(const struct files_sample *s, size_t from)
 {
     size_t lines = 0, at = from;
     for (const uint8_t *p; at < s->n && (p = memchr(s->p + at, '\n', s->n - at)); lines++)
@@ -602,34 +370,11 @@ static int64_t line_bytes(const struct sample *s, size_t from)
     return lines ? (int64_t)((at - from) / lines) + 1 : 0;
 }
 
-static wh_status first_sample(struct files_scan *sc, struct sample *s, size_t *ret_file,
-                              struct wh_error *reterr)
-{
-    size_t files = sc->list.is_stdin ? 1 : sc->list.n;
-    for (size_t i = 0; i < files; i++) {
-        *ret_file = i;
-        WH_TRY(read_sample(sc, i, SAMPLE_BYTES, s, reterr));
-        WH_TRY(heed_mark(sc, i, SAMPLE_BYTES, s, reterr));
-        if (s->n)
-            return WH_OK;
-        wh_free(s->p);
-        s->p = NULL;
-    }
-    return WH_END;
-}
-
-static wh_status nothing_to_see(struct wh_error *reterr)
-{
-    int st = wh_fail(reterr, WH_E_TYPE, "E3007", "the files are empty: columns cannot be told");
-    wh_error_hint(reterr, "a file needs at least a header line");
-    return st;
-}
-
 static wh_status discover(struct files_scan *sc, struct wh_scan *io, struct ArrowSchema *ret_all,
                           struct wh_error *reterr)
 {
     const struct files_from *o = io->opts;
-    struct sample s = {0};
+    struct files_sample s = {0};
     struct wh_csv_shape shape = {0};
     struct wh_csv_ask ask = {0};
     size_t file = 0;
@@ -642,16 +387,16 @@ static wh_status discover(struct files_scan *sc, struct wh_scan *io, struct Arro
         ask.delimiter_auto = false;
     }
     if (st == WH_OK)
-        st = first_sample(sc, &s, &file, reterr);
+        st = files_sample_first(sc, &s, &file, reterr);
     if (st == WH_OK) {
         st = wh_csv_look(&ask, s.p, s.n, s.whole, &shape, reterr);
         if (st == WH_E_DATA)
-            st = explain_text(sc, file, &s, reterr);
+            st = files_explain_text(sc, file, &s, reterr);
     } else if (st == WH_END) {
-        st = nothing_to_see(reterr);
+        st = files_nothing_to_see(reterr);
     }
     if (st == WH_OK) {
-        note(io, shape.note);
+        files_note(io, shape.note);
         sc->skip_lines = ask.skip_lines;
         take_shape(sc, &shape);
         st = guess(sc, io, &shape, &s, file, nulls_given, ret_all, reterr);
@@ -670,7 +415,7 @@ static wh_status discover(struct files_scan *sc, struct wh_scan *io, struct Arro
 
 /* The type a column is read in when the job declares one: what the reader knows by itself, else
  * text, which the engine converts. Limits of length are the engine's to check. */
-static struct wh_type read_as(const struct wh_type *declared)
+static struct wh_type read_as(const struct wh_type *declared, bool json)
 {
     static const bool direct[WH_K_COUNT] = {
         [WH_K_BOOL] = true,     [WH_K_I8] = true,      [WH_K_I16] = true,    [WH_K_I32] = true,
@@ -680,14 +425,16 @@ static struct wh_type read_as(const struct wh_type *declared)
         [WH_K_TIMESTAMP] = true};
     struct wh_type t = direct[declared->kind] ? *declared : WH_TYPE(WH_K_UTF8);
 
-    t.logical = WH_L_NONE;
+    bool keeps_json = json && declared->kind == WH_K_UTF8 && declared->logical == WH_L_JSON;
+
+    t.logical = keeps_json ? WH_L_JSON : WH_L_NONE;
     t.nullable = true;
     return t;
 }
 
 /* A declared type takes the place of the guess: "1.50" declared as text stays "1.50". Names that
  * fit no column are the engine's to refuse. */
-static wh_status declare_types(const struct wh_scan *io, struct ArrowSchema *all,
+static wh_status declare_types(const struct wh_scan *io, bool json, struct ArrowSchema *all,
                                struct wh_error *reterr)
 {
     for (size_t i = 0; io->types && i < io->types->n; i++) {
@@ -699,7 +446,7 @@ static wh_status declare_types(const struct wh_scan *io, struct ArrowSchema *all
         if (at < 0 || !wh_type_parse(pair->value, &t))
             continue;
         struct ArrowSchema field = {0}, *child = all->children[at];
-        t = read_as(&t);
+        t = read_as(&t, json);
         WH_TRY(wh_field_init(&field, child->name, &t, NULL));
         child->release(child);
         *child = field;
@@ -721,9 +468,9 @@ static wh_status open_files(struct files_scan *sc, struct wh_scan *io, struct Ar
                             struct wh_error *reterr)
 {
     if (io->bounds.n) {
-        WH_TRY(thaw(sc, io->bounds, reterr));
+        WH_TRY(files_thaw(sc, io->bounds, reterr));
         if (sc->list.is_stdin)
-            WH_TRY(sniff_stdin(sc, reterr));
+            WH_TRY(files_sniff_stdin(sc, reterr));
     } else {
         const struct files_from *o = io->opts;
         WH_TRY(files_find(sc->ep, io->object, o, &sc->list, reterr));
@@ -737,9 +484,10 @@ static wh_status open_files(struct files_scan *sc, struct wh_scan *io, struct Ar
     if (io->bounds.n)
         return check_all_unchanged(sc, reterr);
     WH_TRY(check_kinds(sc, io->opts, reterr));
-    WH_TRY(discover(sc, io, ret_all, reterr));
-    WH_TRY(declare_types(io, ret_all, reterr));
-    return freeze(sc) == WH_OK ? WH_OK : no_memory(reterr);
+    bool json = files_is_json(sc->kind.format);
+    WH_TRY((json ? files_discover_json : discover)(sc, io, ret_all, reterr));
+    WH_TRY(declare_types(io, json, ret_all, reterr));
+    return files_freeze(sc) == WH_OK ? WH_OK : no_memory(reterr);
 }
 
 static wh_status choose_schema(struct files_scan *sc, const struct wh_scan *io,
@@ -756,10 +504,16 @@ static wh_status choose_schema(struct files_scan *sc, const struct wh_scan *io,
     return find_fields(sc, reterr);
 }
 
+/* Rows that begin behind line ends, or where CSV says. */
+static bool has_lines(const struct files_scan *sc)
+{
+    return sc->kind.format != FILES_FORMAT_JSON || (sc->list.n == 1 && sc->layout == WH_JSON_LINES);
+}
+
 static bool rangeable(const struct files_scan *sc, size_t file)
 {
     enum wh_codec codec;
-    return !sc->list.is_stdin && !sc->encoding && sc->limit <= 0 &&
+    return has_lines(sc) && !sc->list.is_stdin && !sc->encoding && sc->limit <= 0 &&
            files_codec_of(sc, file, &codec, NULL) == WH_OK && codec == WH_CODEC_NONE &&
            sc->list.v[file].size > sc->unit_bytes + sc->unit_bytes / 4;
 }
@@ -786,14 +540,14 @@ static void answer_how(struct files_scan *sc, struct wh_scan *io)
         snprintf(io->method, sizeof io->method, "%s",
                  sc->list.n > 1 ? "one file each" : "one file");
     if (sc->list.is_stdin)
-        note(io, "standard input can be read only once: not resumable");
+        files_note(io, "standard input can be read only once: not resumable");
     else if (packed || sc->encoding)
-        note(io, "after a kill a packed file is read again from its start");
+        files_note(io, "after a kill a packed file is read again from its start");
     if (sc->list.others) {
         char text[80];
         snprintf(text, sizeof text, "%lld files of other kinds left out",
                  (long long)sc->list.others);
-        note(io, text);
+        files_note(io, text);
     }
 }
 
@@ -853,6 +607,7 @@ static void scan_close(void *self)
         wh_free(sc->names[i]);
     wh_free(sc->names);
     wh_free(sc->fields);
+    wh_free(sc->places);
     wh_free(sc->corrections);
     for (int i = 0; i < FILES_PARKED; i++)
         files_parked_free(&sc->parked[i]);
@@ -967,7 +722,7 @@ wh_status files_correct(struct files_scan *sc, uint32_t file, int64_t start, int
 
 void files_parked_free(struct files_parked *p)
 {
-    wh_csv_reader_free(p->csv);
+    files_rows_free(&p->rows);
     files_input_close(p->input);
     if (p->storage)
         files_storage_close(p->storage);

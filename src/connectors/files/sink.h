@@ -7,7 +7,8 @@
  *     f<flow>.g<generation>.e<epoch>.publish                   the whole, before it gets its name
  * Nothing has the target's name before PUBLISH. Parts begin with the header (its own gzip member or
  * zstd frame when packed), so that one part is a whole file, and parts joined without the headers
- * of all but the first are one too. */
+ * of all but the first are one too. An array of JSON ends with a footer besides, which is left out
+ * between joined parts, where a comma stands. */
 #ifndef WHERRY_FILES_SINK_H
 #define WHERRY_FILES_SINK_H
 
@@ -23,6 +24,7 @@ struct sink_target {
     const struct files_endpoint *ep;
     const struct wh_ctx *ctx;
     struct files_storage storage;
+    enum files_format shape; /* CSV, JSON (an array), JSONL */
     struct wh_csv_format format;
     enum wh_codec codec;
     int level;
@@ -36,8 +38,10 @@ struct sink_target {
     char suffix[24]; /* ".csv.gz" */
     struct ArrowSchema schema;
     struct wh_buf memo, text;
-    atomic_flag header_written; /* standard output */
-    struct sink_join *join;     /* one file; NULL: standard output or several files */
+    struct sink_join *join;      /* one file; NULL: standard output or several files */
+    atomic_flag header_written;  /* standard output */
+    atomic_bool row_written;     /* likewise: the next part of an array needs a comma */
+    struct wh_buf comma, footer; /* of an array, packed as the parts are; else empty */
 };
 
 /* One file of a unit. */
@@ -80,8 +84,17 @@ wh_status sink_put_small(const struct sink_target *, const char *name, const voi
 /* A file of at most `max` bytes, or WH_E_NOT_FOUND. */
 wh_status sink_get_small(const struct sink_target *, const char *name, size_t max,
                          struct wh_buf *out, struct wh_error *reterr);
-/* The header line, packed as it stands in a part. */
+/* What stands before the rows, packed as it stands in a part; empty for JSON lines. */
 wh_status sink_header(const struct sink_target *, struct wh_buf *out, struct wh_error *reterr);
+/* The file of a table without rows: the header and the footer, or nothing. */
+wh_status sink_no_rows(const struct sink_target *, struct wh_buf *out, struct wh_error *reterr);
+/* Fills fl->comma and fl->footer. */
+wh_status sink_array_marks(struct sink_target *, struct wh_error *reterr);
+/* Bytes of a part between header and footer. */
+static inline int64_t sink_body(const struct sink_target *fl, const struct sink_part *p)
+{
+    return p->size - p->header_n - (int64_t)fl->footer.n;
+}
 
 wh_status sink_steps(void *fl, void *se, enum wh_phase, struct wh_receipts *,
                      struct wh_step_sink *out, struct wh_error *reterr);
@@ -121,7 +134,8 @@ struct sink_writer {
     struct wh_unit unit;
     uint32_t epoch;
     char stage[SINK_NAME];
-    struct wh_csv_writer *csv;
+    struct wh_csv_writer *csv; /* or */
+    struct wh_json_writer *json;
     struct wh_encoder *encoder;
     void *out; /* storage's; NULL = no part open */
     struct sink_part part;

@@ -101,23 +101,30 @@ static char *stem_of(struct wh_str name)
     return s;
 }
 
-static wh_status take_suffix(struct sink_target *fl, enum files_format format)
+/* What the format asks of the writers; AUTO is CSV. */
+static wh_status take_format(struct sink_target *fl, enum files_format format,
+                             const struct files_to *o, struct wh_error *reterr)
 {
-    snprintf(fl->suffix, sizeof fl->suffix, "%s%s", format == FILES_FORMAT_TSV ? ".tsv" : ".csv",
-             wh_codec_suffix(fl->codec));
-    return WH_OK;
+    static const char *const suffixes[] = {".csv", ".csv", ".tsv", ".json", ".jsonl"};
+    bool tab = !o->delimiter || !strcmp(o->delimiter, "auto");
+    if (files_is_json(format))
+        WH_TRY(files_check_json_to(o, reterr));
+    if (format == FILES_FORMAT_TSV && tab)
+        fl->format.dialect.delimiter[0] = '\t';
+    fl->shape = format == FILES_FORMAT_AUTO ? FILES_FORMAT_CSV : format;
+    fl->header = fl->header && format != FILES_FORMAT_JSONL;
+    fl->comma = fl->footer = WH_BUF(1 << 20);
+    snprintf(fl->suffix, sizeof fl->suffix, "%s%s", suffixes[format], wh_codec_suffix(fl->codec));
+    return sink_array_marks(fl, reterr);
 }
 
 static wh_status into_folder(struct sink_target *fl, const struct wh_target *io,
                              const struct files_to *o, const char *path, struct wh_error *reterr)
 {
-    enum files_format format = o->format == FILES_FORMAT_TSV ? FILES_FORMAT_TSV : FILES_FORMAT_CSV;
     struct wh_buf file = WH_BUF(SINK_NAME);
     fl->codec =
         o->compression == FILES_COMPRESSION_AUTO ? WH_CODEC_NONE : (enum wh_codec)o->compression;
-    if (format == FILES_FORMAT_TSV)
-        fl->format.dialect.delimiter[0] = '\t';
-    WH_TRY(take_suffix(fl, format));
+    WH_TRY(take_format(fl, (enum files_format)o->format, o, reterr));
     WH_TRY(existing_root(fl, path, reterr));
     fl->stem = stem_of(io->source_name);
     fl->parts = fl->part_size || fl->part_rows;
@@ -159,8 +166,7 @@ static wh_status into_file(struct sink_target *fl, const struct files_to *o, con
         return st;
     }
     fl->codec = kind.codec;
-    if (kind.format == FILES_FORMAT_TSV && (!o->delimiter || !strcmp(o->delimiter, "auto")))
-        fl->format.dialect.delimiter[0] = '\t';
+    WH_TRY(take_format(fl, kind.format, o, reterr));
     WH_CLEANUP(wh_buf_free) struct wh_buf folder = WH_BUF(PATH_MAX);
     WH_TRY(slash ? wh_buf_add(&folder, path, (size_t)(slash - path) + 1)
                  : wh_buf_adds(&folder, ""));
@@ -446,8 +452,7 @@ static wh_status open_target(struct sink_target *fl, void *ep, struct wh_target 
     fl->is_stdout = true;
     fl->codec =
         o->compression == FILES_COMPRESSION_AUTO ? WH_CODEC_NONE : (enum wh_codec)o->compression;
-    if (o->format == FILES_FORMAT_TSV)
-        fl->format.dialect.delimiter[0] = '\t';
+    WH_TRY(take_format(fl, (enum files_format)o->format, o, reterr));
     answer_stdout(fl, io);
     return WH_OK;
 }
@@ -471,6 +476,8 @@ static void target_close(void *self)
     wh_schema_release(&fl->schema);
     wh_buf_free(&fl->memo);
     wh_buf_free(&fl->text);
+    wh_buf_free(&fl->comma);
+    wh_buf_free(&fl->footer);
     fl->root = fl->folder = fl->stem = fl->file = fl->template = NULL;
 }
 

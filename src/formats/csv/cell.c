@@ -437,6 +437,17 @@ bool wh_csv_can_read(const struct wh_type *t)
     return t->kind == WH_K_UTF8 || t->kind == WH_K_NULL || PUTS[t->kind].put;
 }
 
+bool csv_put_cell(struct wh_column *c, const struct wh_csv_dialect *d, const uint8_t *s, size_t n,
+                  uint8_t *scratch, int *ret_status)
+{
+    return PUTS[c->type.kind].put(c, d, s, n, scratch, ret_status) && *ret_status == WH_OK;
+}
+
+const char *csv_put_code(enum wh_kind kind)
+{
+    return PUTS[kind].code;
+}
+
 /* Leading zero or plus sign: a code that happens to be made of digits. Minus zero has no integer.
  */
 static inline bool is_code(const uint8_t *s, size_t n, enum wh_kind kind)
@@ -458,7 +469,7 @@ changes(const struct wh_csv_dialect *d, enum wh_kind kind, const uint8_t *s, siz
     if (kind != WH_K_I64 && kind != WH_K_F64)
         return false;
     return is_code(s, n, kind) ||
-           (kind == WH_K_F64 && n > 16 && !csv_same_as_double((const char *)s, n, d->decimal));
+           (kind == WH_K_F64 && n > 15 && !csv_same_as_double((const char *)s, n, d->decimal));
 }
 
 /* One inlined copy of this loop per hot kind: `put` is a constant in each. */

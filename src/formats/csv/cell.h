@@ -54,4 +54,11 @@ bool csv_same_as_double(const char *s, size_t n, char point);
 
 uint32_t csv_null_lengths(const struct wh_csv_dialect *);
 
+/* One text without quotes into a column that is neither text nor null; scratch has room for n bytes
+ * and padding. False: it is no value of the type (its code: csv_put_code), or *ret_status is set.
+ */
+bool csv_put_cell(struct wh_column *, const struct wh_csv_dialect *, const uint8_t *s, size_t n,
+                  uint8_t *scratch, int *ret_status);
+const char *csv_put_code(enum wh_kind);
+
 #endif

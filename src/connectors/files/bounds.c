@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the plan freezes of a scan, as bytes: the list of files, what was found in them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "pack.h"
+#include "scan.h"
+
+enum {
+    BOUNDS_VERSION = 1,
+};
+
+static wh_status no_memory(struct wh_error *reterr)
+{
+    return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a scan of files");
+}
+
+static void pack_dialect(struct pack *k, const struct wh_csv_dialect *d)
+{
+    pack_bytes(k, d->delimiter, d->delimiter_n);
+    pack_u64(k, (uint64_t)(d->quote + 1));
+    pack_u64(k, (uint64_t)(d->escape + 1));
+    pack_u64(k, (uint64_t)(d->comment + 1));
+    pack_u64(k, (uint8_t)d->decimal);
+    pack_u64(k, d->empty_null);
+    pack_u64(k, d->max_row);
+    pack_u64(k, d->n_nulls);
+    for (int i = 0; i < d->n_nulls; i++)
+        pack_bytes(k, d->nulls[i].text, d->nulls[i].n);
+}
+
+static bool unpack_dialect(struct unpack *u, struct wh_csv_dialect *d)
+{
+    *d = wh_csv_dialect_default();
+    struct wh_str delimiter = unpack_bytes(u);
+    if (!delimiter.n || delimiter.n > sizeof d->delimiter)
+        return false;
+    memcpy(d->delimiter, delimiter.s, delimiter.n);
+    d->delimiter_n = (uint8_t)delimiter.n;
+    d->quote = (int)unpack_u64(u) - 1;
+    d->escape = (int)unpack_u64(u) - 1;
+    d->comment = (int)unpack_u64(u) - 1;
+    d->decimal = (char)unpack_u64(u);
+    d->empty_null = unpack_u64(u) != 0;
+    d->max_row = (size_t)unpack_u64(u);
+    for (uint64_t n = unpack_u64(u); n && !u->bad; n--) {
+        struct wh_str null = unpack_bytes(u);
+        if (!null.n || !wh_csv_add_null(d, null))
+            return false;
+    }
+    return !u->bad;
+}
+
+wh_status files_freeze(struct files_scan *sc)
+{
+    struct pack k = {&sc->bounds, WH_OK};
+    wh_buf_clear(&sc->bounds);
+    pack_u64(&k, BOUNDS_VERSION);
+    pack_u64(&k, sc->list.is_stdin);
+    pack_text(&k, sc->list.root);
+    pack_u64(&k, sc->list.n);
+    for (size_t i = 0; i < sc->list.n; i++) {
+        pack_text(&k, sc->list.v[i].name);
+        pack_text(&k, sc->list.v[i].etag);
+        pack_u64(&k, (uint64_t)sc->list.v[i].size);
+    }
+    pack_text(&k, sc->encoding);
+    pack_u64(&k, sc->kind.format);
+    pack_u64(&k, (uint64_t)(sc->compression + 1));
+    pack_dialect(&k, &sc->dialect);
+    pack_u64(&k, sc->has_header);
+    pack_u64(&k, (uint64_t)sc->skip_lines);
+    pack_u64(&k, (uint64_t)sc->n_fields);
+    pack_u64(&k, (uint64_t)sc->row_bytes);
+    pack_u64(&k, (uint64_t)sc->n_names);
+    for (int64_t i = 0; i < sc->n_names; i++)
+        pack_text(&k, sc->names[i]);
+    if (files_is_json(sc->kind.format)) {
+        pack_u64(&k, sc->layout);
+        pack_u64(&k, sc->refuse_unknown);
+    }
+    return k.st;
+}
+
+static wh_status thaw_list(struct files_scan *sc, struct unpack *u)
+{
+    struct files_list *l = &sc->list;
+    l->is_stdin = unpack_u64(u) != 0;
+    struct wh_str root = unpack_bytes(u);
+    l->root = wh_strndup(root.s, root.n);
+    uint64_t n = unpack_u64(u);
+    if (u->bad || n > u->n)
+        return WH_E_STATE;
+    l->v = wh_calloc((size_t)n + 1, sizeof *l->v);
+    if (!l->v || !l->root)
+        return WH_E_NOMEM;
+    l->cap = (size_t)n;
+    for (; l->n < n && !u->bad; l->n++) {
+        struct files_entry *e = &l->v[l->n];
+        struct wh_str name = unpack_bytes(u), etag = unpack_bytes(u);
+        e->name = wh_strndup(name.s, name.n);
+        snprintf(e->etag, sizeof e->etag, "%.*s", WH_STR_FMT(etag));
+        e->size = (int64_t)unpack_u64(u);
+        if (!e->name)
+            return WH_E_NOMEM;
+    }
+    return WH_OK;
+}
+
+static wh_status thaw_rest(struct files_scan *sc, struct unpack *u)
+{
+    struct wh_str encoding = unpack_bytes(u);
+    snprintf(sc->encoding_text, sizeof sc->encoding_text, "%.*s", WH_STR_FMT(encoding));
+    sc->encoding = encoding.n ? sc->encoding_text : NULL;
+    sc->kind.format = (enum files_format)unpack_u64(u);
+    sc->compression = (int)unpack_u64(u) - 1;
+    if (!unpack_dialect(u, &sc->dialect))
+        return WH_E_STATE;
+    sc->has_header = unpack_u64(u) != 0;
+    sc->skip_lines = (int64_t)unpack_u64(u);
+    sc->n_fields = (int64_t)unpack_u64(u);
+    sc->row_bytes = (int64_t)unpack_u64(u);
+    uint64_t n = unpack_u64(u);
+    if (u->bad || n > WH_CSV_FIELDS_MAX)
+        return WH_E_STATE;
+    sc->names = wh_calloc((size_t)n + 1, sizeof *sc->names);
+    if (!sc->names)
+        return WH_E_NOMEM;
+    for (; sc->n_names < (int64_t)n; sc->n_names++) {
+        struct wh_str name = unpack_bytes(u);
+        sc->names[sc->n_names] = wh_strndup(name.s, name.n);
+        if (!sc->names[sc->n_names])
+            return WH_E_NOMEM;
+    }
+    if (files_is_json(sc->kind.format)) {
+        sc->layout = (enum wh_json_layout)unpack_u64(u);
+        sc->refuse_unknown = unpack_u64(u) != 0;
+    }
+    return u->bad ? WH_E_STATE : WH_OK;
+}
+
+wh_status files_thaw(struct files_scan *sc, struct wh_bytes bounds, struct wh_error *reterr)
+{
+    struct unpack u = unpack_of(bounds);
+    int st = unpack_u64(&u) == BOUNDS_VERSION ? thaw_list(sc, &u) : WH_E_STATE;
+    if (st == WH_OK)
+        st = thaw_rest(sc, &u);
+    if (st == WH_E_NOMEM)
+        return no_memory(reterr);
+    if (st != WH_OK)
+        return wh_fail(reterr, WH_E_STATE, "E7003", "the stored list of files cannot be read");
+    return wh_buf_add(&sc->bounds, bounds.p, bounds.n);
+}
