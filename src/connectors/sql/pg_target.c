@@ -603,8 +603,12 @@ static wh_status try_statements(struct pg_fl *fl, struct pg_se *se, struct wh_er
     if (pg_ddl_probe(fl, &b) != WH_OK)
         return no_memory(reterr);
     st = pg_exec(se->c, b.p, &err);
-    if (st < 0 && strcmp(err.sqlstate, "42P10") == 0)
-        return wh_fail(reterr, WH_E_USAGE, "E1062", "%s has no unique index on the key", fl->name);
+    if (st < 0 && strcmp(err.sqlstate, "42P10") == 0) {
+        st = wh_fail(reterr, WH_E_USAGE, "E1062", "%s has no unique index on the key", fl->name);
+        wh_error_hint(reterr, "create unique index on %s (the key), or take --mode overwrite",
+                      fl->name);
+        return st;
+    }
     if (st != WH_OK && reterr)
         *reterr = err;
     return st;

@@ -348,6 +348,8 @@ static wh_status try_statements(struct lite_fl *fl, struct lite_se *se, struct w
         snprintf(why, sizeof why, "%s", sqlite3_errmsg(se->db));
         st = wh_fail(reterr, WH_E_USAGE, "E1062", "\"%s\" has no unique index on the key: %s",
                      fl->table, why);
+        wh_error_hint(reterr, "create unique index on \"%s\" (the key), or take --mode overwrite",
+                      fl->table);
     }
     return st;
 }
