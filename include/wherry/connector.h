@@ -346,6 +346,15 @@ struct wh_scan {
     int pins;            /* tables that the run's snapshot locks for this scan; 0 = none */
 };
 
+/* An infinite date or timestamp. */
+enum wh_infinite {
+    WH_INFINITE_REJECT, /* reject_raw with E6012 */
+    WH_INFINITE_NULL,
+    WH_INFINITE_NEITHER, /* rejected, and with them finite values that would look like KEEP's */
+    WH_INFINITE_KEEP /* -infinity is the least value of the column's integer, infinity the greatest;
+                        no finite value is delivered as one of these */
+};
+
 struct wh_source_ops {
     uint32_t size;
     size_t sc_size, rd_size;
@@ -382,6 +391,9 @@ struct wh_source_ops {
      * (as without a call), and so does an attempt whose context says `decoded`. While no reader is
      * open. */
     void (*use_frames)(void *sc, bool on);
+    /* Optional: dates and timestamps of this source may be infinite. What becomes of those of each
+     * column of the scan's schema (without a call: WH_INFINITE_REJECT). While no reader is open. */
+    void (*infinite)(void *sc, const enum wh_infinite *how, int64_t n);
 };
 
 /* ---- destination --------------------------------------------------------------------------------
@@ -476,6 +488,11 @@ struct wh_target {
     /* Not empty: nothing can be committed here while something is read here (one writer or readers
      * per file). What to do about it, for people; the engine refuses such a pair. */
     char alone[160];
+    /* Asked: the source has infinite dates and timestamps. Answered: per column of `source`,
+     * whether they can be held where they come as WH_INFINITE_KEEP says; NULL = nowhere. Lives as
+     * long as the target. */
+    bool infinite;
+    const bool *keeps_infinite;
 };
 
 enum {

@@ -98,6 +98,7 @@ static int bad_row(void *arg, const struct ArrowSchema *columns, const struct wh
                                                    .text = r->text,
                                                    .columns = columns,
                                                    .views = views,
+                                                   .flow = at->fr->flow,
                                                    .row = r->row},
                             ra->reterr);
 }

@@ -214,6 +214,7 @@ static int refuse_row(struct wh_attempt *at, const struct wh_piece *p, int64_t k
                                .told = why.told,
                                .columns = accept,
                                .views = at->write_views,
+                               .flow = flow,
                                .row = row},
         reterr);
 }

@@ -121,6 +121,23 @@ static int add_text(struct wh_buf *b, const char *key, const char *text)
     return text ? wh_buf_json(b, text, strlen(text)) : wh_buf_adds(b, "null");
 }
 
+/* "infinity" where the column's least and greatest value stand for it; NULL: it is none. */
+static const char *infinite_text(const struct wh_dirty_row *row, int64_t i)
+{
+    const struct wh_flow *f = row->flow;
+    const struct wh_view *v = &row->views[i];
+    bool kept =
+        f && (row->columns == &f->tgt.accept ? f->columns[i].infinite
+                                             : f->infinite && f->infinite[i] == WH_INFINITE_KEEP);
+
+    if (!kept || (v->type.kind != WH_K_DATE32 && v->type.kind != WH_K_TIMESTAMP))
+        return NULL;
+    int64_t most = v->type.kind == WH_K_DATE32 ? INT32_MAX : INT64_MAX;
+    int64_t n = wh_view_i64(v, row->row);
+
+    return n == most ? "infinity" : n == -most - 1 ? "-infinity" : NULL;
+}
+
 /* All values as canonical text; null stays null. */
 static int add_values(struct wh_dirty *d, const struct wh_dirty_row *row)
 {
@@ -138,8 +155,11 @@ static int add_values(struct wh_dirty *d, const struct wh_dirty_row *row)
             WH_TRY(wh_buf_adds(b, "null"));
             continue;
         }
+        const char *infinite = infinite_text(row, i);
+
         wh_buf_clear(&d->cell);
-        WH_TRY(wh_view_text(&row->views[i], row->row, &d->cell));
+        WH_TRY(infinite ? wh_buf_adds(&d->cell, infinite)
+                        : wh_view_text(&row->views[i], row->row, &d->cell));
         WH_TRY(wh_buf_json(b, d->cell.n ? d->cell.p : "", d->cell.n));
     }
     return wh_buf_addc(b, '}');

@@ -41,6 +41,7 @@ struct wh_plan_column {
     const char *why;      /* from the lattice, or "guessed from 10,000 rows" */
     const char *declared; /* type text of the job, or NULL */
     const char *where;    /* place in the job, or NULL */
+    bool infinite;        /* infinite dates and times pass (WH_INFINITE_KEEP) */
 };
 
 /* A step as the plan prints it (form) or the run journals it. */
@@ -66,6 +67,7 @@ struct wh_flow {
     /* Mapping and destination side. */
     struct wh_plan_column *columns;
     int64_t n_columns;
+    enum wh_infinite *infinite; /* per column of the scan's schema; NULL: the source has none */
     struct ArrowSchema mapped;  /* destination names, source types */
     void *fl;                   /* target memory, open */
     struct wh_target tgt;       /* as asked and answered; accept lives here */

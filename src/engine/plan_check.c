@@ -369,14 +369,44 @@ static void decide_frame(struct wh_flow *f)
     f->from->connector->source->use_frames(f->sc, true);
 }
 
+/* Both ends hold infinite dates and times: they pass, unless the job wants NULL. One that another
+ * column cannot hold is refused for all. */
+static int decide_infinite(struct wh_planner *p, struct wh_flow *f)
+{
+    const struct wh_source_ops *ops = f->from->connector->source;
+    int64_t n = f->source_schema.n_children;
+    bool null = f->stream->values.infinity_null;
+
+    if (!ops->infinite || n == 0 || p->plan->no_source)
+        return WH_OK;
+    f->infinite = wh_arena_alloc(p->arena, (size_t)n * sizeof *f->infinite);
+    if (!f->infinite)
+        return WH_E_NOMEM;
+    for (int64_t i = 0; i < n; i++)
+        f->infinite[i] = null ? WH_INFINITE_NULL : WH_INFINITE_REJECT;
+    for (int64_t i = 0; i < f->n_columns && f->tgt.keeps_infinite; i++)
+        if (f->columns[i].source >= 0 && f->tgt.keeps_infinite[i])
+            f->infinite[f->columns[i].source] = WH_INFINITE_KEEP;
+    for (int64_t i = 0; i < f->n_columns && f->tgt.keeps_infinite; i++)
+        if (f->columns[i].source >= 0 && !f->tgt.keeps_infinite[i] &&
+            f->infinite[f->columns[i].source] == WH_INFINITE_KEEP)
+            f->infinite[f->columns[i].source] = WH_INFINITE_NEITHER;
+    for (int64_t i = 0; i < f->n_columns; i++)
+        f->columns[i].infinite =
+            f->columns[i].source >= 0 && f->infinite[f->columns[i].source] == WH_INFINITE_KEEP;
+    ops->infinite(f->sc, f->infinite, n);
+    return WH_OK;
+}
+
 static bool under_one_batch(const struct wh_flow *f)
 {
     return f->scan.est_rows >= 0 && f->scan.est_rows <= WH_BATCH_ROWS && f->scan.est_bytes >= 0 &&
            f->scan.est_bytes <= WH_BATCH_BYTES;
 }
 
-void wh_plan_decide(struct wh_planner *p, struct wh_flow *f)
+int wh_plan_decide(struct wh_planner *p, struct wh_flow *f)
 {
+    WH_TRY(decide_infinite(p, f));
     decide_frame(f);
     f->fused = f->frame || under_one_batch(f);
     f->delivery = delivery(f);
@@ -388,6 +418,7 @@ void wh_plan_decide(struct wh_planner *p, struct wh_flow *f)
         wh_problem_warn(&f->notes, "E5013", f->stream->where_place, NULL,
                         "marker: off gives up exactly once: a kill may leave rows twice");
     decide_lanes(p, f);
+    return WH_OK;
 }
 
 /* ---- memory -----------------------------------------------------------------------------------

@@ -339,6 +339,7 @@ static void ask_target(const struct wh_planner *p, struct wh_flow *f, const char
         .frozen = f->frozen_accept.release ? &f->frozen_accept : NULL,
         .guard_min_rows = s->guard_min_rows,
         .existing_rows = -1,
+        .infinite = f->from->connector->source->infinite && !s->values.infinity_null,
     };
 }
 
@@ -500,7 +501,8 @@ int wh_plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen
     WH_TRY(wh_plan_types(p, f, reterr));
     WH_TRY(wh_plan_check_flow(p, f, reterr));
     WH_TRY(list_steps(p, f, reterr));
-    wh_plan_decide(p, f);
+    if (wh_plan_decide(p, f) != WH_OK)
+        return wh_plan_no_memory(reterr);
     WH_TRY(wh_plan_fingerprint(p, f, reterr));
     return frozen && !no_source ? wh_plan_unchanged(p, f, frozen, reterr) : WH_OK;
 }

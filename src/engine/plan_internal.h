@@ -87,7 +87,7 @@ wh_status wh_plan_types(struct wh_planner *, struct wh_flow *, struct wh_error *
 wh_status wh_plan_check_stream(const struct wh_stream *, struct wh_error *reterr);
 wh_status wh_plan_check_flow(struct wh_planner *, struct wh_flow *, struct wh_error *reterr);
 /* Lanes, fused, delivery words, what a kill means; after the target is open. */
-void wh_plan_decide(struct wh_planner *, struct wh_flow *);
+wh_status wh_plan_decide(struct wh_planner *, struct wh_flow *); /* OK, no memory */
 wh_status wh_plan_memory(struct wh_planner *, struct wh_error *reterr);
 wh_status wh_plan_targets(struct wh_planner *); /* two flows onto one target */
 int wh_plan_parallel(const struct wh_job *);    /* -j, or what this machine suggests */

@@ -140,6 +140,7 @@ struct wh_dirty_row {
     bool told;                         /* by an earlier attempt: no event */
     const struct ArrowSchema *columns; /* with views and row; or raw */
     const struct wh_view *views;
+    const struct wh_flow *flow; /* whose columns they are: knows which are infinite */
     int64_t row;
     struct wh_bytes raw;
 };

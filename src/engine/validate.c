@@ -419,6 +419,35 @@ static int read_both(struct pair *p, struct side *a, struct side *b, struct wh_e
     return st;
 }
 
+/* Infinite dates and times are compared where both ends have them, in columns of one type. */
+static int infinite_both(struct pair *p, const int64_t *ia, const int64_t *ib, int64_t n,
+                         struct wh_error *reterr)
+{
+    const struct wh_source_ops *from = p->flow->from->connector->source;
+    const struct wh_source_ops *to = p->flow->to->connector->source;
+    const struct ArrowSchema *a = &p->flow->source_schema, *b = &p->target;
+    enum wh_infinite *of_a =
+        wh_arena_alloc(p->planner->arena, (size_t)(a->n_children + 1) * sizeof *of_a);
+    enum wh_infinite *of_b =
+        wh_arena_alloc(p->planner->arena, (size_t)(b->n_children + 1) * sizeof *of_b);
+
+    if (!of_a || !of_b)
+        return wh_plan_no_memory(reterr);
+    for (int64_t i = 0; i < n && from->infinite && to->infinite; i++) {
+        struct wh_type ta, tb;
+
+        WH_TRY(wh_type_of(a->children[ia[i]], &ta, reterr));
+        WH_TRY(wh_type_of(b->children[ib[i]], &tb, reterr));
+        if (ta.kind == tb.kind && ta.unit == tb.unit && ta.zoned == tb.zoned)
+            of_a[ia[i]] = of_b[ib[i]] = WH_INFINITE_KEEP;
+    }
+    if (from->infinite)
+        from->infinite(p->flow->sc, of_a, a->n_children);
+    if (to->infinite)
+        to->infinite(p->sc, of_b, b->n_children);
+    return WH_OK;
+}
+
 static int look(struct pair *p, enum wh_validate_level level, struct wh_validated *v,
                 struct wh_error *reterr)
 {
@@ -430,6 +459,7 @@ static int look(struct pair *p, enum wh_validate_level level, struct wh_validate
     }
     WH_TRY(st);
     WH_TRY(compared(p, &ia, &ib, &n, reterr));
+    WH_TRY(infinite_both(p, ia, ib, n, reterr));
     struct side a = {.ep = p->flow->from,
                      .sc = p->flow->sc,
                      .schema = &p->flow->source_schema,

@@ -264,6 +264,8 @@ struct pg_decoder;
  */
 wh_status pg_decoder_new(const struct pg_col *cols, int n, struct wh_builder *, bool check_text,
                          struct pg_decoder **ret, struct wh_error *reterr);
+/* Per column of the statement; borrowed for the call. */
+void pg_decoder_infinite(struct pg_decoder *, const enum wh_infinite *how);
 void pg_decoder_free(struct pg_decoder *); /* NULL is fine */
 /* Appends all rows of one message. WH_E_DATA: not what the format promises (whole rows before it
  * stay). A cell that is no value of its column's type (infinity, year out of range, NaN under a
@@ -286,6 +288,8 @@ struct pg_encoder;
  * DECTEXT as NUMERIC. WH_E_BUG for any other pair. */
 wh_status pg_encoder_new(const struct ArrowSchema *, const enum pg_wire *wires, int n,
                          struct pg_encoder **ret, struct wh_error *reterr);
+/* Per column, those whose least and greatest value are infinities; borrowed for the call. */
+void pg_encoder_infinite(struct pg_encoder *, const bool *);
 void pg_encoder_free(struct pg_encoder *);    /* NULL is fine */
 wh_status pg_encode_header(struct wh_buf *);  /* 19 bytes */
 wh_status pg_encode_trailer(struct wh_buf *); /* ff ff */

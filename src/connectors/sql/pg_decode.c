@@ -95,6 +95,7 @@ static const struct {
 
 struct cell {
     enum op op;
+    enum wh_infinite infinite;
     uint32_t size;
     struct wh_column *column;
     struct pg_decimal decimal;
@@ -294,12 +295,30 @@ static enum bad take_dectext(struct wh_column *c, const uint8_t *p, uint32_t n)
     return BAD_NONE;
 }
 
-static enum bad take_date(struct wh_column *c, const uint8_t *p)
+/* The server's infinities are the least and the greatest integer as well. */
+static enum bad take_infinite(const struct cell *k, int64_t v)
 {
+    switch (k->infinite) {
+    case WH_INFINITE_NULL:
+        return of_status(wh_put_null(k->column));
+    case WH_INFINITE_KEEP:
+        if (k->op == OP_DATE)
+            APPEND(k->column, int32_t, (int32_t)v);
+        else
+            APPEND(k->column, int64_t, v);
+        return BAD_NONE;
+    default:
+        return BAD_TIME_INF;
+    }
+}
+
+static enum bad take_date(const struct cell *k, const uint8_t *p)
+{
+    struct wh_column *c = k->column;
     int32_t v = (int32_t)pg_be32(p);
 
     if (v == INT32_MIN || v == INT32_MAX)
-        return BAD_TIME_INF;
+        return take_infinite(k, v);
     if (v > INT32_MAX - PG_EPOCH_DAYS)
         return BAD_DATE;
     APPEND(c, int32_t, v + PG_EPOCH_DAYS);
@@ -316,12 +335,18 @@ static enum bad take_time(struct wh_column *c, const uint8_t *p)
     return BAD_NONE;
 }
 
-static inline enum bad take_timestamp(struct wh_column *c, const uint8_t *p)
+static inline enum bad take_timestamp(const struct cell *k, const uint8_t *p)
 {
+    struct wh_column *c = k->column;
     int64_t v = (int64_t)pg_be64(p);
 
-    if (__builtin_expect(v == INT64_MIN || v > INT64_MAX - PG_EPOCH_US, 0))
-        return v == INT64_MIN || v == INT64_MAX ? BAD_TIME_INF : BAD_DATE;
+    if (__builtin_expect(v == INT64_MIN || v >= INT64_MAX - PG_EPOCH_US, 0)) {
+        if (v == INT64_MIN || v == INT64_MAX)
+            return take_infinite(k, v);
+        /* One finite instant is the greatest value, which may stand for an infinity. */
+        if (v > INT64_MAX - PG_EPOCH_US || k->infinite >= WH_INFINITE_NEITHER)
+            return BAD_DATE;
+    }
     APPEND(c, int64_t, v + PG_EPOCH_US);
     return BAD_NONE;
 }
@@ -388,17 +413,23 @@ static inline enum bad take(const struct cell *k, const uint8_t *p, uint32_t n, 
     case OP_DECTEXT:
         return take_dectext(c, p, n);
     case OP_DATE:
-        return take_date(c, p);
+        return take_date(k, p);
     case OP_TIME:
         return take_time(c, p);
     case OP_TIMESTAMP:
-        return take_timestamp(c, p);
+        return take_timestamp(k, p);
     case OP_INTERVAL:
         return take_interval(c, p);
     case OP_UUID:
         return of_status(wh_col_bytes(c, p, n));
     }
     return BAD_MALFORMED;
+}
+
+void pg_decoder_infinite(struct pg_decoder *d, const enum wh_infinite *how)
+{
+    for (int i = 0; i < d->n; i++)
+        d->cells[i].infinite = how[i];
 }
 
 /* ---------------------------------------------------------------------- rows */

@@ -105,6 +105,7 @@ enum {
 
 struct cell {
     enum op op;
+    bool infinite; /* its least and greatest value are infinities, as they are on the wire */
     uint32_t size;
     const uint8_t *data; /* at row 0 of the batch for values of fixed size */
     struct wh_view view;
@@ -183,6 +184,12 @@ wh_status pg_encoder_new(const struct ArrowSchema *schema, const enum pg_wire *w
     }
     *ret = e;
     return WH_OK;
+}
+
+void pg_encoder_infinite(struct pg_encoder *e, const bool *infinite)
+{
+    for (int i = 0; i < e->n; i++)
+        e->cells[i].infinite = infinite[i];
 }
 
 void pg_encoder_free(struct pg_encoder *e)
@@ -463,10 +470,14 @@ static inline enum bad put(struct cursor *at, const struct cell *c, int64_t i)
     case OP_INT_NUMERIC:
         return put_int_numeric(at, c, i);
     case OP_DATE:
+        if (c->infinite && (VALUE(int32_t) == INT32_MIN || VALUE(int32_t) == INT32_MAX))
+            return put_u32(at, (uint32_t)VALUE(int32_t));
         return put_date(at, VALUE(int32_t));
     case OP_TIME:
         return put_time(at, VALUE(int64_t));
     case OP_TIMESTAMP:
+        if (c->infinite && (VALUE(int64_t) == INT64_MIN || VALUE(int64_t) == INT64_MAX))
+            return put_u64(at, (uint64_t)VALUE(int64_t));
         return put_timestamp(at, VALUE(int64_t));
     case OP_INTERVAL:
         return put_interval(at, c, i);

@@ -173,8 +173,11 @@ static wh_status make_decoder(struct pg_rd *rd, struct wh_error *reterr)
     WH_TRY(wh_builder_new(&sc->schema, &rd->builder, reterr));
     if (sc->max_row > 0)
         wh_builder_max_cell(rd->builder, (size_t)sc->max_row);
-    return pg_decoder_new(sc->cols, sc->n_cols, rd->builder,
-                          encoding && strcmp(encoding, "SQL_ASCII") == 0, &rd->decoder, reterr);
+    WH_TRY(pg_decoder_new(sc->cols, sc->n_cols, rd->builder,
+                          encoding && strcmp(encoding, "SQL_ASCII") == 0, &rd->decoder, reterr));
+    if (sc->infinite)
+        pg_decoder_infinite(rd->decoder, sc->infinite);
+    return WH_OK;
 }
 
 /* Whether COPY of a table gives these columns: none is cast, none generated (it refuses those). */

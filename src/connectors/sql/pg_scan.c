@@ -456,6 +456,16 @@ static void use_frames(void *self, bool on)
     sc->frames = on && sc->select_raw != NULL;
 }
 
+static void infinite(void *self, const enum wh_infinite *how, int64_t n)
+{
+    struct pg_sc *sc = self;
+
+    if (!sc->infinite)
+        sc->infinite = wh_arena_alloc(sc->t.arena, (size_t)sc->n_cols * sizeof *sc->infinite);
+    if (sc->infinite && n == sc->n_cols) /* else they are refused, which is safe */
+        memcpy(sc->infinite, how, (size_t)n * sizeof *how);
+}
+
 static void scan_close(void *self)
 {
     struct pg_sc *sc = self;
@@ -480,4 +490,5 @@ const struct wh_source_ops pg_source = {
     .reader_close = pg_reader_close,
     .scan_close = scan_close,
     .use_frames = use_frames,
+    .infinite = infinite,
 };

@@ -62,10 +62,11 @@ struct pg_sc {
     const char *from;   /* what follows FROM where all is read at once: "s"."t" or (query) q */
     const char *where, *query; /* or NULL */
     int64_t limit;
-    const char *select_raw; /* without casts; NULL: rows cannot pass as they are */
-    bool frames;            /* rows are passed on as they come */
-    bool no_snapshot;       /* the run reads without one: physical places may move */
-    bool tree;              /* partitions or heirs hold (some of) the rows */
+    const char *select_raw;     /* without casts; NULL: rows cannot pass as they are */
+    bool frames;                /* rows are passed on as they come */
+    enum wh_infinite *infinite; /* per column of cols; NULL: rejected */
+    bool no_snapshot;           /* the run reads without one: physical places may move */
+    bool tree;                  /* partitions or heirs hold (some of) the rows */
     enum pg_method method;
     int64_t step; /* blocks of a split */
     int64_t unit, max_row;

@@ -667,6 +667,24 @@ static void choose_frame(const struct pg_fl *fl, const struct wh_target *io, str
     ret->frame = PG_FRAME;
 }
 
+/* Dates and timestamps that are here what they are there. */
+static wh_status keep_infinite(struct pg_fl *fl, struct wh_target *io, struct wh_error *reterr)
+{
+    fl->infinite = wh_arena_alloc(fl->arena, (size_t)fl->n_dest * sizeof *fl->infinite);
+    if (!fl->infinite)
+        return no_memory(reterr);
+    for (int i = 0; i < fl->n_dest && io->infinite; i++) {
+        struct wh_type from, to;
+
+        WH_TRY(wh_type_of(io->source->children[i], &from, reterr));
+        WH_TRY(wh_type_of(fl->accept.children[i], &to, reterr));
+        fl->infinite[i] = (to.kind == WH_K_DATE32 || to.kind == WH_K_TIMESTAMP) &&
+                          from.kind == to.kind && from.unit == to.unit && from.zoned == to.zoned;
+    }
+    io->keeps_infinite = fl->infinite;
+    return WH_OK;
+}
+
 static void say_note(const struct pg_fl *fl, struct wh_target *io)
 {
     size_t n = 0;
@@ -804,6 +822,7 @@ static wh_status target_open(void *self, void *ep, void *session, struct wh_targ
         return st;
     }
     answers(fl, io);
+    WH_TRY(keep_infinite(fl, io, reterr));
     if (wh_schema_copy(&fl->accept, &io->accept) != WH_OK)
         return no_memory(reterr);
     return WH_OK;

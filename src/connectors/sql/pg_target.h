@@ -64,6 +64,7 @@ struct pg_fl {
     struct pg_table now;    /* the table as it is, if it exists */
     struct pg_dest *dest;
     enum pg_wire *wires;
+    bool *infinite; /* per column: its infinities come as WH_INFINITE_KEEP says */
     int n_dest;
     const char **keys;
     size_t n_keys;

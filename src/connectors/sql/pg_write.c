@@ -109,6 +109,7 @@ wh_status pg_writer_open(void *self, void *target, void *session, const struct w
     wr->mark.fence.flow = u->flow;
     wr->mark.fence.generation = u->generation;
     WH_TRY(pg_encoder_new(&wr->fl->accept, wr->fl->wires, wr->fl->n_dest, &wr->encoder, reterr));
+    pg_encoder_infinite(wr->encoder, wr->fl->infinite);
     st = begin(wr, reterr);
     wr->mark.seed = (struct wh_bytes){0}; /* lent for this call */
     return st;
@@ -354,12 +355,14 @@ static int fraction_digits(struct wh_bytes b)
     return digits;
 }
 
-static bool fits(const struct pg_dest *d, const struct wh_view *v, int64_t i)
+static bool fits(const struct pg_dest *d, bool infinite, const struct wh_view *v, int64_t i)
 {
     static const int64_t per_us[] = {
         [WH_SECOND] = 0, [WH_MILLI] = 0, [WH_MICRO] = 1, [WH_NANO] = 1000};
 
     if (wh_view_null(v, i))
+        return true;
+    if (infinite && (wh_view_i64(v, i) == INT64_MIN || wh_view_i64(v, i) == INT64_MAX))
         return true;
     if (d->grain) /* coarser units than a microsecond: the engine has rounded nothing */
         return per_us[v->type.unit] == 0 ||
@@ -373,7 +376,7 @@ static wh_status check_row(struct pg_wr *wr, int64_t send, int64_t k, int64_t i,
     for (int c = 0; c < wr->fl->n_dest && *ret_good; c++) {
         const struct pg_dest *d = &wr->fl->dest[c];
 
-        if ((d->grain == 0 && d->scale < 0) || fits(d, &wr->views[c], i))
+        if ((d->grain == 0 && d->scale < 0) || fits(d, wr->fl->infinite[c], &wr->views[c], i))
             continue;
         *ret_good = false;
         WH_TRY(sql_judge(&wr->bad, send, k, c, "E6013",

@@ -239,7 +239,64 @@ def discarded(t, server):
             t.check(not left and not s.place.leftovers(), 'and nothing is left: ' + says, '%s %s' % (left, s.place.leftovers()))
 
 
-TESTS = [refused_in_frames, frames_of_casts, away, away_for_long, source_restarts, discarded]
+# ---- infinities ---------------------------------------------------------------------------------------
+
+INFINITE = """create table t(k int primary key, d date, ts timestamp, tz timestamptz, p timestamp(0));
+    insert into t values (1, 'infinity', 'infinity', 'infinity', 'infinity'), (2, '-infinity', '-infinity', '-infinity', '-infinity'),
+    (3, '2024-02-29', '2024-02-29 12:00', '2024-02-29 12:00+00', '2024-02-29'), (4, null, null, null, null),
+    (5, '5874897-12-31', '294247-01-10 04:00:54.775806', '294247-01-10 04:00:54.775806+00', null),
+    (6, '4713-01-01 BC', '4713-01-01 BC', '4713-01-01 00:00+00 BC', null);"""
+ROW = "select k, d, ts, tz, p from t order by k"
+
+
+def infinities(t, server):
+    """infinity and -infinity arrive as what they are, or the row is put aside, or they become NULL: never another value."""
+    with Site(server, 'inf') as s:
+        s.src(INFINITE)
+        for name, table, flags in (('new', None, []), ('there', 'create table t(k int primary key, d date, ts timestamp, tz timestamptz, '
+                                                       'p timestamp(0))', ['--mode', 'upsert']), ('replaced', '', ['--mode', 'overwrite'])):
+            if table is None or table:
+                s.dst('drop table if exists t; ' + (table or ''))
+            code, out, err = s.copy('--from', 'frames=off', '--validate', 'checksum', *flags)
+            t.check(code == 0 and s.src(ROW) == s.dst(ROW), 'decoded, into a table that is %s' % name,
+                    went(code, out, err) + str(s.dst(ROW, check=False)))
+        # A refused row beside them is archived as it is.
+        s.dst('alter table t add check (k <> 1)', check=False)
+        s.dst('truncate t; alter table t add check (k <> 1)')
+        code, out, err = s.copy('--dirty', 'rows=1')
+        t.check(code == 0 and harness.finished(out).get('rows_dirty') == 1, 'one row is put aside', went(code, out, err))
+        line = json.loads(next(archive(s.place, harness.finished(out)['run']), '{}'))
+        t.check(line.get('row', {}).get('ts') == 'infinity' and line['row'].get('d') == 'infinity', 'as it was', line)
+        # Into types and systems that have none.
+        s.dst('drop table t; create table t(k int primary key, d timestamp, ts timestamp, x text, tz timestamptz, p date)')
+        for what, target, more in (('other types', s.urls()[1], ['--columns', 'k,d,tz,ts,x=ts']), ('CSV', 'out.csv', []), ('SQLite', 'out.db#t', [])):
+            src = s.urls()[0]
+            code, out, err = s.place.run('copy', src, target, '--json', *more)
+            t.check(code == 6 and 'E6012' in out, 'refused by default: ' + what, went(code, out, err))
+            run = harness.finished(out).get('run')
+            s.place.run('cancel', run, '--discard', '--yes')
+            n = 3 if more else 2  # a timestamp does not reach as far as a date
+            code, out, err = s.place.run('copy', src, target, '--json', '--dirty', 'rows=%d' % n, *more)
+            e = harness.finished(out)
+            t.check(code == 0 and e.get('rows_dirty') == n and e.get('rows_written') == 6 - n, 'rows are put aside: ' + what,
+                    went(code, out, err))
+        rows = sqlite3.connect(s.place.path('out.db')).execute('select k, d, ts from t order by k').fetchall()
+        t.check([r[0] for r in rows] == [3, 4, 5, 6] and 'inf' not in repr(rows), 'the others are in SQLite', rows)
+        job = """version: 1
+streams:
+  - from: '%s'
+    to: 'null.db#t'
+    values: { infinity: 'null' }
+""" % s.urls()[0]
+        with open(s.place.path('j.yaml'), 'w', encoding='utf-8') as f:
+            f.write(job)
+        code, out, err = s.place.run('run', 'j.yaml', '--json')
+        t.check(code == 0, 'NULL by policy', went(code, out, err))
+        rows = sqlite3.connect(s.place.path('null.db')).execute('select k, d, ts, tz, p from t where k < 3 order by k').fetchall()
+        t.check(rows == [(1, None, None, None, None), (2, None, None, None, None)], 'NULL by policy', rows)
+
+
+TESTS = [refused_in_frames, frames_of_casts, away, away_for_long, source_restarts, discarded, infinities]
 
 
 def main():

@@ -36,11 +36,15 @@ DIRTY = {
 }
 DIRTY_ROWS = {'too_large': (1, 'E6010', 'id <> 2')}   # tables without `what`: rows, code, those that arrive
 
+# Infinite dates and times pass between two PostgreSQL, decoded or not.
+PASSES = {'date_inf': ['inf', 'minus inf'], 'ts_beyond': ['inf', 'minus inf'], 'tstz_beyond': ['inf', 'minus inf']}
+
 # What one path cannot carry at all: code and exit. (Bytes are not looked into, so that no row can be
 # put aside.)
 REFUSED = {('decoded', 'no_columns'): ('E3002', 2), ('bytes', 'no_columns'): ('E3002', 2), ('bytes', 'too_large'): ('E8006', 7)}
 # SQLite has no minus zero in a REAL column and no NaN.
 MORE_DIRTY = {
+    ('decoded', 'ts_far'): {'last of int64 since 1970': 'E6007'},  # there it stands for infinity
     ('sqlite', 'float4'): {'minus zero': 'E6013'},
     ('sqlite', 'float8'): {'minus zero': 'E6013'},
     ('sqlite', 'float4_far'): {'nan': 'E6012'},
@@ -122,6 +126,8 @@ class Judge:
         self.t, self.pg, self.place, self.path, self.kind = t, pg, place, path, kind
         self.target = 'd_%s.%s' % (path, quoted(kind))
         self.dirty = dict(DIRTY.get(kind, {}), **MORE_DIRTY.get((path, kind), {}))
+        for what in PASSES.get(kind, []) if path == 'decoded' else []:
+            del self.dirty[what]
         self.code = REFUSED.get((path, kind))
         self.log = ''
 
