@@ -15,6 +15,9 @@
 enum {
     WAITING_MOST = 64, /* units that wait for one before them; then PUBLISH joins alone */
 };
+#define AT_ONCE                                                                                    \
+    INT64_C(268435456) /* bytes that one lane appends before it goes on with its own               \
+                        */
 
 struct waiting {
     int64_t unit;
@@ -102,7 +105,7 @@ static wh_status begin(const struct sink_target *fl, const struct wh_fence *fenc
 /* Reads a part and writes it behind the others, without its header unless it is the first, and
  * without its footer; the bytes are those that the receipt knows. */
 static wh_status copy_part(const struct sink_target *fl, void *in, const struct sink_part *p,
-                           const char *name, struct wh_error *reterr)
+                           const char *name, const struct wh_ctx *ctx, struct wh_error *reterr)
 {
     const struct sink_join *j = fl->join;
     const struct wh_storage_ops *ops = fl->storage.ops;
@@ -114,6 +117,8 @@ static wh_status copy_part(const struct sink_target *fl, void *in, const struct 
     if (j->done.n && fl->comma.n)
         WH_TRY(ops->put(j->out, fl->comma.p, fl->comma.n, reterr));
     while (at < end) {
+        if (ctx && ctx->cancelled(ctx))
+            return wh_fail(reterr, WH_E_CANCELLED, "E7015", "asked to stop");
         int64_t upto = at < p->header_n ? p->header_n : end;
         size_t want = upto - at < SINK_BLOCK ? (size_t)(upto - at) : SINK_BLOCK, got = 0, k = 1;
         for (; got < want && k; got += k)
@@ -128,8 +133,10 @@ static wh_status copy_part(const struct sink_target *fl, void *in, const struct 
     return hash == p->hash ? WH_OK : sink_part_lost(name, reterr);
 }
 
+/* ctx: whose wish to stop is heeded, or NULL. */
 static wh_status append(const struct sink_target *fl, const struct wh_fence *fence,
-                        const struct sink_part *p, struct wh_error *reterr)
+                        const struct sink_part *p, const struct wh_ctx *ctx,
+                        struct wh_error *reterr)
 {
     struct sink_join *j = fl->join;
     const struct wh_storage_ops *ops = fl->storage.ops;
@@ -143,7 +150,7 @@ static wh_status append(const struct sink_target *fl, const struct wh_fence *fen
     snprintf(name, sizeof name, "%.400s/%.100s", stage, p->name);
     int st = ops->read_open(in, fl->storage.st, name, reterr);
     if (st == WH_OK)
-        st = copy_part(fl, in, p, name, reterr);
+        st = copy_part(fl, in, p, name, ctx, reterr);
     if (st == WH_OK && ops->forget)
         ops->forget(in);
     ops->read_close(in);
@@ -182,19 +189,22 @@ static void keep(struct sink_join *j, int64_t unit, struct sink_receipt *take)
 }
 
 void sink_join_offer(struct sink_target *fl, const struct wh_fence *fence, int64_t unit,
-                     struct sink_receipt *take)
+                     struct sink_receipt *take, const struct wh_ctx *ctx)
 {
     struct sink_join *j = fl->join;
     struct waiting w;
+    int64_t left = AT_ONCE;
     pthread_mutex_lock(&j->lock);
     keep(j, unit, take);
     bool mine = !j->busy;
     j->busy = true;
-    while (mine && take_next(j, &w)) {
+    while (mine && left > 0 && take_next(j, &w)) {
         int st = WH_OK;
         pthread_mutex_unlock(&j->lock);
-        for (size_t i = 0; st == WH_OK && i < w.parts.n; i++)
-            st = append(fl, fence, &w.parts.v[i], NULL);
+        for (size_t i = 0; st == WH_OK && i < w.parts.n; i++) {
+            st = append(fl, fence, &w.parts.v[i], ctx, NULL);
+            left -= w.parts.v[i].size;
+        }
         sink_receipt_free(&w.parts);
         if (st != WH_OK)
             drop(fl); /* PUBLISH meets the trouble again, and tells it */
@@ -228,7 +238,7 @@ static wh_status rest_part(void *arg, const struct sink_part *p, int64_t number,
 {
     const struct rest *r = arg;
     if (number > r->joined)
-        return append(r->fl, r->fence, p, reterr);
+        return append(r->fl, r->fence, p, NULL, reterr);
     return same_part(p, &r->fl->join->done.v[number - 1]) ? WH_OK : WH_REFUSED;
 }
 

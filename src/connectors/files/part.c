@@ -304,12 +304,12 @@ void sink_writer_close(void *self)
         snprintf(name, sizeof name, "%.400s/%s", w->stage, w->receipt.v[i].name);
         wh_ignore(w->fl->storage.ops->remove(w->fl->storage.st, name, NULL));
     }
-    if (w->committed && w->fl->join && !w->ctx->cancelled(w->ctx)) {
+    if (w->committed && w->fl->join) {
         struct wh_fence fence = {.run = wh_str(w->ctx->run),
                                  .epoch = w->epoch,
                                  .flow = w->unit.flow,
                                  .generation = w->unit.generation};
-        sink_join_offer(w->fl, &fence, w->unit.id, &w->receipt);
+        sink_join_offer(w->fl, &fence, w->unit.id, &w->receipt, w->ctx);
     }
     wh_free(w->out);
     wh_encoder_free(w->encoder);

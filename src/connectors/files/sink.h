@@ -117,9 +117,9 @@ wh_status sink_part_lost(const char *name, struct wh_error *reterr);
 int sink_join_new(struct sink_target *);
 void sink_join_free(struct sink_target *);
 /* The parts of a unit that was committed: they are appended once those of all units before it are.
- * On the lane that wrote them; a failure is nobody's. */
+ * On the lane that wrote them, until the attempt is asked to stop; a failure is nobody's. */
 void sink_join_offer(struct sink_target *, const struct wh_fence *, int64_t unit,
-                     struct sink_receipt *take);
+                     struct sink_receipt *take, const struct wh_ctx *attempt);
 /* The finished file with all parts, durable, and its name below the root. No lane is at work. */
 wh_status sink_join_all(const struct sink_target *, const struct wh_fence *, struct wh_receipts *,
                         char ret_name[SINK_NAME], struct wh_error *reterr);
