@@ -31,7 +31,7 @@ def blocks(text):
 
 def file_name(content):
     """The name in the first line of a file's block: `# nightly.yaml: what it is`."""
-    found = re.match(r'# ([~\w./-]+)', content)
+    found = re.match(r'# ([~\w./@-]+)', content)
     return found.group(1).rstrip(':.') if found else None
 
 
@@ -120,6 +120,30 @@ def follow(text, shell, program, root, extra=None):
         yield from verdict(ran, home)
     except subprocess.TimeoutExpired:
         yield 'not at its end after 180 s'
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def bad_units(text):
+    """What systemd says to the units of a page; a template is tried with an instance."""
+    folder = tempfile.mkdtemp(prefix='wherry-docs-')
+    try:
+        units = []
+        for kind, _, content in blocks(text):
+            name = file_name(content) if kind == 'ini' else None
+            if name and name.endswith(('.service', '.timer')):
+                path = os.path.join(folder, '.config', 'systemd', 'user', os.path.basename(name))
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, 'w', encoding='utf-8') as f:
+                    f.write(content)
+                units.append(path.replace('@.', '@fleet.'))
+        if units:
+            p = subprocess.run(['systemd-analyze', '--user', 'verify', *units], stdin=subprocess.DEVNULL, timeout=60,
+                               env={'HOME': folder, 'XDG_RUNTIME_DIR': folder, 'PATH': os.environ['PATH']},
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            yield from p.stdout.decode('utf-8', 'replace').splitlines()
+            if p.returncode and not p.stdout:
+                yield 'systemd-analyze verify ended with %d' % p.returncode
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -197,6 +197,8 @@ def main():
             report.check(test(doc), '%s: %s' % (doc, test.__name__))
         if doc.startswith('docs/guide') and doc != 'docs/guide/commands.md':
             report.check(guides.unknown_kinds(read(doc)), '%s: blocks that can be followed' % doc)
+        if '```ini' in read(doc) and shutil.which('systemd-analyze'):
+            report.check(guides.bad_units(read(doc)), '%s: systemd takes the units' % doc)
     for doc, original in translations():
         report.check(differing_blocks(doc, original), '%s has the blocks of %s' % (doc, original))
     report.check(folders_without_a_line(), 'every folder has its line')
