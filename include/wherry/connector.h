@@ -683,6 +683,9 @@ enum wh_url_form {
     WH_URL_OBJECT, /* scheme:object?options: no connection to speak of */
 };
 
+/* What a module uses of others, told one by one; texts are borrowed during the call. */
+typedef void (*wh_library_fn)(void *arg, const char *name, const char *version);
+
 struct wh_connector {
     uint32_t abi, size;
     const char *name, *title;
@@ -702,6 +705,8 @@ struct wh_connector {
      * close it, then return when alive(alive_arg) says false (asked at least once a second). */
     wh_status (*hold)(struct wh_bytes config, int ready_fd, bool (*alive)(void *), void *alive_arg,
                       struct wh_error *reterr);
+    /* Optional: the libraries behind it, as they are loaded now, for `wherry version --json`. */
+    void (*libraries)(wh_library_fn each, void *arg);
 };
 
 /* A module wherry-<name>.so exports `const struct wh_connector wh_connector_<name>` ('-' as '_').

@@ -439,3 +439,8 @@ void pg_free(struct pg_conn *c)
     pthread_mutex_destroy(&c->lock);
     wh_free(c);
 }
+
+int pg_library_version(void)
+{
+    return PQlibVersion();
+}

@@ -116,4 +116,6 @@ wh_status pg_copy_end(struct pg_conn *, const char *why, int64_t *ret_rows,
                       struct wh_error *reterr);
 int64_t pg_copy_rows(const struct pg_conn *); /* rows of the last COPY by its command tag */
 
+int pg_library_version(void); /* of libpq as it is loaded: 150013 is 15.13 */
+
 #endif

@@ -334,7 +334,7 @@ def builtin(s):
 
 @stage('install')
 def install(s):
-    """make install into a DESTDIR: that tree runs by itself"""
+    """make install into a DESTDIR: runs by itself, hardened, manual pages, bill of materials; a connector from outside"""
     dest = os.path.join(ROOT, 'build', 'home', 'install', 'dest')
     s.sh(['make', 'install', 'DESTDIR=' + dest, 'PREFIX=/usr'])
     program = os.path.join(dest, 'usr/bin/wherry')
@@ -346,6 +346,8 @@ def install(s):
                           os.path.join(s.env['HOME'], 'a.db')], check=False,
                          env={'WHERRY_MODULES': os.path.dirname(modules[0])})
         s.ok() if code == 0 else s.bad('the installed program: exit %d: %s' % (code, last_line(out)))
+    s.script(['/usr/bin/python3', 'tests/package/test_install.py', dest, 'build'])
+    s.script(['/usr/bin/python3', 'tests/package/test_connector.py', dest])
 
 
 @stage('demo')
@@ -369,6 +371,8 @@ def docs(s):
     """paths and codes in documents exist, every folder has its place, examples run in bash, dash and zsh"""
     s.build('gcc')
     s.script(['/usr/bin/python3', 'tests/docs/test_docs.py', '--wherry', 'build-gcc/wherry'])
+    code, out = s.sh(['/usr/bin/python3', 'tools/gendocs', 'check', 'build-gcc/wherry'], check=False)
+    s.ok() if code == 0 else s.bad('docs/connectors: ' + last_line(out))
 
 
 # ---- long -----------------------------------------------------------------------------------------------

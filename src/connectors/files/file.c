@@ -182,4 +182,5 @@ const struct wh_connector wh_connector_file = {
     .sink = &files_sink_ops,
     .storage = &wh_storage_local,
     .validate = files_validate,
+    .libraries = wh_codec_libraries,
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The postgresql connector: its settings and what it can do. libpq's own names are aliases, so that
  * a URL or a conninfo that people have keeps its meaning. */
+#include <stdio.h>
+
 #include "pg.h"
 
 static const struct wh_enum tls_modes[] = {
@@ -128,6 +130,15 @@ static const struct wh_capabilities caps = {
     .limits = "tested against PostgreSQL 15; a row must fit into memory",
 };
 
+static void libraries(wh_library_fn each, void *arg)
+{
+    int v = pg_library_version();
+    char text[32];
+
+    snprintf(text, sizeof text, "%d.%d", v / 10000, v % 10000);
+    each(arg, "libpq", text);
+}
+
 static const char *const schemes[] = {"postgresql", "postgres", "pg", NULL};
 
 WH_CONNECTOR(postgresql);
@@ -148,4 +159,5 @@ const struct wh_connector wh_connector_postgresql = {
     .source = &pg_source,
     .sink = &pg_sink,
     .hold = pg_hold,
+    .libraries = libraries,
 };

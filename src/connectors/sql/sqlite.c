@@ -81,6 +81,11 @@ static const struct wh_capabilities caps = {
     .limits = "one writer at a time; a cell that does not fit its column's type is a dirty row",
 };
 
+static void libraries(wh_library_fn each, void *arg)
+{
+    each(arg, "sqlite", sqlite3_libversion());
+}
+
 static const char *const schemes[] = {"sqlite", "sqlite3", NULL};
 
 WH_CONNECTOR(sqlite);
@@ -100,4 +105,5 @@ const struct wh_connector wh_connector_sqlite = {
     .endpoint = &lite_endpoint,
     .source = &lite_source,
     .sink = &lite_sink,
+    .libraries = libraries,
 };

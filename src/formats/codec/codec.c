@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <isa-l.h>
+#include <libdeflate.h>
+#include <stdio.h>
 #include <string.h>
+#include <zlib.h>
+#include <zstd.h>
 
 #include "formats/codec/internal.h"
 
@@ -166,4 +171,17 @@ wh_status wh_encode(struct wh_encoder *e, const void *in, size_t n, struct wh_bu
 wh_status wh_encode_end(struct wh_encoder *e, struct wh_buf *out, struct wh_error *reterr)
 {
     return encoded(e, e->ops->encode_end(e->self, out), reterr);
+}
+
+/* libdeflate and ISA-L cannot be asked: they are the versions that were compiled against. */
+void wh_codec_libraries(void (*each)(void *arg, const char *name, const char *version), void *arg)
+{
+    char isal[32];
+
+    snprintf(isal, sizeof isal, "%d.%d.%d", ISAL_MAJOR_VERSION, ISAL_MINOR_VERSION,
+             ISAL_PATCH_VERSION);
+    each(arg, "zlib", zlibVersion());
+    each(arg, "libdeflate", LIBDEFLATE_VERSION_STRING);
+    each(arg, "isa-l", isal);
+    each(arg, "zstd", ZSTD_versionString());
 }

@@ -37,6 +37,9 @@ void wh_decoder_free(struct wh_decoder *);
 wh_status wh_decode(struct wh_decoder *, const void *in, size_t *io_n, bool last, void *out,
                     size_t out_n, size_t *ret_n, struct wh_error *reterr);
 
+/* The libraries behind the codecs, with their versions. */
+void wh_codec_libraries(void (*each)(void *arg, const char *name, const char *version), void *arg);
+
 struct wh_encoder;
 /* level 0 = the codec's own default. */
 wh_status wh_encoder_new(enum wh_codec, int level, struct wh_encoder **ret,
