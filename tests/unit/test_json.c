@@ -153,12 +153,13 @@ static void test_lines(void **state)
 {
     expect(WH_JSON_LINES, "a int64; b text",
            "{\"a\":1,\"b\":\"x\"}\n"
+           "{\"a\":  7,\"b\": \t\"x\"}\n" /* not blank for blank as before */
            " { \"b\" : \"y\" , \"a\" : 2 } \r\n"
            "\n  \n"
            "{\"b\":null}\n"
            "{}\n"
            "{\"c\":{\"a\":[1,{}]},\"a\":3,\"d\":[]}",
-           "1|x\n2|y\nNULL|NULL\nNULL|NULL\n3|NULL\n", "");
+           "1|x\n7|x\n2|y\nNULL|NULL\nNULL|NULL\n3|NULL\n", "");
 }
 
 /* Fails if a place is read from elsewhere, or a lost place is not NULL. */

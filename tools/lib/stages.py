@@ -17,8 +17,8 @@ FUZZ_RUNS = {'all': 1000000, 'soak': 10000000}
 FUZZ_LEAST = 300000     # fewer inputs than this prove too little, whatever the machine
 FUZZ_SECONDS = {'all': 180, 'soak': 7200}
 # The slowest first, so that two at a time end together; and bytes of an input, where less is enough.
-FUZZ_FIRST = ('csv', 'convert', 'job', 'csv_write', 'yaml')
-FUZZ_LEN = {'csv': 256, 'csv_write': 256, 'object': 256}
+FUZZ_FIRST = ('csv', 'json_rows', 'convert', 'job', 'csv_write', 'yaml')
+FUZZ_LEN = {'csv': 256, 'json_rows': 256, 'csv_write': 256, 'object': 256}
 
 
 def tracked(*patterns):

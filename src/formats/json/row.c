@@ -68,7 +68,7 @@ static const uint8_t *object(struct json_row *r, struct json_node *node, const u
         const struct json_order *o = place < node->n_order ? &node->order[place] : NULL;
         struct json_node *child;
         if (__builtin_expect(o && o->n && json_same_text(o, p) && p + o->n < end, 1)) {
-            p += o->n;
+            p = json_blanks(p + o->n, end);
             child = o->child;
         } else if (!(p = look_up(r, node, place, p, end, &child))) {
             return NULL;

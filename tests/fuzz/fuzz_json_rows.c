@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fuzz.h"
+
+#include <string.h>
+
+#include "core/hash.h"
+#include "data/view.h"
+#include "formats/json/json.h"
+
+enum {
+    MAX_INPUT = 1 << 16,
+    STEPS = 12,
+    RANGES = 7,
+    COLUMNS_MAX = 64,
+    BAD_MAX = 512,
+    GOES = 12,
+};
+
+/* What a reading said: cells, rejects, end. */
+struct story {
+    struct wh_buf text;
+    uint64_t rejects;                       /* sum of hashes */
+    int64_t n_rejects, n_bad, bad[BAD_MAX]; /* bad: where they are */
+    const struct story *else_bad;           /* a value of another kind may only stand in those */
+    int status;
+    char code[6];
+    int64_t end;
+};
+
+static wh_status on_reject(void *arg, const struct wh_csv_reject *r)
+{
+    struct story *s = arg;
+    char text[80];
+    int n = snprintf(text, sizeof text, "%s@%lld+%zu", r->code, (long long)r->offset, r->raw.n);
+    s->rejects += wh_hash64(text, (size_t)n, 1);
+    s->n_rejects++;
+    if (s->n_bad < BAD_MAX)
+        s->bad[s->n_bad++] = r->offset;
+    bool kind = !strcmp(r->code, "E6006") || !strcmp(r->code, "E6003"), known = !s->else_bad;
+    for (int64_t i = 0; !known && i < s->else_bad->n_bad; i++)
+        known = s->else_bad->bad[i] == r->offset;
+    FUZZ_CHECK(!kind || known || s->else_bad->n_bad == BAD_MAX);
+    return WH_OK;
+}
+
+static void tell(struct story *s, const struct ArrowSchema *schema, struct wh_batch *b)
+{
+    struct wh_view v[COLUMNS_MAX];
+    struct wh_error err;
+    FUZZ_CHECK(wh_views_init(schema, &b->rows, v, &err) == WH_OK);
+    for (int64_t r = 0; r < b->n_rows; r++) {
+        for (int64_t c = 0; c < schema->n_children; c++) {
+            struct wh_buf cell = WH_BUF(1 << 24);
+            if (wh_view_null(&v[c], r)) {
+                FUZZ_CHECK(wh_buf_adds(&s->text, "N ") == WH_OK);
+                continue;
+            }
+            FUZZ_CHECK(wh_view_text(&v[c], r, &cell) == WH_OK);
+            FUZZ_CHECK(!cell.n || wh_utf8_valid(cell.p, cell.n));
+            FUZZ_CHECK(wh_buf_printf(&s->text, "%zu:", cell.n) == WH_OK);
+            FUZZ_CHECK(wh_buf_add(&s->text, cell.p ? cell.p : "", cell.n) == WH_OK);
+            wh_buf_free(&cell);
+        }
+        FUZZ_CHECK(wh_buf_addc(&s->text, '\n') == WH_OK);
+    }
+    wh_batch_release(b);
+}
+
+/* Reads [offset, n) as the configuration says, in steps. */
+static void read_all(const struct wh_json_config *given, const uint8_t *p, size_t n, size_t step,
+                     struct story *rows)
+{
+    struct wh_json_config cfg = *given;
+    struct wh_json_reader *r;
+    struct wh_error err = {0};
+    size_t at = (size_t)cfg.offset;
+    cfg.reject = on_reject;
+    cfg.arg = rows;
+    FUZZ_CHECK(wh_json_reader_new(&cfg, &r, &err) == WH_OK);
+    int st = WH_OK;
+    while (st == WH_OK) {
+        struct wh_batch b = {0};
+        bool hungry;
+        void *space;
+        size_t room;
+        st = wh_json_next(r, &b, &hungry, &err);
+        if (st == WH_OK && !hungry)
+            tell(rows, cfg.schema, &b);
+        if (st != WH_OK || !hungry)
+            continue;
+        FUZZ_CHECK(wh_json_space(r, &space, &room, &err) == WH_OK && room > 0);
+        size_t k = n - at < step ? n - at : step;
+        k = k < room ? k : room;
+        memcpy(space, p + at, k);
+        at += k;
+        wh_json_filled(r, k, at == n);
+    }
+    rows->status = st;
+    memcpy(rows->code, err.code, sizeof rows->code);
+    rows->end = wh_json_offset(r);
+    FUZZ_CHECK(rows->end >= cfg.offset && rows->end <= (int64_t)n);
+    FUZZ_CHECK(st != WH_END || cfg.stop_at >= 0 || cfg.max_rows >= 0 || rows->end == (int64_t)n);
+    wh_json_reader_free(r);
+}
+
+static void forget(struct story *s)
+{
+    wh_buf_free(&s->text);
+    *s = (struct story){.text = WH_BUF(1 << 28)};
+}
+
+static bool same(const struct story *a, const struct story *b)
+{
+    return a->text.n == b->text.n && a->rejects == b->rejects &&
+           !memcmp(a->text.p ? a->text.p : "", b->text.p ? b->text.p : "", a->text.n);
+}
+
+static void make_schema(struct ArrowSchema *s, bool *places)
+{
+    static const struct {
+        const char *name;
+        enum wh_kind kind;
+        enum wh_logical logical;
+    } columns[] = {{"a", WH_K_I64, WH_L_NONE},   {"b", WH_K_UTF8, WH_L_NONE},
+                   {"c", WH_K_UTF8, WH_L_JSON},  {"d", WH_K_F64, WH_L_NONE},
+                   {"e", WH_K_BOOL, WH_L_NONE},  {"f", WH_K_DECTEXT, WH_L_NONE},
+                   {"c.x", WH_K_I64, WH_L_NONE}, {"/c/0/y", WH_K_UTF8, WH_L_JSON}};
+    FUZZ_CHECK(wh_schema_init(s, 8) == WH_OK);
+    for (int i = 0; i < 8; i++) {
+        struct wh_type t = {
+            .kind = columns[i].kind, .nullable = true, .logical = columns[i].logical};
+        FUZZ_CHECK(wh_schema_set(s, i, columns[i].name, &t, NULL) == WH_OK);
+        places[i] = i >= 6;
+    }
+}
+
+/* All windows and steps tell one story. */
+static void check_steps(struct wh_json_config *cfg, const uint8_t *p, size_t n,
+                        const struct story *rows, unsigned how)
+{
+    static const size_t steps[] = {1, 13, 64, 1 << 20};
+    for (unsigned i = 0; i < 4; i++) {
+        struct story a = {.text = WH_BUF(1 << 28)};
+        if (!fuzz_turn(how >> 3, 4, i))
+            continue;
+        cfg->buffer = how & 64 ? 80 : 2048;
+        read_all(cfg, p, n, steps[i] < n / STEPS ? n / STEPS : steps[i], &a);
+        FUZZ_CHECK(a.status == rows->status && !strcmp(a.code, rows->code));
+        FUZZ_CHECK(a.status != WH_END || (same(&a, rows) && a.end == rows->end));
+        forget(&a);
+    }
+    cfg->buffer = 2048;
+}
+
+/* Ranges of lines, and readings that go on after a number of rows, tell the story of the whole. */
+static void check_ranges(struct wh_json_config *cfg, const uint8_t *p, size_t n,
+                         const struct story *rows, unsigned how)
+{
+    struct story a = {.text = WH_BUF(1 << 28)};
+    bool lines = cfg->layout == WH_JSON_LINES;
+    size_t unit = 1 + how % 61, start = 0;
+    int64_t begin = 0;
+    if (n / unit > RANGES)
+        unit = n / RANGES + 1;
+    for (int i = 0; i < GOES && (start < n || !lines); i++, start += unit) {
+        cfg->offset = begin;
+        cfg->inside = begin > 0;
+        cfg->stop_at = lines && start + unit < n ? (int64_t)(start + unit) : -1;
+        cfg->max_rows = lines || i == GOES - 1 ? -1 : 1;
+        int64_t before = (int64_t)a.text.n + a.n_rejects;
+        read_all(cfg, p, n, 1 << 20, &a);
+        FUZZ_CHECK(a.status == WH_END);
+        FUZZ_CHECK(cfg->stop_at < 0 || a.end >= cfg->stop_at || a.end == (int64_t)n);
+        if (!lines &&
+            (a.end == (int64_t)n || (begin == a.end && before == (int64_t)a.text.n + a.n_rejects)))
+            break;
+        begin = a.end;
+    }
+    FUZZ_CHECK(same(&a, rows));
+    cfg->offset = 0;
+    cfg->inside = false;
+    cfg->stop_at = cfg->max_rows = -1;
+    forget(&a);
+}
+
+/* Types that were guessed from all rows fit all rows: what is refused then is no JSON, no UTF-8, or
+ * has a key twice. And what the writer makes of the rows reads back as the same rows. */
+static void check_guess(const uint8_t *p, size_t n, unsigned how)
+{
+    struct wh_json_ask ask = {.lines = how & 1, .any_text = true};
+    struct wh_json_shape shape;
+    struct wh_json_guess *g = NULL;
+    struct ArrowSchema schema;
+    struct wh_error err;
+    int64_t keys;
+    if (wh_json_look(&ask, p, n, true, &shape, &err) != WH_OK)
+        return;
+    FUZZ_CHECK(shape.data_at <= n && wh_json_guess_new(&g) == WH_OK);
+    FUZZ_CHECK(wh_json_guess_place(g, "a.b", &err) == WH_OK);
+    FUZZ_CHECK(wh_json_guess_add(g, shape.layout, p + shape.data_at, n - shape.data_at, true,
+                                 INT64_MAX) == WH_OK);
+    int st = wh_json_guess_schema(g, &schema, &keys, &err);
+    wh_json_guess_free(g);
+    FUZZ_CHECK(st == WH_OK && keys <= schema.n_children && schema.n_children <= keys + 1);
+    if (schema.n_children > 0 && schema.n_children < COLUMNS_MAX) {
+        bool places[COLUMNS_MAX] = {false};
+        places[keys] = true;
+        struct story rows = {.text = WH_BUF(1 << 28)};
+        struct wh_json_config cfg = {.schema = &schema,
+                                     .places = places,
+                                     .refuse_unknown = true,
+                                     .layout = shape.layout,
+                                     .offset = (int64_t)shape.data_at,
+                                     .stop_at = -1,
+                                     .max_rows = -1};
+        struct ArrowSchema raw;
+        struct wh_type json = {.kind = WH_K_UTF8, .nullable = true, .logical = WH_L_JSON};
+        struct story as_json = {.text = WH_BUF(1 << 28)};
+        FUZZ_CHECK(wh_schema_init(&raw, schema.n_children) == WH_OK);
+        for (int64_t i = 0; i < schema.n_children; i++)
+            FUZZ_CHECK(wh_schema_set(&raw, i, schema.children[i]->name, &json, NULL) == WH_OK);
+        cfg.schema = &raw;
+        read_all(&cfg, p, n, 1 << 20, &as_json);
+        cfg.schema = &schema;
+        rows.else_bad = &as_json;
+        read_all(&cfg, p, n, 1 << 20, &rows);
+        FUZZ_CHECK(rows.status == as_json.status && rows.end == as_json.end);
+        forget(&rows);
+        forget(&as_json);
+        wh_schema_release(&raw);
+    }
+    wh_schema_release(&schema);
+}
+
+static void check_write(struct wh_json_config *cfg, const uint8_t *p, size_t n,
+                        const struct story *rows, bool array)
+{
+    struct wh_json_reader *r;
+    struct wh_json_writer *w;
+    struct wh_error err = {0};
+    struct wh_buf text = WH_BUF(1 << 28);
+    struct story back = {.text = WH_BUF(1 << 28)}, thrown = {.text = WH_BUF(1 << 28)};
+    struct wh_view v[COLUMNS_MAX];
+    void *space;
+    size_t room;
+    cfg->buffer = n + 1;
+    cfg->reject = on_reject;
+    cfg->arg = &thrown;
+    FUZZ_CHECK(wh_json_reader_new(cfg, &r, &err) == WH_OK);
+    FUZZ_CHECK(wh_json_writer_new(cfg->schema, array, &w, &err) == WH_OK);
+    FUZZ_CHECK(wh_json_space(r, &space, &room, &err) == WH_OK && room >= n);
+    memcpy(space, p, n);
+    wh_json_filled(r, n, true);
+    for (;;) {
+        struct wh_batch b = {0};
+        bool hungry;
+        int st = wh_json_next(r, &b, &hungry, &err);
+        if (st == WH_END)
+            break;
+        FUZZ_CHECK(st == WH_OK && !hungry);
+        FUZZ_CHECK(wh_views_init(cfg->schema, &b.rows, v, &err) == WH_OK);
+        FUZZ_CHECK(wh_json_write(w, v, NULL, 0, b.n_rows, &text, &err) == WH_OK);
+        wh_batch_release(&b);
+    }
+    wh_json_reader_free(r);
+    wh_json_writer_free(w);
+    if (array)
+        FUZZ_CHECK(wh_buf_addc(&text, ']') == WH_OK);
+    /* Places are columns of that name now, and line ends within json columns blanks. */
+    struct wh_json_config again = *cfg;
+    again.layout = array ? WH_JSON_ARRAY : WH_JSON_LINES;
+    again.places = NULL;
+    again.buffer = 2048;
+    again.max_row = 1 << 24;
+    again.refuse_unknown = true;
+    read_all(&again, (const uint8_t *)(text.p ? text.p : ""), text.n, 1 << 20, &back);
+    FUZZ_CHECK(back.status == WH_END && !back.n_rejects && back.text.n == rows->text.n);
+    for (size_t i = 0; i < back.text.n; i++) {
+        char a = back.text.p[i], b = rows->text.p[i];
+        FUZZ_CHECK(a == b || (a == ' ' && (b == '\n' || b == '\r')));
+    }
+    wh_buf_free(&text);
+    forget(&back);
+    forget(&thrown);
+}
+
+/* Red when a window, a way of feeding, a cut into ranges or writing changes what a file means, or
+ * when a guess does not fit what it was made from. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    if (n > MAX_INPUT || !n)
+        return 0;
+    unsigned how = data[n - 1] ^ (unsigned)n, choice = data[n / 2] + (unsigned)n;
+    struct story rows = {.text = WH_BUF(1 << 28)};
+    struct ArrowSchema schema;
+    bool places[8];
+    make_schema(&schema, places);
+    struct wh_json_config cfg = {.schema = &schema,
+                                 .places = places,
+                                 .layout = (enum wh_json_layout)(data[0] % 3),
+                                 .stop_at = -1,
+                                 .max_rows = -1,
+                                 .max_row = how & 16 ? 200 : 4096,
+                                 .buffer = 2048};
+    if (fuzz_turn(choice, 4, 3))
+        check_guess(data, n, how);
+    if (fuzz_turn(choice, 4, 0) || fuzz_turn(choice, 4, 1) || fuzz_turn(choice, 4, 2))
+        read_all(&cfg, data, n, 1 << 20, &rows);
+    if (fuzz_turn(choice, 4, 0))
+        check_steps(&cfg, data, n, &rows, how);
+    if (fuzz_turn(choice, 4, 1) && rows.status == WH_END)
+        check_ranges(&cfg, data, n, &rows, how);
+    if (fuzz_turn(choice, 4, 2) && rows.status == WH_END)
+        check_write(&cfg, data, n, &rows, how & 1);
+    forget(&rows);
+    wh_schema_release(&schema);
+    return 0;
+}
