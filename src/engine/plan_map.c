@@ -115,6 +115,8 @@ static int mark_used(const struct wh_flow *f, bool *used, struct wh_error *reter
         for (size_t j = 0; m->kind == WH_MAP_REST && j < m->except.n; j++) {
             int64_t at = find_column(&f->source_schema, m->except.v[j]);
 
+            if (at == -1 && f->projection)
+                continue; /* the source was asked for the others only */
             if (at < 0)
                 return no_column(f, m->except.v[j], m->where, at, reterr);
             used[at] = true;
