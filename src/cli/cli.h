@@ -22,6 +22,9 @@ enum {
     WH_G_FULL = 1024,    /* --full */
     WH_G_REBUILD = 2048, /* --rebuild-state */
     WH_G_ORIGIN = 4096,  /* --origin */
+    WH_G_LIMIT = 8192,   /* -j, --rate ... of a running run */
+    WH_G_TAIL = 16384,   /* -n, the last ones */
+    WH_G_GC = 32768,     /* --older, --all, --dry-run */
 };
 
 struct wh_cli {
@@ -37,8 +40,8 @@ struct wh_cli {
     bool json, quiet, verbose, yes, no_input, no_progress, help;
     /* Which run. */
     const char *run_id, *scheduled, *plan_file, *output, *level, *status_filter, *lines, *save;
-    const char *rebuild;
-    bool fresh, again, dry_run, discard, full, origin;
+    const char *rebuild, *older;
+    bool fresh, again, dry_run, discard, full, origin, all;
     struct wh_list set; /* P=V */
     struct wh_map said; /* job key, or "--flag" where there is none: "--mode", "WHERRY_MODE" */
 
@@ -115,6 +118,16 @@ struct wh_grid *wh_grid_new(struct wh_arena *, int columns,
 void wh_grid_cell(struct wh_grid *, const char *text); /* row-wise; NULL = "" */
 void wh_grid_print(struct wh_grid *, struct wh_buf *);
 
+/* run_log.c: the events of a run, kept beside the state for `logs`. */
+struct wh_run_log {
+    int fd; /* -1: not open */
+    bool failed;
+    int64_t bytes;
+};
+bool wh_run_log_wants(const struct wh_run_log *, const struct wh_event *);
+void wh_run_log_add(struct wh_run_log *, const char *state_dir, const struct wh_event *,
+                    const struct wh_buf *line);
+const char *wh_run_log_path(struct wh_arena *, const char *state_dir, const char *run);
 /* render.c: what people see of a run (stderr); json_events.c: what programs see. */
 struct wh_render;
 struct wh_render *wh_render_new(struct wh_cli *, bool stdout_is_data);
@@ -144,6 +157,18 @@ int wh_cmd_explain(struct wh_cli *);
 int wh_cmd_schema(struct wh_cli *);
 int wh_cmd_config(struct wh_cli *);
 int wh_cmd_completion(struct wh_cli *);
+int wh_cmd_limit(struct wh_cli *);
+int wh_cmd_watch(struct wh_cli *);
+int wh_cmd_logs(struct wh_cli *);
+int wh_cmd_unlock(struct wh_cli *);
+int wh_cmd_gc(struct wh_cli *);
+int wh_cmd_state(struct wh_cli *);
+/* What `status` prints of one run; a word for its condition: "running", "failed" ... */
+wh_status wh_cli_run_text(struct wh_cli *, const struct wh_run_record *, struct wh_buf *);
+void wh_cli_run_json(struct wh_cli *, const struct wh_run_record *, struct wh_buf *);
+const char *wh_cli_condition(struct wh_cli *, const struct wh_run_record *);
+/* The newest run, or the newest unfinished one; NULL: there is none. */
+const char *wh_cli_newest(struct wh_cli *, bool unfinished, struct wh_error *);
 int wh_cmd_conn(struct wh_cli *);
 int wh_cmd_secret(struct wh_cli *);
 int wh_cmd_init(struct wh_cli *);

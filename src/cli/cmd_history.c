@@ -9,7 +9,7 @@
 #include "engine/service.h"
 
 /* One word for people: how a run is or ended. */
-static const char *condition(struct wh_cli *c, const struct wh_run_record *r)
+const char *wh_cli_condition(struct wh_cli *c, const struct wh_run_record *r)
 {
     if (r->state == WH_RUN_DISCARDED)
         return "discarded";
@@ -53,7 +53,7 @@ struct listing {
 static wh_status history_line(void *arg, const struct wh_run_record *r)
 {
     struct listing *l = arg;
-    const char *word = condition(l->c, r), *want = l->c->status_filter;
+    const char *word = wh_cli_condition(l->c, r), *want = l->c->status_filter;
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(256);
     if (want && strcmp(want, word) != 0)
         return WH_OK;
@@ -158,17 +158,18 @@ static void snapshot_lines(struct wh_cli *c, const struct wh_run_record *r, stru
     }
 }
 
-static int show_run(struct wh_cli *c, const struct wh_run_record *r)
+void wh_cli_run_json(struct wh_cli *c, const struct wh_run_record *r, struct wh_buf *b)
+{
+    run_json(r, wh_cli_condition(c, r), b);
+}
+
+wh_status wh_cli_run_text(struct wh_cli *c, const struct wh_run_record *r, struct wh_buf *out)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
     struct wh_flow_record *flows;
     struct wh_error e = {0};
     size_t n;
-    const char *word = condition(c, r);
-    if (c->json) {
-        run_json(r, word, &b);
-        return wh_cli_print(&b) ? 0 : 1;
-    }
+    const char *word = wh_cli_condition(c, r);
     wh_ignore(wh_buf_printf(&b, "run %s of %s: %s (%s)", r->run, r->job, word,
                             wh_run_state_name(r->state)));
     wh_text_tame(b.p, false);
@@ -178,7 +179,7 @@ static int show_run(struct wh_cli *c, const struct wh_run_record *r)
     wh_text_time(&b, r->created_us);
     wh_ignore(wh_buf_addc(&b, '\n'));
     if (wh_state_flows(c->store, r->run, c->arena, &flows, &n, &e) != WH_OK)
-        return wh_cli_fail(c, &e);
+        return e.status;
     struct wh_grid *g = wh_grid_new(c->arena, 5, "llrrr");
     for (size_t i = 0; i < n; i++)
         flow_line(c, r->run, &flows[i], g);
@@ -186,7 +187,36 @@ static int show_run(struct wh_cli *c, const struct wh_run_record *r)
     snapshot_lines(c, r, &b);
     if (!r->finished && r->state < WH_RUN_CLOSED && strcmp(word, "running") != 0)
         wh_ignore(wh_buf_printf(&b, "to go on: wherry resume %s\n", r->run));
+    return wh_buf_add(out, b.p, b.n);
+}
+
+static int show_run(struct wh_cli *c, const struct wh_run_record *r)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
+    if (c->json)
+        wh_cli_run_json(c, r, &b);
+    else if (wh_cli_run_text(c, r, &b) != WH_OK)
+        return wh_cli_usage(c, "E7003", NULL, "the tables of run %s cannot be read", r->run);
     return wh_cli_print(&b) ? 0 : 1;
+}
+
+struct newest {
+    struct wh_cli *c;
+    const char *run;
+};
+
+static wh_status first_run(void *arg, const struct wh_run_record *r)
+{
+    struct newest *n = arg;
+    n->run = wh_arena_strdup(n->c->arena, r->run);
+    return WH_END;
+}
+
+const char *wh_cli_newest(struct wh_cli *c, bool unfinished, struct wh_error *e)
+{
+    struct newest n = {c, NULL};
+    wh_ignore(wh_state_runs(c->store, NULL, NULL, unfinished, first_run, &n, e));
+    return n.run;
 }
 
 struct latest {

@@ -84,6 +84,19 @@ const struct wh_command wh_commands[] = {
      wh_cmd_completion, false,
      "  eval \"$(wherry completion bash)\"\n  wherry completion fish > "
      "~/.config/fish/completions/wherry.fish\n"},
+    {"watch", "[RUN]", "a run as it goes, until it ends; its exit code", 0, wh_cmd_watch, false,
+     "  wherry watch\n  wherry watch r-20261122-7f3a --stats 5s\n"},
+    {"logs", "[RUN]", "what happened in a run, line by line", WH_G_TAIL, wh_cmd_logs, false,
+     "  wherry logs\n  wherry logs r-20261122-7f3a -n 20\n"},
+    {"limit", "RUN", "slow a run down or let it go, while it runs", WH_G_LIMIT, wh_cmd_limit, false,
+     "  wherry limit r-20261122-7f3a --rate 20MB/s -j 2\n"
+     "  wherry limit r-20261122-7f3a --rate none\n"},
+    {"unlock", "TARGET", "who holds a target; frees it where nothing else can", 0, wh_cmd_unlock,
+     false, "  wherry unlock out.db\n"},
+    {"state", "VERB [JOB]", "what is remembered of jobs: show", 0, wh_cmd_state, false,
+     "  wherry state show\n"},
+    {"gc", "", "removes old runs with their logs and archives", WH_G_GC, wh_cmd_gc, false,
+     "  wherry gc --dry-run\n  wherry gc --older 7d\n"},
     {"explain", "CODE", "what an error code means", 0, wh_cmd_explain, false,
      "  wherry explain E7005\n"},
     {"doctor", "", "is everything here that is needed?", 0, wh_cmd_doctor, false, NULL},
@@ -323,8 +336,7 @@ int wh_cmd_help(struct wh_cli *c)
 
 static int unknown_command(struct wh_cli *c, const char *word)
 {
-    static const char *const later[] = {"import", "limit", "unlock", "watch",  "logs",   "dirty",
-                                        "state",  "gc",    "serve",  "worker", "submit", NULL};
+    static const char *const later[] = {"import", "dirty", "serve", "worker", "submit", NULL};
     const char *names[64];
     size_t n = 0;
     for (const char *const *l = later; *l; l++)

@@ -22,6 +22,7 @@ struct wh_render {
     struct wh_run_listener listener;
     struct wh_buf out;
     int events[2]; /* --json and --events; -1 = none */
+    struct wh_run_log log;
     bool close_events, terminal, color;
     bool drawn;        /* a progress line stands on the terminal */
     bool counted;      /* first_part is known, started_ns the time of it */
@@ -296,7 +297,8 @@ static void on_event(void *self, const struct wh_event *e)
 {
     struct wh_render *r = self;
     struct wh_buf line WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
-    if (r->events[0] >= 0 || r->events[1] >= 0 ||
+    bool logged = wh_run_log_wants(&r->log, e);
+    if (logged || r->events[0] >= 0 || r->events[1] >= 0 ||
         (r->c->summary && e->type == WH_EV_RUN_FINISHED)) {
         wh_ignore(wh_event_json(e, &line));
         wh_log_mask(line.p);
@@ -304,6 +306,8 @@ static void on_event(void *self, const struct wh_event *e)
             if (r->events[i] >= 0)
                 wh_cli_write(r->events[i], line.p, line.n);
     }
+    if (logged)
+        wh_run_log_add(&r->log, wh_state_dir(r->c->store), e, &line);
     if (r->c->summary && e->type == WH_EV_RUN_FINISHED) {
         int fd = open(r->c->summary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         if (fd < 0 || !wh_cli_write(fd, line.p, line.n))
@@ -333,7 +337,7 @@ struct wh_render *wh_render_new(struct wh_cli *c, bool stdout_is_data)
         return NULL;
     if (c->stats)
         wh_parse_duration(c->stats, &every_ms);
-    *r = (struct wh_render){.c = c, .out = WH_BUF(16 << 20), .events = {-1, -1}};
+    *r = (struct wh_render){.c = c, .out = WH_BUF(16 << 20), .events = {-1, -1}, .log = {.fd = -1}};
     if (c->json)
         r->events[0] = stdout_is_data ? STDERR_FILENO : STDOUT_FILENO;
     if (c->events)
@@ -360,6 +364,8 @@ void wh_render_free(struct wh_render *r)
 {
     if (!r)
         return;
+    if (r->log.fd >= 0)
+        close(r->log.fd);
     if (r->close_events && r->events[1] >= 0)
         close(r->events[1]);
     wh_buf_free(&r->out);

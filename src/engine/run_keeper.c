@@ -90,13 +90,16 @@ bool wh_run_pause(struct wh_runtime *run, int64_t ns, struct wh_attempt *at)
 {
     int64_t until = wh_now_ns() + ns;
     struct timespec ts = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+    unsigned changes;
     bool stop;
 
     pthread_mutex_lock(&run->mutex);
+    changes = run->limits_changes;
     for (;;) {
         stop =
             run->stop_level >= 2 || run->fenced || (at ? (bool)at->given_up : wh_run_stopping(run));
-        if (stop || (at && at->cut_asked) || wh_now_ns() >= until)
+        if (stop || (at && (at->cut_asked || changes != run->limits_changes)) ||
+            wh_now_ns() >= until) /* another pace: what was owed to the old one is forgotten */
             break;
         pthread_cond_timedwait(&run->change, &run->mutex, &ts);
     }
@@ -251,6 +254,10 @@ static void see_limits(struct wh_runtime *run, const char *json)
     if (!wh_limits_change(&run->limits, json))
         wh_log(WH_LOG_WARN, "engine", "the limits given to run %s cannot be read: %s", run->id,
                json);
+    pthread_mutex_lock(&run->mutex);
+    run->limits_changes++;
+    pthread_cond_broadcast(&run->change);
+    pthread_mutex_unlock(&run->mutex);
 }
 
 /* Own connection to the state, own arena; a busy state is tried again at the next beat. */
@@ -326,7 +333,8 @@ static void see_memory(struct wh_runtime *run, int64_t now)
 static void *keeper_main(void *arg)
 {
     struct wh_runtime *run = arg;
-    int64_t next_beat = wh_now_ns() + run->beat_ms * MS;
+    /* What `limit` said to a run that was not running holds from its first moment on. */
+    int64_t next_beat = wh_now_ns() + (run->start->resume ? 0 : run->beat_ms * MS);
     bool ending = false;
 
     while (!ending) {

@@ -501,8 +501,9 @@ struct wh_runtime {
     int halt_exit;              /* stop_on_failure: the exit code of the table that failed */
     struct wh_error stop_error; /* FENCED, no progress, memory; under mutex */
     struct wh_session *step_session;
-    char *last_limits;     /* keeper's own: what `limit RUN` said before */
-    int64_t over_since_ns; /* keeper's own: resident memory over its ceiling; 0 = it is not */
+    unsigned limits_changes; /* how often `limit` was heeded; mutex */
+    char *last_limits;       /* keeper's own: what `limit RUN` said before */
+    int64_t over_since_ns;   /* keeper's own: resident memory over its ceiling; 0 = it is not */
     bool keeper_ending;
     int64_t started_ns, stopped_ns;
     int64_t next_tick_ns, next_progress_ns;

@@ -376,7 +376,7 @@ static int resume_kept(struct kept *k, struct wh_services *services, struct wh_s
 }
 
 /* Ends the record of a run that left nothing anywhere. A living owner keeps it. */
-static int write_off(struct wh_state *state, const char *run, struct wh_error *reterr)
+int wh_start_write_off(struct wh_state *state, const char *run, struct wh_error *reterr)
 {
     struct wh_run_record end = {
         .run = run, .exit_code = 1, .finished = true, .ended_us = wh_wall_us()};
@@ -403,7 +403,7 @@ static int discard_kept(struct kept *k, struct wh_services *services, struct wh_
     if (k->run.state == WH_RUN_PLANNED)
         WH_TRY(keep_flows(state, k, reterr));
     if (k->frozen.n_flows == 0)
-        return write_off(state, k->run.run, reterr);
+        return wh_start_write_off(state, k->run.run, reterr);
     k->frozen.no_source = true;
     int st = stored_job(&k->run, &plain, &job, reterr);
     if (st == WH_OK)
@@ -465,7 +465,7 @@ static int unfinished_before(struct wh_job *job, const char *run, struct wh_serv
     if (into_stdout(job)) { /* nothing of it can be gone on with; a living one is another's */
         struct wh_error ignored = {0};
 
-        wh_ignore(write_off(state, run, &ignored));
+        wh_ignore(wh_start_write_off(state, run, &ignored));
         return WH_OK;
     }
     if (job->is_copy) {
@@ -556,6 +556,17 @@ static int over_already(const struct wh_run_record *r, struct wh_error *reterr)
     return st;
 }
 
+/* What `limit` said before gives way to what is said now. */
+static int newer_limits(struct wh_state *state, const struct wh_run_record *r,
+                        const struct wh_node *override, struct wh_error *reterr)
+{
+    const struct wh_node *run = override ? wh_node_get(override, "run") : NULL;
+    if (!r->limits || !run || (!wh_node_get(run, "limits") && !wh_node_get(run, "parallel")) ||
+        wh_state_run_alive(state, r, 30000) != 0)
+        return WH_OK;
+    return wh_state_run_limit(state, r->run, NULL, reterr);
+}
+
 int wh_start_resume(const char *run, struct wh_services *services, struct wh_state *state,
                     const struct wh_start *start, struct wh_outcome *ret, struct wh_error *reterr)
 {
@@ -568,6 +579,8 @@ int wh_start_resume(const char *run, struct wh_services *services, struct wh_sta
         st = keep(state, run, &k, reterr);
     if (st == WH_OK)
         st = over_already(&k.run, reterr);
+    if (st == WH_OK)
+        st = newer_limits(state, &k.run, start->override, reterr);
     if (st == WH_OK)
         st = resume_kept(&k, services, state, start, NULL, ret, reterr);
     if (st != WH_OK && ret->exit_code == 0)

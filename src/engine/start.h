@@ -44,6 +44,9 @@ wh_status wh_start_resume(const char *run, struct wh_services *, struct wh_state
 wh_status wh_start_rebuild(const char *where, struct wh_job *take, const char *run,
                            struct wh_services *, struct wh_state *, const struct wh_start *,
                            struct wh_outcome *ret, struct wh_error *reterr);
+/* Gives an unfinished run up without touching any destination, for where that cannot be reached
+ * any more: committed rows and stages stay as they are. E7006 for a living owner. */
+wh_status wh_start_write_off(struct wh_state *, const char *run, struct wh_error *reterr);
 wh_status wh_start_discard(const char *run, struct wh_services *, struct wh_state *,
                            const struct wh_start *, int64_t *ret_rows_staying,
                            struct wh_error *reterr);

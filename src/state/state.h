@@ -135,6 +135,14 @@ wh_status wh_state_targets_release(struct wh_state *, const char *run, struct wh
 wh_status wh_state_target_owner(struct wh_state *, const char *identity, struct wh_arena *,
                                 struct wh_run_record *ret, struct wh_error *reterr);
 
+struct wh_target_record {
+    const char *identity, *run;
+    int64_t since_us;
+};
+/* Every target that a run holds which is not over, by identity. */
+wh_status wh_state_targets(struct wh_state *, struct wh_arena *, struct wh_target_record **ret,
+                           size_t *ret_n, struct wh_error *reterr);
+
 /* ---- flows --------------------------------------------------------------------------------------
  */
 

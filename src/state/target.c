@@ -89,3 +89,35 @@ int wh_state_target_owner(struct wh_state *s, const char *identity, struct wh_ar
     return st == WH_END ? wh_fail(reterr, WH_E_NOT_FOUND, "E7007", "nobody holds %s", identity)
                         : st;
 }
+
+int wh_state_targets(struct wh_state *s, struct wh_arena *a, struct wh_target_record **ret,
+                     size_t *ret_n, struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    struct wh_target_record *v = NULL;
+    size_t n = 0, cap = 0;
+    sqlite3_stmt *q;
+    int st;
+    WH_TRY(wh_db_query(s, &q, reterr,
+                       "select t.identity, t.run, t.since_us from target t"
+                       " join run r on r.run = t.run where r.state < ? order by t.identity",
+                       "n", (int)WH_RUN_CLOSED));
+    while ((st = wh_db_step(s, q, reterr)) == WH_OK) {
+        if (n == cap) {
+            struct wh_target_record *more = wh_arena_alloc(a, (2 * cap + 64) * sizeof(*more));
+            if (more && n)
+                memcpy(more, v, n * sizeof(*v));
+            v = more;
+            cap = 2 * cap + 64;
+        }
+        if (!v || wh_db_text(a, q, 0, &v[n].identity) != WH_OK ||
+            wh_db_text(a, q, 1, &v[n].run) != WH_OK) {
+            sqlite3_reset(q);
+            return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for targets");
+        }
+        v[n++].since_us = sqlite3_column_int64(q, 2);
+    }
+    *ret = v;
+    *ret_n = n;
+    return st == WH_END ? WH_OK : st;
+}

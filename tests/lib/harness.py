@@ -104,7 +104,7 @@ class Place:
         found = []
         for base, _, names in os.walk(self.state()):
             found += [os.path.relpath(os.path.join(base, n), self.state()) for n in names]
-        found = [n for n in found if n not in ('state.db', 'state.db-wal', 'state.db-shm')]
+        found = [n for n in found if n not in ('state.db', 'state.db-wal', 'state.db-shm') and not n.startswith('logs/')]
         if os.path.exists(self.state('state.db')):
             db = sqlite3.connect('file:%s?mode=ro' % self.state('state.db'), uri=True, timeout=20)
             # A closed run (6) holds nothing, whatever its rows are.

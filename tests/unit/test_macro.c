@@ -178,8 +178,8 @@ static void references(void **state)
          "of a connection"},
         {"${cred:x}", WH_MACRO_KEEP, "${cred:x}"},
         {"${cmd:[\"a\"]}", 0,
-         "E1014 ${cmd:...} is not offered by this build yet | use ${env:NAME}, ${file:/path} or "
-         "${cred:name}"},
+         "E1014 ${cmd:...} is not offered by this build yet | use ${env:NAME}, ${file:/path}, "
+         "${cred:name} or ${secret:name}"},
         {"${file:relative}", 0, "E1055 ${file:relative}: write the whole path, from / on | "},
     };
 
