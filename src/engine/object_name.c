@@ -268,15 +268,23 @@ static const char *last_of_class(const char *p)
     return *p ? p : p - 1;
 }
 
+/* A number of repetitions; what is far beyond any bound is only that. */
+static long bound_at(const char *p)
+{
+    long n = strtol(p, NULL, 10);
+
+    return n < 100000 ? n : 100000;
+}
+
 /* The repetition at `p`; false: it makes the expression too dear. */
 static bool repeat(struct measure *m, const char *p)
 {
     struct level *l = &m->level[m->depth];
     const char *comma = p + 1 + strspn(p + 1, "0123456789");
     bool bounds = *p == '{', open = bounds && comma[0] == ',' && !isdigit((unsigned char)comma[1]);
-    long least = bounds ? strtol(p + 1, NULL, 10) : *p == '+';
+    long least = bounds ? bound_at(p + 1) : *p == '+';
     long times = !bounds                  ? 1 + (*p == '+')
-                 : *comma == ',' && !open ? strtol(comma + 1, NULL, 10) + 1
+                 : *comma == ',' && !open ? bound_at(comma + 1) + 1
                                           : least + 1;
 
     if (times > 300 || ((open || *p == '*' || *p == '+') && l->item_empty))
