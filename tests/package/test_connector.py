@@ -221,6 +221,22 @@ def refusals(t, dest, place):
     t.check(code == 0 and 'cannot be loaded' in out and '\nfixed ' in out and '\nsqlite ' in out, 'the whole ones are listed', out)
 
 
+def guide(t, dest, place):
+    """The first listing of the guide builds as it says, and is refused for the reason that it says."""
+    with open(os.path.join(ROOT, 'docs', 'internals', 'connector-guide.md'), encoding='utf-8') as f:
+        listing = f.read().split('```c\n')[1].split('```')[0]
+    folder = place.path('guide')
+    os.mkdir(folder)
+    with open(os.path.join(folder, 'mine.c'), 'w', encoding='ascii') as f:
+        f.write(listing)
+    p = subprocess.run(['cc', '-Wall', '-Werror', '-shared', '-fPIC', '-o', 'wherry-mine.so', 'mine.c'] +
+                       pkg_config(dest, '--cflags', 'wherry').split(), cwd=folder, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, timeout=60)
+    t.check(p.returncode == 0, 'the listing of the guide builds', p.stdout.decode())
+    code, out, err = place.run('plan', 'mine:x', 'null:', WHERRY_MODULES=folder + ':' + place.env['WHERRY_MODULES'])
+    t.check(code == 2 and 'E2017' in err and 'no source, sink and storage' in err, 'it neither reads nor writes', out + err)
+
+
 def main():
     dest = os.path.abspath(sys.argv[1])
     os.environ['WHERRY_PROGRAM'] = os.path.join(dest, 'usr/bin/wherry')
@@ -238,6 +254,7 @@ def main():
     dirty(t, place)
     kills(t, place)
     refusals(t, dest, place)
+    guide(t, dest, place)
     place.remove()
     return t.finish()
 
