@@ -281,7 +281,8 @@ static void on_signal(int sig)
     static const char text[] = "\nwherry: interrupted\n";
     stops = stops + 1;
     if (!wh_run_is_kept()) { /* looking or planning: nothing is to be saved */
-        wh_ignore(write(STDERR_FILENO, text, sizeof(text) - 1) < 0 ? WH_OK : WH_OK);
+        ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+        (void)n; /* nobody to tell */
         _exit(128 + sig);
     }
     wh_run_stop(stops > 1 ? 2 : 1, sig);
