@@ -410,27 +410,48 @@ static void lake_target_close(void *fl)
     lake_counts.targets_closed++;
 }
 
+/* Verbs that a connector must have and that no plan calls. */
+#define NEVER(ops, verb) .verb = (__typeof__(((struct ops *)0)->verb))(uintptr_t)1
+#define NEVER_AT_ENDPOINT                                                                          \
+    NEVER(wh_endpoint_ops, snapshot), NEVER(wh_endpoint_ops, claim),                               \
+        NEVER(wh_endpoint_ops, run_close)
+#define NEVER_READ                                                                                 \
+    NEVER(wh_source_ops, split_next), NEVER(wh_source_ops, reader_open),                           \
+        NEVER(wh_source_ops, reader_next), NEVER(wh_source_ops, reader_close)
+#define NEVER_WRITTEN                                                                              \
+    NEVER(wh_sink_ops, writer_open), NEVER(wh_sink_ops, writer_write),                             \
+        NEVER(wh_sink_ops, writer_flush), NEVER(wh_sink_ops, writer_seal),                         \
+        NEVER(wh_sink_ops, writer_commit), NEVER(wh_sink_ops, lookup), NEVER(wh_sink_ops, apply)
+
 static const struct wh_endpoint_ops lake_endpoint = {.size = sizeof(struct wh_endpoint_ops),
                                                      .open = lake_open,
                                                      .session_open = lake_session,
                                                      .catalog = lake_catalog,
                                                      .expect = lake_expect,
                                                      .session_close = lake_session_close,
-                                                     .close = lake_close};
+                                                     .close = lake_close,
+                                                     NEVER_AT_ENDPOINT};
 static const struct wh_source_ops lake_source = {.size = sizeof(struct wh_source_ops),
                                                  .scan_open = lake_scan_open,
-                                                 .scan_close = lake_scan_close};
+                                                 .scan_close = lake_scan_close,
+                                                 NEVER_READ};
 static const struct wh_sink_ops lake_sink = {.size = sizeof(struct wh_sink_ops),
                                              .target_open = lake_target_open,
                                              .steps = lake_steps,
-                                             .target_close = lake_target_close};
+                                             .target_close = lake_target_close,
+                                             NEVER_WRITTEN};
 
 /* ---- connectors --------------------------------------------------------------------------------
  */
 
-static const struct wh_endpoint_ops plain_endpoint = {.size = sizeof(struct wh_endpoint_ops)};
-static const struct wh_source_ops plain_source = {.size = sizeof(struct wh_source_ops)};
-static const struct wh_sink_ops plain_sink = {.size = sizeof(struct wh_sink_ops)};
+static const struct wh_endpoint_ops plain_endpoint = {
+    .size = sizeof(struct wh_endpoint_ops), NEVER(wh_endpoint_ops, catalog), NEVER_AT_ENDPOINT};
+static const struct wh_source_ops plain_source = {
+    .size = sizeof(struct wh_source_ops), NEVER(wh_source_ops, scan_open), NEVER_READ};
+static const struct wh_sink_ops plain_sink = {.size = sizeof(struct wh_sink_ops),
+                                              NEVER(wh_sink_ops, target_open),
+                                              NEVER(wh_sink_ops, steps),
+                                              NEVER_WRITTEN};
 static const struct wh_storage_ops plain_storage = {.size = sizeof(struct wh_storage_ops)};
 
 static const struct wh_capabilities db_caps = {
@@ -438,12 +459,14 @@ static const struct wh_capabilities db_caps = {
     .modes = 0xFF & ~(1u << WH_MODE_REPLACE),
     .commit_class = WH_CLASS_T,
     .atomics = 7,
-    .snapshot = WH_SNAP_HELD};
+    .snapshot = WH_SNAP_HELD,
+    .grade = "G5"};
 static const struct wh_capabilities file_caps = {.flags = WH_CAP_STDIO | WH_CAP_LOCAL,
                                                  .modes =
                                                      1u << WH_MODE_APPEND | 1u << WH_MODE_OVERWRITE,
                                                  .commit_class = WH_CLASS_P,
-                                                 .atomics = 1u << WH_ATOMIC_TABLE};
+                                                 .atomics = 1u << WH_ATOMIC_TABLE,
+                                                 .grade = "G5"};
 
 #define FAKE(n, form, conn, caps_, ...)                                                            \
     {                                                                                              \
@@ -458,19 +481,21 @@ static const struct wh_connector fake_postgresql =
     FAKE("postgresql", WH_URL_SERVER, &fake_server_table, db_caps, PLAIN,
          .schemes = (const char *const[]){"postgresql", "postgres", "pg", NULL});
 static const struct wh_connector fake_file =
-    FAKE("file", WH_URL_OBJECT, &fake_root_table, file_caps, PLAIN, .storage = &plain_storage);
+    FAKE("file", WH_URL_OBJECT, &fake_root_table, file_caps, PLAIN, .storage = &plain_storage,
+         .schemes = (const char *const[]){"file", NULL});
 static const struct wh_connector fake_sqlite =
-    FAKE("sqlite", WH_URL_PATH, &fake_path_table, db_caps, PLAIN);
-static const struct wh_connector fake_gen =
-    FAKE("gen", WH_URL_OBJECT, NULL, file_caps, .from = &fake_from_table,
-         .endpoint = &plain_endpoint, .source = &plain_source);
+    FAKE("sqlite", WH_URL_PATH, &fake_path_table, db_caps, PLAIN,
+         .schemes = (const char *const[]){"sqlite", NULL});
+static const struct wh_connector fake_gen = FAKE(
+    "gen", WH_URL_OBJECT, NULL, file_caps, .from = &fake_from_table, .endpoint = &plain_endpoint,
+    .source = &plain_source, .schemes = (const char *const[]){"gen", NULL});
 static const struct wh_connector fake_null =
     FAKE("null", WH_URL_OBJECT, NULL, file_caps, .to = &fake_to_table, .endpoint = &plain_endpoint,
-         .sink = &plain_sink);
-static const struct wh_connector fake_lake =
-    FAKE("lake", WH_URL_PATH, &lake_connection_table, db_caps, .from = &lake_from_table,
-         .to = &lake_to_table, .ep_size = sizeof(struct lake_ep), .endpoint = &lake_endpoint,
-         .source = &lake_source, .sink = &lake_sink);
+         .sink = &plain_sink, .schemes = (const char *const[]){"null", NULL});
+static const struct wh_connector fake_lake = FAKE(
+    "lake", WH_URL_PATH, &lake_connection_table, db_caps, .from = &lake_from_table,
+    .to = &lake_to_table, .ep_size = sizeof(struct lake_ep), .endpoint = &lake_endpoint,
+    .source = &lake_source, .sink = &lake_sink, .schemes = (const char *const[]){"lake", NULL});
 
 extern const struct wh_connector *const wh_builtin_connectors[];
 const struct wh_connector *const wh_builtin_connectors[] = {
