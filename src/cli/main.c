@@ -144,9 +144,21 @@ bool wh_cli_print(struct wh_buf *b)
     return ok;
 }
 
-static void error_text(const struct wh_error *e, struct wh_buf *b)
+/* Colour only where a person looks, unless it was asked for. */
+static const char *who(const struct wh_cli *c, bool warning)
 {
-    wh_ignore(wh_buf_printf(b, "wherry: %s ", e->code[0] ? e->code : "E9001"));
+    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+    bool always = c->color && strcmp(c->color, "always") == 0;
+    bool never = c->color && strcmp(c->color, "never") == 0;
+    bool shown = isatty(STDERR_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+    if (never || (!always && !shown))
+        return "wherry:";
+    return warning ? "\033[1;33mwherry:\033[0m" : "\033[1;31mwherry:\033[0m";
+}
+
+static void error_text(const struct wh_cli *c, const struct wh_error *e, struct wh_buf *b)
+{
+    wh_ignore(wh_buf_printf(b, "%s %s ", who(c, false), e->code[0] ? e->code : "E9001"));
     if (e->where[0]) {
         wh_text_line(b, e->where);
         wh_ignore(wh_buf_adds(b, ": "));
@@ -169,7 +181,7 @@ int wh_cli_fail(struct wh_cli *c, const struct wh_error *e)
         wh_ignore(wh_event_json(&ev, &b));
         wh_cli_print(&b);
     } else {
-        error_text(e, &b);
+        error_text(c, e, &b);
         if (b.n) {
             wh_log_mask(b.p);
             wh_cli_write(STDERR_FILENO, b.p, b.n);
@@ -178,9 +190,10 @@ int wh_cli_fail(struct wh_cli *c, const struct wh_error *e)
     return wh_exit_code(e);
 }
 
-static void problem_text(const struct wh_problem *p, struct wh_buf *b)
+static void problem_text(const struct wh_cli *c, const struct wh_problem *p, struct wh_buf *b)
 {
-    wh_ignore(wh_buf_printf(b, "wherry: %s%s ", p->warning ? "warning " : "", p->code));
+    wh_ignore(
+        wh_buf_printf(b, "%s %s%s ", who(c, p->warning), p->warning ? "warning " : "", p->code));
     if (p->where) {
         wh_text_line(b, p->where);
         wh_ignore(wh_buf_adds(b, ": "));
@@ -209,7 +222,7 @@ int wh_cli_problems(struct wh_cli *c)
             wh_cli_print(&b);
             continue;
         }
-        problem_text(p, &b);
+        problem_text(c, p, &b);
     }
     if (b.n) {
         wh_log_mask(b.p);
@@ -355,13 +368,62 @@ static int unknown_command(struct wh_cli *c, const char *word)
     return wh_cli_usage(c, "E1009", hint, "unknown command '%s'", word);
 }
 
-static void open_log(const struct wh_cli *c)
+/* Words that the flags of every command may be given. */
+static bool one_of(struct wh_cli *c, const char *flag, const char *value, const char *a,
+                   const char *b, const char *third)
+{
+    if (!value || strcmp(value, a) == 0 || strcmp(value, b) == 0 ||
+        (third && strcmp(value, third) == 0))
+        return true;
+    char hint[80];
+    snprintf(hint, sizeof(hint), third ? "%s, %s or %s" : "%s or %s", a, b, third);
+    wh_cli_usage(c, "E1002", hint, "%s does not know '%s'", flag, value);
+    return false;
+}
+
+/* A descriptor that is not open, or a file that cannot be made, is told before anything moves. */
+static bool good_events(struct wh_cli *c)
+{
+    int64_t fd;
+    struct wh_error e = {0};
+    if (!c->events)
+        return true;
+    bool number = wh_parse_i64(c->events, &fd);
+    int probe = number ? fcntl((int)fd, F_GETFD)
+                       : open(c->events, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (probe < 0)
+        wh_ignore(wh_fail_errno(&e, errno, "E5001", "--events %s", c->events));
+    if (!number && probe >= 0)
+        close(probe);
+    if (e.status)
+        wh_cli_fail(c, &e);
+    return !e.status;
+}
+
+static bool good_flags(struct wh_cli *c)
+{
+    int64_t ms;
+    if (!one_of(c, "--color", c->color, "auto", "always", "never") ||
+        !one_of(c, "--log-format", c->log_format, "text", "json", NULL))
+        return false;
+    if (c->stats && (!wh_parse_duration(c->stats, &ms) || ms < 1)) {
+        wh_cli_usage(c, "E1002", "write 10s", "--stats '%s' is no duration", c->stats);
+        return false;
+    }
+    return good_events(c);
+}
+
+static bool open_log(struct wh_cli *c)
 {
     int fd = STDERR_FILENO;
     if (c->log_file) {
         fd = open(c->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        if (fd < 0)
-            fd = STDERR_FILENO;
+        if (fd < 0) {
+            struct wh_error e = {0};
+            wh_ignore(wh_fail_errno(&e, errno, "E5001", "--log-file %s", c->log_file));
+            wh_cli_fail(c, &e);
+            return false;
+        }
     }
     bool json = c->log_format ? strcmp(c->log_format, "json") == 0 : c->json;
     wh_log_open(fd, json,
@@ -370,6 +432,7 @@ static void open_log(const struct wh_cli *c)
                 : c->quiet   ? WH_LOG_ERROR
                              : WH_LOG_WARN,
                 c->debug);
+    return true;
 }
 
 /* wherry -C DIR run JOB = wherry run -C DIR JOB */
@@ -444,8 +507,7 @@ static int dispatch(struct wh_cli *c, int argc, char **argv)
         wh_ignore(wh_fail_errno(&e, errno, "E2012", "cannot work in %s", c->dir));
         return wh_cli_fail(c, &e);
     }
-    open_log(c);
-    return cmd->run(c);
+    return good_flags(c) && open_log(c) ? cmd->run(c) : 2;
 }
 
 /* What was printed did not get through. A closed pipe is no error; what a run did counts more than

@@ -23,11 +23,11 @@ struct wh_render {
     struct wh_buf out;
     int events[2]; /* --json and --events; -1 = none */
     struct wh_run_log log;
-    bool close_events, terminal, color;
-    bool drawn;        /* a progress line stands on the terminal */
+    bool close_events, terminal;
+    int drawn;         /* lines of progress that stand on the terminal */
     bool counted;      /* first_part is known, started_ns the time of it */
     double first_part; /* done before the first progress line */
-    int64_t started_ns, last_ns, last_rows, last_bytes;
+    int64_t started_ns, last_ns, last_rows, last_bytes, last_written;
     int64_t plain_every_ns, plain_last_ns;
 };
 
@@ -42,9 +42,11 @@ static void flush(struct wh_render *r)
 
 static void erase(struct wh_render *r)
 {
-    if (r->drawn)
-        wh_ignore(wh_buf_adds(&r->out, "\r\033[K"));
-    r->drawn = false;
+    if (r->drawn > 1)
+        wh_ignore(wh_buf_printf(&r->out, "\r\033[%dA\033[J", r->drawn - 1));
+    else if (r->drawn)
+        wh_ignore(wh_buf_adds(&r->out, "\r\033[J"));
+    r->drawn = 0;
 }
 
 /* ---- the summary ---- */
@@ -177,6 +179,13 @@ static void time_left(struct wh_render *r, double part, int64_t now)
     wh_text_seconds(&r->out, past * (1 - part) / (part - r->first_part));
 }
 
+static void speed(struct wh_buf *b, int64_t bytes, double s, const char *what)
+{
+    wh_text_size(b, s > 0 ? (int64_t)((double)bytes / s) : 0);
+    wh_ignore(wh_buf_printf(b, "/s %s", what));
+}
+
+/* How far, then how fast: two lines on a terminal, one elsewhere. */
 static void progress_text(struct wh_render *r, const struct wh_counts *t)
 {
     int64_t now = wh_now_ns();
@@ -187,19 +196,36 @@ static void progress_text(struct wh_render *r, const struct wh_counts *t)
     wh_text_count(&r->out, t->rows_read);
     wh_ignore(wh_buf_adds(&r->out, " read  "));
     wh_text_count(&r->out, t->rows_written);
-    wh_ignore(wh_buf_adds(&r->out, " written  "));
-    wh_text_rate(&r->out, t->rows_read - r->last_rows, s);
-    wh_ignore(wh_buf_adds(&r->out, "  "));
-    wh_text_size(&r->out, s > 0 ? (int64_t)((double)(t->bytes_read - r->last_bytes) / s) : 0);
-    wh_ignore(wh_buf_printf(&r->out, "/s  %" PRId64 " dirty  units %" PRId64, t->rows_dirty,
+    wh_ignore(wh_buf_printf(&r->out, " written  %" PRId64 " dirty  units %" PRId64, t->rows_dirty,
                             t->units_done));
     if (t->units_total >= 0)
         wh_ignore(wh_buf_printf(&r->out, "/%" PRId64, t->units_total));
     time_left(r, part, now);
+    wh_ignore(wh_buf_adds(&r->out, r->terminal ? "\n" : "  "));
+    wh_text_rate(&r->out, t->rows_read - r->last_rows, s);
+    wh_ignore(wh_buf_adds(&r->out, "  "));
+    speed(&r->out, t->bytes_read - r->last_bytes, s, "read");
+    wh_ignore(wh_buf_adds(&r->out, "  "));
+    speed(&r->out, t->bytes_written - r->last_written, s, "written");
     waits(&r->out, t);
     r->last_ns = now;
     r->last_rows = t->rows_read;
     r->last_bytes = t->bytes_read;
+    r->last_written = t->bytes_written;
+}
+
+/* A line that is longer than the terminal is wide would stand on two, and be drawn over by half. */
+static void clip_lines(struct wh_buf *b, size_t from)
+{
+    struct winsize w = {0};
+    size_t most = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col - 1u : 79;
+    size_t to = from, column = 0;
+    for (size_t i = from; i < b->n; i++) {
+        column = b->p[i] == '\n' ? 0 : column + 1;
+        if (column <= most)
+            b->p[to++] = b->p[i];
+    }
+    b->n = to;
 }
 
 static void progress(struct wh_render *r, const struct wh_event *e)
@@ -213,8 +239,10 @@ static void progress(struct wh_render *r, const struct wh_event *e)
     }
     if (r->terminal) {
         erase(r);
+        size_t from = r->out.n;
         progress_text(r, e->total);
-        r->drawn = true;
+        clip_lines(&r->out, from);
+        r->drawn = 2;
     } else {
         int64_t now = wh_now_ns();
         if (now - r->plain_last_ns < r->plain_every_ns)
@@ -336,7 +364,7 @@ struct wh_render *wh_render_new(struct wh_cli *c, bool stdout_is_data)
     if (!r)
         return NULL;
     if (c->stats)
-        wh_parse_duration(c->stats, &every_ms);
+        wh_parse_duration(c->stats, &every_ms); /* judged before */
     *r = (struct wh_render){.c = c, .out = WH_BUF(16 << 20), .events = {-1, -1}, .log = {.fd = -1}};
     if (c->json)
         r->events[0] = stdout_is_data ? STDERR_FILENO : STDOUT_FILENO;

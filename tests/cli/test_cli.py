@@ -13,13 +13,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'lib'))
 sys.path.insert(0, HERE)
 import harness  # noqa: E402
+import output  # noqa: E402
 import own  # noqa: E402
 import steer  # noqa: E402
 import words  # noqa: E402
 
 JOBS = [words.schema, words.schema_and_reader_agree, words.completion, words.complete_words, words.origin,
         own.connections, own.passwords, own.saved,
-        steer.limit, steer.watch, steer.logs, steer.unlock, steer.gc]
+        steer.limit, steer.watch, steer.logs, steer.unlock, steer.gc,
+        output.terminal, output.for_programs, output.traps]
 
 
 def main():

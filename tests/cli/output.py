@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people and programs see of a run (INTERFACE 6), and traps that get words of their own (8)."""
+import json
+import os
+import re
+import subprocess
+
+import harness
+from terminal import Terminal
+
+SHORT = ['gen:lineitem?rows=60000,seed=3', 'null:', '--rate', '5MB/s']
+SLOW = ['gen:lineitem?rows=300000,seed=3', 'null:', '--rate', '8MB/s']
+
+
+def terminal(t):
+    """Red when progress on a terminal is not one block drawn over, wider than the terminal, lacks what a
+    person waits for, or colour comes where it was refused."""
+    place = harness.Place('tty')
+    term = Terminal(place, 'sh', width=64)
+    term.type("wherry copy '%s' null: --rate 8MB/s; echo co''de $?" % SLOW[0])
+    term.key('Enter')
+    text, ok = term.wait(lambda s: 'MB/s written' in s or re.search(r'\d /s|B/s read', s), 30)
+    t.check(ok, 'a block', text)
+    seen = []
+    for _ in range(8):
+        text = term.screen()
+        seen.append(text.count(' read  '))
+        term.wait(lambda s: False, 0.4)
+    t.check(max(seen) <= 2, 'drawn over, not one below the other', '%s\n%s' % (seen, text))
+    t.check('dirty' in text and 'units' in text and 'rows/s' in text, 'rows, dirty rows, units, pace', text)
+    text, ok = term.wait(lambda s: re.search(r'^code 0', s, re.M), 90)
+    t.check(ok and 'exit 0' in text and 'B/s read' not in text, 'the end leaves the summary alone', text)
+    term.close()
+    for words, red in ((['--color', 'always'], True), ([], False), (['--color', 'never'], False)):
+        _, _, err = place.run('describe', 'nothing.csv', *words)
+        t.check(('\033[' in err) == red, 'colour %s' % words, repr(err))
+    place.remove()
+
+
+def for_programs(t):
+    """Red when events, summary, log or progress do not go where they are told to, or a place that is none
+    is not refused before anything moves."""
+    place = harness.Place('events')
+    code, out, err = place.run('copy', *SHORT, '--stats', '300ms')
+    lines = [l for l in err.splitlines() if ' read  ' in l and '/s written' in l]
+    t.check(code == 0 and len(lines) >= 2 and '\r' not in err, 'a line now and then in a pipe', err)
+    code, out, err = place.run('copy', *SHORT)
+    t.check(code == 0 and not [l for l in err.splitlines() if '/s written' in l], 'every 60 s by itself', err)
+    for words in (['--no-progress'], ['-q']):
+        code, out, err = place.run('copy', *SHORT, '--stats', '200ms', *words)
+        t.check('/s written' not in err and 'exit 0' in err, 'no progress: %s' % words, err)
+    small = ['gen:lineitem?rows=100', 'null:']
+    code, out, err = place.run('copy', *small, '--events', 'e.jsonl', '--summary', 's.json')
+    with open(place.path('e.jsonl'), encoding='utf-8') as f:
+        seen = harness.events(f.read())
+    with open(place.path('s.json'), encoding='utf-8') as f:
+        last = json.load(f)
+    t.check(seen[-1] == last and last['type'] == 'run_finished' and out == '' and 'exit 0' in err, '--events FILE, --summary', err)
+    t.check([e['type'] for e in seen][:2] == ['plan', 'run_started'] and all(e['v'] == 1 and re.match(
+        r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$', e['ts']) for e in seen), 'version and time in each')
+    r, w = os.pipe()
+    p = subprocess.Popen([harness.program(), 'copy'] + small + ['--events', str(w)], cwd=place.dir, env=place.env,
+                         pass_fds=[w], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    os.close(w)
+    with os.fdopen(r, encoding='utf-8') as f:
+        seen = harness.events(f.read())
+    t.check(harness.finish(p)[0] == 0 and seen[-1]['type'] == 'run_finished', '--events FD')
+    code, out, err = place.run('copy', 'gen:lineitem?rows=5', '-', '--json')
+    t.check(code == 0 and len(out.splitlines()) == 6 and harness.finished(err), 'with - the events go to stderr', err)
+    for words in (['--events', '77'], ['--events', '/nowhere/e'], ['--log-file', '/nowhere/l'], ['--color', 'red'],
+                  ['--log-format', 'xml'], ['--stats', 'soon']):
+        code, out, err = place.run('copy', 'gen:lineitem?rows=5', 'x%d.csv' % len(words), *words)
+        t.check(code == 2 and words[0] in err and not os.path.exists(place.path('x2.csv')), 'refused: %s' % words, err)
+    code, _, err = place.run('copy', *small, '-v', '--log-file', 'l.txt', '--log-format', 'json', '--debug', 'all')
+    with open(place.path('l.txt'), encoding='utf-8') as f:
+        lines = f.read().splitlines()
+    t.check(code == 0 and all(json.loads(l) for l in lines), '--log-file, --log-format', lines[:2])
+    code, _, err = place.run('copy', *small, '-q', WHERRY_SUMMARY='v.json', WHERRY_SUMARY='x')
+    t.check(code == 0 and os.path.exists(place.path('v.json')) and 'WHERRY_SUMARY is no setting' in err,
+            'variables, and a warning for an unknown one', err)
+    place.remove()
+
+
+# (files, words of the command, exit code, what the message says): add a line
+TRAPS = [
+    ({'j.yaml': 'version: 1\nstreams:\n  - { from: a.csv, to: out.db, where: "x > ${n}" }\n'}, 'plan j.yaml', 2, 'E1050'),
+    ({'j.yaml': 'version: 1\nparams: { n: "" }\nstreams:\n  - { from: "${n}", to: out.db }\n'}, 'plan j.yaml', 2, 'is empty'),
+    ({'j.yaml': 'version: 1\nparams: { n: a b }\nstreams:\n  - { from: a.csv, to: out.db, where: "x = ${n}" }\n'},
+     'plan j.yaml', 2, 'E1054'),
+    ({'j.yaml': 'version: 1\nstreams: [{ from: a.csv, to: out.db }]\nschedule: { cron: "30 2 * * *" }\n'}, 'plan j.yaml', 2,
+     'E1014'),
+    ({'a.csv': 'x\n1\n', 'b.csv': 'x\n2\n'}, 'copy a.csv b.csv', 2, 'shell expand'),
+    ({'a.csv': 'x\n1\n'}, 'copy a.csv out.db --where ', 2, 'empty value'),
+    ({'a.csv': 'x\n1\n'}, 'copy a.csv out.db --from delimiter=', 2, 'delimiter'),
+    ({'a.csv': 'x\n1\n'}, 'copy a.csv mysqll://h/d#t', 2, 'E1021'),
+    ({'a.csv': 'x\n1\n'}, 'copy a.csv shop:orders', 2, 'E1022'),
+    ({'a.csv': 'x\n1\n'}, 'copy a.xlsx out.db', 2, 'save as CSV'),
+    ({'a.csv': 'x\n1\n'}, 'copy postgresql://u@x:p@h/d#t out.db', 2, '%40'),
+    ({'a.csv': 'x\n1\n'}, 'copy a.csv out.db --mode delete-insert', 2, 'E1063'),
+    ({'a.csv': 'x\n1\n'}, 'copy a.csv out.db --limitt 5', 2, 'did you mean --limit'),
+    ({}, 'cpoy a b', 2, "did you mean 'wherry copy'"),
+]
+
+
+def traps(t):
+    """Red when a trap of INTERFACE 8 and of the command line has no words of its own, or moves something
+    (a table: add a line)."""
+    for files, words, want, says in TRAPS:
+        place = harness.Place('trap')
+        for name, text in files.items():
+            with open(place.path(name), 'w', encoding='utf-8') as f:
+                f.write(text)
+        code, _, err = place.run(*words.split(' '))
+        t.check(code == want and says in err, 'wherry ' + words, 'exit %d\n%s' % (code, err))
+        t.check(not os.path.exists(place.path('out.db')), 'nothing moved: ' + words)
+        place.remove()
