@@ -20,7 +20,7 @@ import tempfile
 
 FENCE = re.compile(r'^```(\w*)([^\n]*)\n(.*?)^```', re.M | re.S)
 KINDS = ('sh', 'text', 'yaml', 'ini', 'console')
-VARIABLE = ((r'r-\d{8}-[0-9a-f]{12}', 'RUN'), (r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ?', 'TIME'),
+VARIABLE = ((r'r-\d{8}-[0-9a-f]{12}', 'RUN'), (r'\.wherry-[0-9a-f]{12}', '.wherry-RUN'), (r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ?', 'TIME'),
             (r'\b[\d.]+[kM]? rows/s', 'N rows/s'), (r'\b[\d.]+ (s|ms|B|kB|MB)\b', r'N \1'), (r'[ \t]+', ' '))
 
 
