@@ -211,6 +211,7 @@ static void check_guess(const uint8_t *p, size_t n, unsigned how)
                                      .refuse_unknown = true,
                                      .layout = shape.layout,
                                      .offset = (int64_t)shape.data_at,
+                                     .buffer = 2048,
                                      .stop_at = -1,
                                      .max_rows = -1};
         struct ArrowSchema raw;

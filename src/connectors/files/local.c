@@ -174,7 +174,8 @@ static wh_status read_folder(const struct local *l, const char *folder, struct f
     closedir(dir);
     if (st == WH_E_NOMEM)
         return wh_fail(reterr, st, "E8002", "no memory for the list of '%s'", folder);
-    qsort(f->v, f->n, sizeof *f->v, by_name);
+    if (f->n)
+        qsort(f->v, f->n, sizeof *f->v, by_name);
     return st;
 }
 

@@ -84,7 +84,7 @@ static wh_status begin_part(struct sink_writer *w, struct wh_error *reterr)
         st = w->out ? fl->storage.ops->put_open(w->out, fl->storage.st, name, reterr)
                     : no_memory(reterr);
     }
-    bool wanted = fl->header && (!fl->is_stdout || !atomic_flag_test_and_set(&fl->header_written));
+    bool wanted = !fl->is_stdout || !atomic_flag_test_and_set(&fl->header_written);
     if (st == WH_OK && wanted)
         st = sink_header(fl, &header, reterr);
     if (st == WH_OK && header.n)
@@ -174,11 +174,13 @@ wh_status sink_writer_open(void *self, void *target, void *se, const struct wh_c
         .fl = fl, .se = se, .ctx = attempt, .unit = *unit, .epoch = fence->epoch};
     w->text = WH_BUF(TEXT_MAX);
     w->packed = WH_BUF(TEXT_MAX);
+    w->plain = WH_BUF(TEXT_MAX);
     w->receipt_bytes = WH_BUF(SIDE_MAX);
     sink_stage_folder(fl, fence, w->stage);
     w->views = wh_calloc((size_t)fl->schema.n_children + 1, sizeof *w->views);
     if (!w->views)
         return no_memory(reterr);
+    WH_TRY(sink_charset_open(fl, &w->charset, reterr));
     if (files_is_json(fl->shape))
         return wh_json_writer_new(&fl->schema, fl->shape == FILES_FORMAT_JSON, &w->json, reterr);
     return wh_csv_writer_new(&fl->format, &fl->schema, &w->csv, reterr);
@@ -207,8 +209,12 @@ static wh_status write_some(struct sink_writer *w, const int32_t *rows, int64_t 
     if (!part_open(w))
         WH_TRY(begin_part(w, reterr));
     size_t before = w->text.n;
-    WH_TRY(w->json ? wh_json_write(w->json, w->views, rows, first, n, &w->text, reterr)
-                   : wh_csv_write(w->csv, w->views, rows, first, n, &w->text, reterr));
+    struct wh_buf *to = w->charset ? &w->plain : &w->text;
+    WH_TRY(w->json ? wh_json_write(w->json, w->views, rows, first, n, to, reterr)
+                   : wh_csv_write(w->csv, w->views, rows, first, n, to, reterr));
+    if (w->charset)
+        WH_TRY(sink_charset_put(w->fl, w->charset, to->p, to->n, &w->text, reterr));
+    wh_buf_clear(&w->plain);
     w->part.rows += n;
     w->part_text += (int64_t)(w->text.n - before);
     w->bytes += (int64_t)(w->text.n - before);
@@ -315,6 +321,8 @@ void sink_writer_close(void *self)
     wh_encoder_free(w->encoder);
     wh_csv_writer_free(w->csv);
     wh_json_writer_free(w->json);
+    sink_charset_close(w->charset);
+    wh_buf_free(&w->plain);
     sink_receipt_free(&w->receipt);
     wh_free(w->views);
     wh_buf_free(&w->text);

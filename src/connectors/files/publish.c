@@ -121,15 +121,6 @@ static wh_status compare_part(void *arg, const struct sink_part *p, int64_t numb
     return WH_OK;
 }
 
-/* What a table without rows looks like: the header and the footer, or nothing. */
-wh_status sink_no_rows(const struct sink_target *fl, struct wh_buf *out, struct wh_error *reterr)
-{
-    if (fl->header)
-        WH_TRY(sink_header(fl, out, reterr));
-    return fl->footer.n && wh_buf_add(out, fl->footer.p, fl->footer.n) != WH_OK ? no_memory(reterr)
-                                                                                : WH_OK;
-}
-
 /* A table without rows: the file is the header, or empty. */
 static wh_status is_header(const struct job *j, int64_t size, bool *ret, struct wh_error *reterr)
 {
@@ -481,7 +472,7 @@ wh_status sink_steps(void *self, void *se, enum wh_phase phase, struct wh_receip
     struct adding a = {.out = out, .phase = phase};
     char say[1200];
     if (fl->is_stdout)
-        return phase == WH_PUBLISH && fl->header
+        return phase == WH_PUBLISH && (fl->header || *fl->mark)
                    ? add(&a, STEP_HEADER, 0,
                          fl->shape == FILES_FORMAT_JSON ? "close the array"
                                                         : "write the header, if no row was")

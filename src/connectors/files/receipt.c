@@ -262,7 +262,7 @@ static wh_status pack_alone(const struct sink_target *fl, const void *p, size_t 
 {
     struct wh_encoder *e = NULL;
     if (fl->codec == WH_CODEC_NONE)
-        return wh_buf_add(out, p, n) == WH_OK ? WH_OK : no_memory(reterr);
+        return n && wh_buf_add(out, p, n) != WH_OK ? no_memory(reterr) : WH_OK;
     int st = wh_encoder_new(fl->codec, fl->level, &e, reterr);
     if (st == WH_OK)
         st = wh_encode(e, p, n, out, reterr);
@@ -272,28 +272,62 @@ static wh_status pack_alone(const struct sink_target *fl, const void *p, size_t 
     return st;
 }
 
-wh_status sink_header(const struct sink_target *fl, struct wh_buf *out, struct wh_error *reterr)
+/* A mark as it is, then text in the target's charset, packed. */
+static wh_status mark_and_text(const struct sink_target *fl, const char *mark, const char *p,
+                               size_t n, struct wh_buf *out, struct wh_error *reterr)
+{
+    struct wh_buf bytes = WH_BUF(64 << 20);
+    void *cd = NULL;
+    int st = wh_buf_adds(&bytes, mark) == WH_OK ? WH_OK : no_memory(reterr);
+    if (st == WH_OK)
+        st = sink_charset_open(fl, &cd, reterr);
+    if (st == WH_OK && cd)
+        st = sink_charset_put(fl, cd, p, n, &bytes, reterr);
+    else if (st == WH_OK && n && wh_buf_add(&bytes, p, n) != WH_OK)
+        st = no_memory(reterr);
+    if (st == WH_OK && bytes.n)
+        st = pack_alone(fl, bytes.p, bytes.n, out, reterr);
+    sink_charset_close(cd);
+    wh_buf_free(&bytes);
+    return st;
+}
+
+static wh_status header_text(const struct sink_target *fl, struct wh_buf *out,
+                             struct wh_error *reterr)
 {
     struct wh_csv_writer *csv = NULL;
-    struct wh_buf text = WH_BUF(64 << 20);
-    if (fl->shape == FILES_FORMAT_JSONL)
-        return WH_OK;
     if (fl->shape == FILES_FORMAT_JSON)
-        return pack_alone(fl, "[\n", 2, out, reterr);
+        return wh_buf_adds(out, "[\n");
     int st = wh_csv_writer_new(&fl->format, &fl->schema, &csv, reterr);
-    if (st == WH_OK && wh_csv_write_header(csv, &text) != WH_OK)
-        st = no_memory(reterr);
     if (st == WH_OK)
-        st = pack_alone(fl, text.p, text.n, out, reterr);
+        st = wh_csv_write_header(csv, out);
     wh_csv_writer_free(csv);
-    wh_buf_free(&text);
     return st;
+}
+
+wh_status sink_header(const struct sink_target *fl, struct wh_buf *out, struct wh_error *reterr)
+{
+    struct wh_buf text = WH_BUF(64 << 20);
+    int st = fl->header ? header_text(fl, &text, reterr) : WH_OK;
+    if (st == WH_OK)
+        st = mark_and_text(fl, fl->mark, text.p, text.n, out, reterr);
+    wh_buf_free(&text);
+    return st == WH_E_NOMEM || st == WH_E_LIMIT ? no_memory(reterr) : st;
+}
+
+wh_status sink_no_rows(const struct sink_target *fl, struct wh_buf *out, struct wh_error *reterr)
+{
+    WH_TRY(sink_header(fl, out, reterr));
+    if (!out->n) /* a packed file is not quite empty */
+        return pack_alone(fl, "", 0, out, reterr);
+    return fl->footer.n && wh_buf_add(out, fl->footer.p, fl->footer.n) != WH_OK ? no_memory(reterr)
+                                                                                : WH_OK;
 }
 
 wh_status sink_array_marks(struct sink_target *fl, struct wh_error *reterr)
 {
     if (fl->shape != FILES_FORMAT_JSON)
         return WH_OK;
-    WH_TRY(pack_alone(fl, ",\n", 2, &fl->comma, reterr));
-    return pack_alone(fl, "\n]\n", 3, &fl->footer, reterr);
+    WH_TRY(mark_and_text(fl, "", ",\n", 2, &fl->comma, reterr));
+    return mark_and_text(fl, "", "\n]\n", 3, &fl->footer, reterr);
 }

@@ -41,6 +41,8 @@ struct sink_target {
     struct sink_join *join;      /* one file; NULL: standard output or several files */
     atomic_flag header_written;  /* standard output */
     atomic_bool row_written;     /* likewise: the next part of an array needs a comma */
+    const char *encoding;        /* iconv's name; owned; NULL = UTF-8 */
+    const char *mark;            /* first bytes of a file: a byte order mark, or "" */
     struct wh_buf comma, footer; /* of an array, packed as the parts are; else empty */
 };
 
@@ -84,6 +86,13 @@ wh_status sink_put_small(const struct sink_target *, const char *name, const voi
 /* A file of at most `max` bytes, or WH_E_NOT_FOUND. */
 wh_status sink_get_small(const struct sink_target *, const char *name, size_t max,
                          struct wh_buf *out, struct wh_error *reterr);
+/* The charset of a target's text (encode.c). WH_E_USAGE (E1002) for an unknown one. */
+wh_status sink_charset_choose(struct sink_target *, const char *said, struct wh_error *reterr);
+wh_status sink_charset_open(const struct sink_target *, void **ret, struct wh_error *reterr);
+void sink_charset_close(void *);
+/* Appends text in the charset. WH_E_DATA (E6005) for a character that it does not have. */
+wh_status sink_charset_put(const struct sink_target *, void *charset, const char *p, size_t n,
+                           struct wh_buf *out, struct wh_error *reterr);
 /* What stands before the rows, packed as it stands in a part; empty for JSON lines. */
 wh_status sink_header(const struct sink_target *, struct wh_buf *out, struct wh_error *reterr);
 /* The file of a table without rows: the header and the footer, or nothing. */
@@ -137,7 +146,9 @@ struct sink_writer {
     struct wh_csv_writer *csv; /* or */
     struct wh_json_writer *json;
     struct wh_encoder *encoder;
-    void *out; /* storage's; NULL = no part open */
+    void *charset;       /* encode.c's; NULL = UTF-8 */
+    struct wh_buf plain; /* text before it is converted */
+    void *out;           /* storage's; NULL = no part open */
     struct sink_part part;
     struct sink_receipt receipt;
     struct wh_view *views;

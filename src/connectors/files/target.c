@@ -200,7 +200,7 @@ static wh_status take_options(struct sink_target *fl, const struct files_to *o,
     fl->part_size = o->part_size;
     fl->part_rows = o->part_rows;
     fl->success_file = o->success_file;
-    return WH_OK;
+    return sink_charset_choose(fl, o->encoding, reterr);
 }
 
 static const struct files_to defaults = {
@@ -477,8 +477,10 @@ static void target_close(void *self)
     wh_buf_free(&fl->memo);
     wh_buf_free(&fl->text);
     wh_buf_free(&fl->comma);
+    wh_free((void *)(uintptr_t)fl->encoding);
     wh_buf_free(&fl->footer);
     fl->root = fl->folder = fl->stem = fl->file = fl->template = NULL;
+    fl->encoding = NULL;
 }
 
 const struct wh_sink_ops files_sink_ops = {
