@@ -158,8 +158,8 @@ def wrong_verdicts(program):
 
 
 def follow_pages(report, program):
-    """Every page with commands, in every shell; PostgreSQL only where a page asks for it."""
-    pages = [doc for doc in DOCS if any(kind == 'sh' for kind, _, _ in guides.blocks(read(doc)))]
+    """Every page with commands, in every shell (a translation has those of its original); PostgreSQL only where a page asks for it."""
+    pages = [doc for doc in DOCS if doc not in dict(translations()) and any(kind == 'sh' for kind, _, _ in guides.blocks(read(doc)))]
     with contextlib.ExitStack() as stack:
         pg = None
         for doc in pages:
