@@ -134,6 +134,8 @@ struct wh_render *wh_render_new(struct wh_cli *, bool stdout_is_data);
 const struct wh_run_listener *wh_render_listener(struct wh_render *);
 void wh_render_free(struct wh_render *);
 wh_status wh_event_json(const struct wh_event *, struct wh_buf *);
+/* Long ones (the plan of thousands of tables) are handed to drain piece by piece. */
+wh_status wh_event_drain_json(const struct wh_event *, struct wh_buf *, wh_drain_fn, void *arg);
 wh_status wh_result_json(const struct wh_run_result *, struct wh_buf *); /* members, no braces */
 wh_status wh_result_text(const struct wh_run_result *, struct wh_buf *);
 

@@ -77,9 +77,9 @@ static void table(struct wh_buf *b, const struct wh_table_result *t)
     text(b, "hash", t->hash);
     text(b, "snapshot", t->snapshot);
     text(b, "ranges", t->ranges);
-    if (t->error.status) {
+    if (t->error) {
         wh_ignore(wh_buf_adds(b, ",\"error\":{\"v\":1"));
-        error(b, &t->error);
+        error(b, t->error);
         wh_ignore(wh_buf_addc(b, '}'));
     }
     wh_ignore(wh_buf_addc(b, '}'));
@@ -110,6 +110,12 @@ wh_status wh_result_json(const struct wh_run_result *r, struct wh_buf *b)
 
 wh_status wh_event_json(const struct wh_event *e, struct wh_buf *b)
 {
+    return wh_event_drain_json(e, b, NULL, NULL);
+}
+
+wh_status wh_event_drain_json(const struct wh_event *e, struct wh_buf *b, wh_drain_fn drain,
+                              void *arg)
+{
     char ts[32];
     wh_format_utc(e->wall_us ? e->wall_us : wh_wall_us(), ts);
     wh_ignore(wh_buf_printf(b, "{\"v\":1,\"ts\":\"%s\",\"type\":\"%s\"", ts, type_names[e->type]));
@@ -133,7 +139,7 @@ wh_status wh_event_json(const struct wh_event *e, struct wh_buf *b)
     }
     if (e->plan && e->type == WH_EV_PLAN) {
         wh_ignore(wh_buf_adds(b, ",\"plan\":"));
-        wh_ignore(wh_plan_to_json(e->plan, b));
+        wh_ignore(wh_plan_drain_json(e->plan, b, drain, arg));
     }
     if (e->result)
         wh_ignore(wh_result_json(e->result, b));

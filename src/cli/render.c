@@ -108,8 +108,8 @@ static void table_error(const struct wh_table_result *t, struct wh_buf *b)
 {
     wh_text_line(b, t->table);
     wh_ignore(wh_buf_adds(b, ": "));
-    error_lines(&t->error, t->table, true, b);
-    wh_ignore(wh_buf_printf(b, "  (wherry explain %s)\n", t->error.code));
+    error_lines(t->error, t->table, true, b);
+    wh_ignore(wh_buf_printf(b, "  (wherry explain %s)\n", t->error->code));
 }
 
 wh_status wh_result_text(const struct wh_run_result *r, struct wh_buf *b)
@@ -123,7 +123,7 @@ wh_status wh_result_text(const struct wh_run_result *r, struct wh_buf *b)
     wh_grid_print(g, b);
     for (size_t i = 0; i < r->n_tables; i++) {
         const struct wh_table_result *t = &r->tables[i];
-        if (!t->error.status)
+        if (!t->error)
             continue;
         table_error(t, b);
     }
@@ -321,18 +321,33 @@ static void people(struct wh_render *r, const struct wh_event *e)
     flush(r);
 }
 
+static void write_out(struct wh_render *r, struct wh_buf *line, size_t n)
+{
+    wh_log_mask(line->p);
+    for (int i = 0; i < 2; i++)
+        if (r->events[i] >= 0)
+            wh_cli_write(r->events[i], line->p, n);
+}
+
+/* What comes next looks at the last byte. */
+static void drain(void *self, struct wh_buf *line)
+{
+    char last = line->p[line->n - 1];
+
+    write_out(self, line, line->n - 1);
+    wh_buf_clear(line);
+    wh_ignore(wh_buf_addc(line, last));
+}
+
 static void on_event(void *self, const struct wh_event *e)
 {
     struct wh_render *r = self;
-    struct wh_buf line WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
+    struct wh_buf line WH_CLEANUP(wh_buf_free) = WH_BUF(256 << 20);
     bool logged = wh_run_log_wants(&r->log, e);
     if (logged || r->events[0] >= 0 || r->events[1] >= 0 ||
         (r->c->summary && e->type == WH_EV_RUN_FINISHED)) {
-        wh_ignore(wh_event_json(e, &line));
-        wh_log_mask(line.p);
-        for (int i = 0; i < 2; i++)
-            if (r->events[i] >= 0)
-                wh_cli_write(r->events[i], line.p, line.n);
+        wh_ignore(wh_event_drain_json(e, &line, logged ? NULL : drain, r));
+        write_out(r, &line, line.n);
     }
     if (logged)
         wh_run_log_add(&r->log, wh_state_dir(r->c->store), e, &line);

@@ -18,8 +18,9 @@
 #define SHOW(p, n) ((void)(p), (void)(n))
 #endif
 
-/* Blocks grow with the arena: a job file fits the first, a big document needs few of the last. */
-#define FIRST_BLOCK ((size_t)2048)
+/* Blocks grow with the arena: of thousands of small ones each wastes little, and a big document
+ * needs few more than of the last size. */
+#define FIRST_BLOCK ((size_t)512)
 #define LAST_BLOCK  ((size_t)64 << 10)
 #define ALIGNMENT   ((size_t)16)
 
@@ -114,7 +115,7 @@ static struct block *block_for(struct wh_arena *arena, size_t need)
     block = size >= need ? add_block(arena, &arena->blocks, size) : NULL;
     if (block) {
         HIDE(block->data, block->size);
-        if (arena->next_size < LAST_BLOCK)
+        if (arena->next_size < LAST_BLOCK && arena->bytes >= 4 * arena->next_size)
             arena->next_size *= 2;
     }
     return block;

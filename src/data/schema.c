@@ -136,6 +136,18 @@ bool wh_meta_each(const struct ArrowSchema *field, int64_t i, struct wh_str *key
     return false;
 }
 
+/* As long as it is: a schema is kept for long, and there may be thousands. */
+static char *take_exactly(struct wh_buf *b)
+{
+    char *exact = wh_realloc(b->p, b->n + 1);
+
+    if (exact) {
+        b->p = exact;
+        b->cap = b->n + 1;
+    }
+    return wh_buf_take(b);
+}
+
 static wh_status add_text(struct wh_buf *b, struct wh_str text)
 {
     int32_t n = (int32_t)text.n;
@@ -169,7 +181,7 @@ wh_status wh_meta_put(struct ArrowSchema *field, struct wh_str key, struct wh_st
     }
     memcpy(out.p, &pairs, 4);
     wh_free((void *)(uintptr_t)field->metadata);
-    field->metadata = wh_buf_take(&out);
+    field->metadata = take_exactly(&out);
     return WH_OK;
 }
 
@@ -193,7 +205,7 @@ static wh_status copy_metadata(const struct ArrowSchema *from, struct ArrowSchem
         WH_TRY(add_text(&out, v));
     }
     memcpy(out.p, &pairs, 4);
-    to->metadata = wh_buf_take(&out);
+    to->metadata = take_exactly(&out);
     return WH_OK;
 }
 

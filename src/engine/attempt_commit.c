@@ -352,6 +352,10 @@ static enum wh_result ask(struct wh_attempt *at, struct wh_error *reterr)
     at->ws->broken = true;
     wh_attempt_give_session(at, &at->ws);
     r = wh_unit_lookup(at->run, at->fr, at->unit, reterr);
+    if (r == WH_RESULT_RETRY && !reterr->code[0]) /* why it is tried again is told */
+        wh_ignore(wh_fail(reterr, WH_LOST, "E2008",
+                          "the connection to '%s' was lost before the commit",
+                          at->fr->flow->to->name));
     if (r == WH_RESULT_DONE) {
         at->keep_archive = at->dirty > 0;
         acknowledge(at);

@@ -158,7 +158,7 @@ static int note_end(struct wh_attempt *at, struct wh_error *reterr)
 
 static bool interval_over(const struct wh_attempt *at)
 {
-    const struct wh_scan *scan = &at->fr->flow->scan;
+    const struct wh_flow_scan *scan = &at->fr->flow->scan;
     int64_t bytes = scan->unit_bytes > 0 ? scan->unit_bytes : WH_UNIT_BYTES;
 
     if (!scan->resumable || (scan->splittable && !at->run->limits.rate_on))

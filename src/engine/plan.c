@@ -94,6 +94,9 @@ static struct wh_flow *add_flow(struct wh_planner *p, const struct wh_stream *s,
     f->source = *source;
     f->notes.arena = p->arena;
     f->est_units = -1;
+    f->scan.method = f->scan.note = f->scan.frame_why = "";
+    f->tgt.identity = f->tgt.instant = f->tgt.on_kill = f->tgt.note = "";
+    f->tgt.frame_why = f->tgt.alone = "";
     return f;
 }
 
@@ -138,17 +141,20 @@ static bool take_name(struct wh_planner *p, const char *name)
 static int name_flow(struct wh_planner *p, struct wh_flow *f, const char *fallback)
 {
     const char *shortest = f->source.n ? wh_source_name(p->arena, &f->source) : fallback;
-    const char *choices[4] = {shortest, wh_plan_name_text(p->arena, &f->source), NULL, NULL};
 
-    if (!choices[0] || !choices[1] || grow_names(p) != WH_OK)
+    if (!shortest || grow_names(p) != WH_OK)
         return WH_E_NOMEM;
-    choices[2] = wh_arena_printf(p->arena, "%s/%s", f->stream->name, choices[0]);
-    choices[3] = wh_arena_printf(p->arena, "%s/%s/%d", f->stream->name, choices[0], f->index + 1);
-    for (size_t i = 0; i < 4; i++) {
-        if (!choices[i])
+    for (int i = 0; i < 4; i++) {
+        const char *name = i == 0   ? shortest
+                           : i == 1 ? wh_plan_name_text(p->arena, &f->source)
+                           : i == 2 ? wh_arena_printf(p->arena, "%s/%s", f->stream->name, shortest)
+                                    : wh_arena_printf(p->arena, "%s/%s/%d", f->stream->name,
+                                                      shortest, f->index + 1);
+
+        if (!name)
             return WH_E_NOMEM;
-        if (*choices[i] && (take_name(p, choices[i]) || i == 3)) {
-            f->table = choices[i];
+        if (*name && (take_name(p, name) || i == 3)) {
+            f->table = name;
             return WH_OK;
         }
     }
@@ -163,15 +169,28 @@ static const struct wh_frozen_flow *find_frozen(const struct wh_planner *p, cons
     return NULL;
 }
 
-static void refused(struct wh_flow *f, int st, const struct wh_error *err)
+const struct wh_error wh_error_unkept = {
+    .status = WH_E_NOMEM, .code = "E8002", .message = "out of memory"};
+
+/* Few flows of many fail: an error is larger than all else that is kept of a small table. */
+void wh_plan_refuse(struct wh_plan *plan, struct wh_flow *f, const struct wh_error *why)
 {
+    struct wh_error *own = wh_arena_alloc(plan->arena, sizeof *own);
+
+    if (own)
+        *own = *why;
+    f->error = own ? own : &wh_error_unkept;
     f->refused = true;
-    f->error = *err;
-    f->error.status = st;
-    if (!f->error.code[0])
-        wh_ignore(wh_plan_no_memory(&f->error));
-    if (!f->error.where[0])
-        wh_error_where(&f->error, "%s", f->stream->where_place);
+}
+
+static void refused(struct wh_planner *p, struct wh_flow *f, int st, struct wh_error *err)
+{
+    err->status = st;
+    if (!err->code[0])
+        wh_ignore(wh_plan_no_memory(err));
+    if (!err->where[0])
+        wh_error_where(err, "%s", f->stream->where_place);
+    wh_plan_refuse(p->plan, f, err);
 }
 
 /* A stream that could not be expanded is one refused flow, so that the report is complete. */
@@ -187,7 +206,7 @@ static int refuse_stream(struct wh_planner *p, const struct wh_stream *s, struct
     f->from = from;
     f->to = to;
     f->table = s->name;
-    refused(f, st, err);
+    refused(p, f, st, err);
     return WH_OK;
 }
 
@@ -334,7 +353,7 @@ static int plan_objects(struct wh_planner *p, const struct wh_stream *s, struct 
         if (st == WH_E_NOMEM && !err.code[0])
             wh_ignore(wh_plan_no_memory(&err));
         if (st != WH_OK)
-            refused(f, st, &err);
+            refused(p, f, st, &err);
     }
     if (n > 1)
         expect_nothing(from, to);
@@ -389,7 +408,7 @@ static int plan_frozen(struct wh_planner *p, const struct wh_stream *s, struct w
         f->to = to;
         st = wh_plan_flow(p, f, was, &err);
         if (st != WH_OK)
-            refused(f, st, &err);
+            refused(p, f, st, &err);
     }
     return WH_OK;
 }
@@ -465,13 +484,14 @@ static void check_numbers(struct wh_planner *p)
 {
     for (size_t i = 0; p->frozen && i < p->plan->n_flows; i++) {
         struct wh_flow *f = p->plan->flows[i];
+        struct wh_error err;
 
         if (f->refused || frozen_order(p, f) == f->index)
             continue;
-        f->refused = true;
-        f->error.status = wh_fail(&f->error, WH_E_USAGE, "E7008",
-                                  "%s: the tables of the run are in another order now", f->table);
-        wh_error_hint(&f->error, "give the run up with --fresh");
+        err.status = wh_fail(&err, WH_E_USAGE, "E7008",
+                             "%s: the tables of the run are in another order now", f->table);
+        wh_error_hint(&err, "give the run up with --fresh");
+        wh_plan_refuse(p->plan, f, &err);
     }
 }
 
@@ -503,7 +523,7 @@ static int worst(const struct wh_plan *plan, struct wh_error *reterr)
 
     for (size_t i = 0; i < plan->n_flows; i++) {
         const struct wh_flow *f = plan->flows[i];
-        int code = f->refused ? wh_error_exit(f->error.code, false) : 0;
+        int code = f->refused ? wh_error_exit(f->error->code, false) : 0;
         size_t rank = 0;
 
         if (!f->refused)
@@ -519,17 +539,17 @@ static int worst(const struct wh_plan *plan, struct wh_error *reterr)
     if (!found)
         return WH_OK;
     if (reterr) {
-        *reterr = found->error;
+        *reterr = *found->error;
         if (n > 1)
-            wh_ignore(wh_fail(reterr, found->error.status, found->error.code,
+            wh_ignore(wh_fail(reterr, found->error->status, found->error->code,
                               "%s (and %zu more table%s refused: see 'wherry plan')",
-                              found->error.message, n - 1, n == 2 ? " is" : "s are"));
+                              found->error->message, n - 1, n == 2 ? " is" : "s are"));
         if (n > 1) {
-            wh_error_where(reterr, "%s", found->error.where);
-            wh_error_hint(reterr, "%s", found->error.hint);
+            wh_error_where(reterr, "%s", found->error->where);
+            wh_error_hint(reterr, "%s", found->error->hint);
         }
     }
-    return found->error.status;
+    return found->error->status;
 }
 
 static int new_plan(const struct wh_job *job, const struct wh_frozen *frozen, struct wh_plan **ret)

@@ -49,6 +49,35 @@ struct wh_plan_step {
     struct wh_step step; /* text and token owned by the plan's arena */
 };
 
+/* What is kept of struct wh_scan and struct wh_target, as answered. Those have room for the longest
+ * words; here are only those that were said, in the plan's arena and never NULL, since there may be
+ * thousands of flows. */
+struct wh_flow_scan {
+    int64_t limit, unit_bytes; /* as asked */
+    struct wh_bytes ret_bounds;
+    const char *method, *note, *frame_why;
+    const char *frame; /* the connector's; NULL */
+    bool limit_done, physical, splittable, chained, resumable;
+    int max_readers, pins;
+    int64_t est_rows, est_bytes, sampled_rows;
+};
+struct wh_flow_target {
+    enum wh_mode mode; /* as asked */
+    struct ArrowSchema accept;
+    enum wh_grain grain;
+    enum wh_class commit_class;
+    enum wh_atomic atomic_given;
+    bool exists, needs_key_order;
+    int max_writers;
+    int64_t existing_rows;
+    const char *frame;          /* the connector's; NULL */
+    const bool *keeps_infinite; /* the target's; NULL */
+    struct wh_bytes ret_memo;
+    struct wh_name ret_object;
+    struct wh_str say_create;
+    const char *identity, *instant, *on_kill, *note, *frame_why, *alone;
+};
+
 struct wh_flow {
     int index; /* number in the run, from 0 */
     uint32_t generation;
@@ -61,16 +90,16 @@ struct wh_flow {
     size_t n_projection;
 
     /* Source side. */
-    void *sc;            /* scan memory, open */
-    struct wh_scan scan; /* as asked and answered */
+    void *sc; /* scan memory, open */
+    struct wh_flow_scan scan;
     struct ArrowSchema source_schema;
     /* Mapping and destination side. */
     struct wh_plan_column *columns;
     int64_t n_columns;
     enum wh_infinite *infinite; /* per column of the scan's schema; NULL: the source has none */
-    struct ArrowSchema mapped;  /* destination names, source types */
+    struct ArrowSchema mapped;  /* destination names, source types; may be lent by source_schema */
     void *fl;                   /* target memory, open */
-    struct wh_target tgt;       /* as asked and answered; accept lives here */
+    struct wh_flow_target tgt;
     struct wh_plan_step *steps; /* forms of all phases */
     size_t n_steps;
 
@@ -83,9 +112,9 @@ struct wh_flow {
     const char *on_kill;  /* one sentence */
     struct wh_u128 fingerprint; /* of both schemas, mapping, mode, method, bounds, memo */
     bool refused;               /* its own error below; the run is refused before anything moves */
-    struct wh_error error;
-    struct wh_fence fence;     /* what tgt.fence points to; the run fills in its epoch */
-    bool sc_called, fl_called; /* scan_close, target_close are owed */
+    const struct wh_error *error; /* of the plan's arena; NULL: none */
+    struct wh_fence fence;        /* what the target was given; the run fills in its epoch */
+    bool sc_called, fl_called;    /* scan_close, target_close are owed */
     struct ArrowSchema frozen_source, frozen_accept; /* at resume */
     const char **keys;                               /* write keys in effect, by destination name */
     size_t n_keys;
@@ -94,6 +123,7 @@ struct wh_flow {
     const struct wh_flow *leader; /* merge: the flow that makes the target they share, or NULL */
     const char *target_text;      /* the destination for people: "out.db#planes" */
     struct wh_problems notes;     /* warnings about this flow */
+    const char *source_name;      /* last part of the source's name, without extensions */
 };
 
 struct wh_plan {
@@ -145,10 +175,25 @@ void wh_plan_free(struct wh_plan *); /* closes targets, scans, sessions, endpoin
  */
 wh_status wh_plan_print(const struct wh_plan *, bool full, struct wh_buf *);
 wh_status wh_plan_to_json(const struct wh_plan *, struct wh_buf *);
+/* The same of thousands of tables, a piece at a time: drain takes what the buffer holds but for its
+ * last byte, which it moves to the front. */
+typedef void (*wh_drain_fn)(void *arg, struct wh_buf *);
+wh_status wh_plan_drain_json(const struct wh_plan *, struct wh_buf *, wh_drain_fn, void *arg);
+
+/* Scan and target are wanted no more; schemas and words stay. Management thread. */
+void wh_flow_close(struct wh_flow *);
+
+/* What a target is asked; keeping what it answered (io->accept is taken). Management thread. */
+void wh_plan_ask_target(const struct wh_flow *, struct wh_target *ret);
+wh_status wh_plan_keep_target(struct wh_plan *, struct wh_flow *, struct wh_target *io,
+                              struct wh_error *reterr);
 
 /* The value policy of one column of a flow: the stream's, with accept_lossy where the plan allows
  * it for this column. What wh_convert_new is given. */
 void wh_plan_policy(const struct wh_flow *, int64_t column, struct wh_value_policy *ret);
+
+/* What stands for an error that there was no memory to keep. */
+extern const struct wh_error wh_error_unkept;
 
 /* Control session of an endpoint, opened on first use; management thread only. */
 wh_status wh_endpoint_control(struct wh_endpoint *, void **ret_se, struct wh_error *reterr);

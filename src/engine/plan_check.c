@@ -491,13 +491,15 @@ int wh_plan_memory(struct wh_planner *p, struct wh_error *reterr)
 /* ---- targets ----------------------------------------------------------------------------------
  */
 
-static void refuse_flow(struct wh_flow *f, int status, const char *code, const char *hint,
-                        const char *text)
+static void refuse_flow(struct wh_plan *plan, struct wh_flow *f, int status, const char *code,
+                        const char *hint, const char *text)
 {
-    f->refused = true;
-    f->error.status = wh_fail(&f->error, status, code, "%s", text);
-    wh_error_where(&f->error, "%s", f->stream->where_place);
-    wh_error_hint(&f->error, "%s", hint);
+    struct wh_error err;
+
+    err.status = wh_fail(&err, status, code, "%s", text);
+    wh_error_where(&err, "%s", f->stream->where_place);
+    wh_error_hint(&err, "%s", hint);
+    wh_plan_refuse(plan, f, &err);
 }
 
 static bool merged(const struct wh_flow *a, const struct wh_flow *b)
@@ -523,7 +525,7 @@ static void follow(struct wh_flow *f, const struct wh_flow *leader)
 }
 
 /* Rows of several tables go together only where nothing replaces what another flow wrote. */
-static void check_pair(struct wh_flow *a, struct wh_flow *b)
+static void check_pair(struct wh_plan *plan, struct wh_flow *a, struct wh_flow *b)
 {
     if (a->refused || b->refused || !a->tgt.identity[0] ||
         strcmp(a->tgt.identity, b->tgt.identity) != 0)
@@ -533,17 +535,18 @@ static void check_pair(struct wh_flow *a, struct wh_flow *b)
     if (!merged(a, b)) {
         snprintf(text, sizeof text, "%.120s and %.120s would both be written to %.120s", a->table,
                  b->table, wh_plan_target_text(b));
-        refuse_flow(b, WH_E_USAGE, a->stream == b->stream ? "E1027" : "E1042", BOTH_SPELLINGS,
+        refuse_flow(plan, b, WH_E_USAGE, a->stream == b->stream ? "E1027" : "E1042", BOTH_SPELLINGS,
                     text);
     } else if (a->stream->write.mode != WH_MODE_APPEND || a->tgt.commit_class != WH_CLASS_T) {
-        refuse_flow(b, WH_E_UNSUPPORTED, "E1060", "use mode append into a database",
+        refuse_flow(plan, b, WH_E_UNSUPPORTED, "E1060", "use mode append into a database",
                     "many tables go into one only by append into a transactional destination in "
                     "this build");
     } else if (!wh_schema_equal(&a->mapped, &b->mapped)) {
         snprintf(text, sizeof text,
                  "merge: same, but %.150s has other columns or types than %.150s", b->table,
                  a->table);
-        refuse_flow(b, WH_E_USAGE, "E3005", "name the columns that all have (columns:)", text);
+        refuse_flow(plan, b, WH_E_USAGE, "E3005", "name the columns that all have (columns:)",
+                    text);
     } else {
         follow(b, a);
     }
@@ -559,7 +562,7 @@ static int by_identity(const void *a, const void *b)
 }
 
 /* A destination that cannot commit while it is read, and something of this run reads it. */
-static void check_alone(const struct wh_plan *plan, struct wh_flow *f)
+static void check_alone(struct wh_plan *plan, struct wh_flow *f)
 {
     char text[400];
 
@@ -573,7 +576,7 @@ static void check_alone(const struct wh_plan *plan, struct wh_flow *f)
         snprintf(text, sizeof text,
                  "%.120s cannot be committed while %.120s is read: both are one file",
                  wh_plan_target_text(f), ep->name);
-        refuse_flow(f, WH_E_UNSUPPORTED, "E1026", f->tgt.alone, text);
+        refuse_flow(plan, f, WH_E_UNSUPPORTED, "E1026", f->tgt.alone, text);
         return;
     }
 }
@@ -595,7 +598,7 @@ int wh_plan_targets(struct wh_planner *p)
         if (strcmp(sorted[i]->tgt.identity, sorted[first]->tgt.identity) != 0)
             first = i;
         else
-            check_pair(sorted[first], sorted[i]);
+            check_pair(plan, sorted[first], sorted[i]);
     }
     return WH_OK;
 }

@@ -88,11 +88,11 @@ static int64_t wanted_unit(const struct wh_stream *s)
     return test && wh_read_i64(test, strlen(test), &n) && n > 0 ? n : UNIT_BYTES;
 }
 
-static void ask_scan(const struct wh_planner *p, struct wh_flow *f)
+static void ask_scan(const struct wh_planner *p, struct wh_flow *f, struct wh_scan *ret)
 {
     const struct wh_stream *s = f->stream;
 
-    f->scan = (struct wh_scan){
+    *ret = (struct wh_scan){
         .object = &f->source,
         .opts = f->from_opts,
         .ctx = &f->from->ctx,
@@ -112,6 +112,37 @@ static void ask_scan(const struct wh_planner *p, struct wh_flow *f)
         .est_rows = -1,
         .est_bytes = -1,
     };
+}
+
+/* Most connectors say nothing most of the time, or the same of every table. */
+static int keep_words(struct wh_arena *arena, const char *words, const char **ret)
+{
+    *ret = words[0] ? wh_arena_strdup(arena, words) : "";
+    return *ret ? WH_OK : WH_E_NOMEM;
+}
+
+static int keep_scan(struct wh_planner *p, struct wh_flow *f, const struct wh_scan *io,
+                     struct wh_error *reterr)
+{
+    f->scan = (struct wh_flow_scan){.limit = io->limit,
+                                    .unit_bytes = io->unit_bytes,
+                                    .frame = io->frame,
+                                    .limit_done = io->limit_done,
+                                    .physical = io->physical,
+                                    .splittable = io->splittable,
+                                    .chained = io->chained,
+                                    .resumable = io->resumable,
+                                    .max_readers = io->max_readers,
+                                    .pins = io->pins,
+                                    .est_rows = io->est_rows,
+                                    .est_bytes = io->est_bytes,
+                                    .sampled_rows = io->sampled_rows};
+    if (keep_words(p->arena, io->method, &f->scan.method) != WH_OK ||
+        keep_words(p->arena, io->note, &f->scan.note) != WH_OK ||
+        keep_words(p->arena, io->frame_why, &f->scan.frame_why) != WH_OK ||
+        wh_plan_copy_bytes(p->arena, io->ret_bounds, &f->scan.ret_bounds) != WH_OK)
+        return wh_plan_no_memory(reterr);
+    return WH_OK;
 }
 
 static int alloc_zeroed(void **ret, size_t n, struct wh_error *reterr)
@@ -155,24 +186,24 @@ static int open_scan(struct wh_planner *p, struct wh_flow *f, const struct wh_fr
                      struct wh_error *reterr)
 {
     const struct wh_source_ops *ops = f->from->connector->source;
+    struct wh_scan io;
     void *se;
 
-    ask_scan(p, f);
+    ask_scan(p, f, &io);
     if (frozen)
-        WH_TRY(wh_plan_copy_bytes(p->arena, frozen->bounds, &f->scan.bounds));
+        io.bounds = frozen->bounds;
     WH_TRY(wh_endpoint_control(f->from, &se, reterr));
     WH_TRY(alloc_zeroed(&f->sc, ops->sc_size, reterr));
     f->sc_called = true;
     reterr->code[0] = reterr->where[0] = 0;
-    int st = ops->scan_open(f->sc, f->from->ep, se, &f->scan, &f->source_schema, reterr);
+    int st = ops->scan_open(f->sc, f->from->ep, se, &io, &f->source_schema, reterr);
 
     st = after(f->from, st, reterr, f->stream->from.where);
     if (st != WH_OK) {
         f->source_schema.release = NULL;
         return st;
     }
-    WH_TRY(wh_plan_copy_bytes(p->arena, f->scan.ret_bounds, &f->scan.ret_bounds));
-    return WH_OK;
+    return keep_scan(p, f, &io, reterr);
 }
 
 /* A table is asked for without its schema: it is compared so. */
@@ -313,15 +344,13 @@ static int target_name(struct wh_planner *p, struct wh_flow *f, struct wh_error 
     return WH_OK;
 }
 
-static void ask_target(const struct wh_planner *p, struct wh_flow *f, const char *source_name)
+void wh_plan_ask_target(const struct wh_flow *f, struct wh_target *ret)
 {
     const struct wh_stream *s = f->stream;
 
-    f->fence = (struct wh_fence){
-        .run = wh_str(p->plan->run), .flow = (uint32_t)f->index, .generation = f->generation};
-    f->tgt = (struct wh_target){
+    *ret = (struct wh_target){
         .object = &f->target,
-        .source_name = wh_str(source_name),
+        .source_name = wh_str(f->source_name),
         .opts = f->to_opts,
         .ctx = &f->to->ctx,
         .source = &f->mapped,
@@ -343,13 +372,40 @@ static void ask_target(const struct wh_planner *p, struct wh_flow *f, const char
     };
 }
 
-static int keep_answers(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
+static int keep_target_words(struct wh_arena *arena, const struct wh_target *io,
+                             struct wh_flow_target *t)
 {
-    struct wh_target *t = &f->tgt;
+    WH_TRY(keep_words(arena, io->identity, &t->identity));
+    WH_TRY(keep_words(arena, io->instant, &t->instant));
+    WH_TRY(keep_words(arena, io->on_kill, &t->on_kill));
+    WH_TRY(keep_words(arena, io->note, &t->note));
+    WH_TRY(keep_words(arena, io->frame_why, &t->frame_why));
+    return keep_words(arena, io->alone, &t->alone);
+}
 
-    if (wh_plan_copy_bytes(p->arena, t->ret_memo, &t->ret_memo) != WH_OK ||
-        wh_plan_copy_name(p->arena, &t->ret_object, &t->ret_object) != WH_OK ||
-        wh_plan_copy_str(p->arena, t->say_create, &t->say_create) != WH_OK)
+int wh_plan_keep_target(struct wh_plan *plan, struct wh_flow *f, struct wh_target *io,
+                        struct wh_error *reterr)
+{
+    struct wh_flow_target t = {.mode = io->mode,
+                               .grain = io->grain,
+                               .commit_class = io->commit_class,
+                               .atomic_given = io->atomic_given,
+                               .exists = io->exists,
+                               .needs_key_order = io->needs_key_order,
+                               .max_writers = io->max_writers,
+                               .existing_rows = io->existing_rows,
+                               .frame = io->frame,
+                               .keeps_infinite = io->keeps_infinite};
+
+    wh_schema_release(&f->tgt.accept);
+    t.accept = io->accept;
+    io->accept = (struct ArrowSchema){0};
+    f->tgt = t;
+    if (keep_target_words(plan->arena, io, &f->tgt) != WH_OK ||
+        wh_plan_copy_bytes(plan->arena, io->ret_memo, &f->tgt.ret_memo) != WH_OK ||
+        wh_plan_copy_name(plan->arena, &io->ret_object, &f->tgt.ret_object) != WH_OK ||
+        (io->say_create.n &&
+         wh_plan_copy_str(plan->arena, io->say_create, &f->tgt.say_create) != WH_OK))
         return wh_plan_no_memory(reterr);
     return WH_OK;
 }
@@ -379,27 +435,27 @@ static int open_target(struct wh_planner *p, struct wh_flow *f, const struct wh_
                        struct wh_error *reterr)
 {
     const struct wh_sink_ops *ops = f->to->connector->sink;
-    const char *source_name = wh_source_name(p->arena, &f->source);
+    struct wh_target io;
     void *se;
 
-    if (!source_name)
+    f->source_name = wh_source_name(p->arena, &f->source);
+    if (!f->source_name)
         return wh_plan_no_memory(reterr);
     WH_TRY(target_name(p, f, reterr));
-    ask_target(p, f, source_name);
+    f->fence = (struct wh_fence){
+        .run = wh_str(p->plan->run), .flow = (uint32_t)f->index, .generation = f->generation};
+    wh_plan_ask_target(f, &io);
     if (frozen)
-        WH_TRY(wh_plan_copy_bytes(p->arena, frozen->memo, &f->tgt.memo));
+        io.memo = frozen->memo;
     WH_TRY(wh_endpoint_control(f->to, &se, reterr));
     WH_TRY(alloc_zeroed(&f->fl, ops->fl_size, reterr));
     f->fl_called = true;
     reterr->code[0] = reterr->where[0] = 0;
-    int st = ops->target_open(f->fl, f->to->ep, se, &f->tgt, reterr);
+    int st = ops->target_open(f->fl, f->to->ep, se, &io, reterr);
 
     st = after(f->to, st, reterr, f->stream->to.where);
-    if (st != WH_OK) {
-        f->tgt.accept.release = NULL;
-        return st;
-    }
-    WH_TRY(keep_answers(p, f, reterr));
+    WH_TRY(st);
+    WH_TRY(wh_plan_keep_target(p->plan, f, &io, reterr));
     return target_text(p, f, reterr);
 }
 
@@ -421,7 +477,7 @@ static wh_status add_step(struct wh_step_sink *sink, const struct wh_step *step)
     if (f->n_steps == STEPS_MAX)
         return WH_E_LIMIT;
     if (f->n_steps == c->cap) {
-        size_t cap = c->cap ? c->cap * 2 : 8;
+        size_t cap = c->cap ? c->cap * 2 : 2;
         struct wh_plan_step *grown = wh_arena_alloc(c->planner->arena, cap * sizeof *grown);
 
         if (!grown)
@@ -473,16 +529,18 @@ int wh_plan_source(struct wh_planner *p, struct wh_flow *f, const struct wh_froz
 static int thawed_source(struct wh_planner *p, struct wh_flow *f,
                          const struct wh_frozen_flow *frozen, struct wh_error *reterr)
 {
+    struct wh_scan io;
+
     WH_TRY(fill_from(p, f, reterr));
     WH_TRY(wh_plan_projection(p, f, frozen, reterr));
-    ask_scan(p, f);
+    ask_scan(p, f, &io);
     if (!f->frozen_source.release)
         return wh_fail(reterr, WH_E_STATE, "E7003", "the schema of the source is not kept");
     WH_TRY(alloc_zeroed(&f->sc, f->from->connector->source->sc_size, reterr));
-    if (wh_schema_copy(&f->frozen_source, &f->source_schema) != WH_OK ||
-        wh_plan_copy_bytes(p->arena, frozen->bounds, &f->scan.ret_bounds) != WH_OK)
+    if (wh_schema_copy(&f->frozen_source, &f->source_schema) != WH_OK)
         return wh_plan_no_memory(reterr);
-    return WH_OK;
+    io.ret_bounds = frozen->bounds;
+    return keep_scan(p, f, &io, reterr);
 }
 
 int wh_plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
@@ -513,14 +571,27 @@ static void wipe(const struct wh_options *table, void *opts)
         wh_options_wipe(table, opts);
 }
 
+void wh_flow_close(struct wh_flow *f)
+{
+    if (f->fl_called) {
+        if (f->to->connector->sink->target_close)
+            f->to->connector->sink->target_close(f->fl);
+        wh_free(TAKE_PTR(f->fl));
+    }
+    if (f->sc_called) {
+        if (f->from->connector->source->scan_close)
+            f->from->connector->source->scan_close(f->sc);
+        wh_free(TAKE_PTR(f->sc));
+    }
+    f->fl_called = f->sc_called = false;
+}
+
 void wh_plan_flow_free(struct wh_flow *f)
 {
-    if (f->fl_called && f->to->connector->sink->target_close)
-        f->to->connector->sink->target_close(f->fl);
-    wh_free(TAKE_PTR(f->fl));
+    wh_flow_close(f);
+    wh_free(TAKE_PTR(f->sc)); /* of a source that was never looked at */
     wh_schema_release(&f->tgt.accept);
-    if (f->from && f->from->connector->source)
-        close_scan(f);
+    wh_schema_release(&f->source_schema);
     wh_schema_release(&f->mapped);
     wh_schema_release(&f->frozen_source);
     wh_schema_release(&f->frozen_accept);

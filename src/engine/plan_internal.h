@@ -31,6 +31,7 @@ struct wh_planner {
 };
 
 int wh_plan_no_memory(struct wh_error *reterr);
+void wh_plan_refuse(struct wh_plan *, struct wh_flow *, const struct wh_error *why);
 wh_status wh_plan_copy_str(struct wh_arena *, struct wh_str, struct wh_str *ret);
 wh_status wh_plan_copy_bytes(struct wh_arena *, struct wh_bytes, struct wh_bytes *ret);
 wh_status wh_plan_copy_name(struct wh_arena *, const struct wh_name *, struct wh_name *ret);

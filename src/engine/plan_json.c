@@ -4,6 +4,10 @@
 
 #include <string.h>
 
+enum {
+    PIECE = 64 << 10
+};
+
 static int name(struct wh_buf *out, const char *field)
 {
     if (out->n && out->p[out->n - 1] != '{' && out->p[out->n - 1] != '[')
@@ -194,7 +198,7 @@ static int one_flow(struct wh_buf *out, const struct wh_plan *plan, const struct
     WH_TRY(text(out, "target", wh_plan_target_text(f)));
     WH_TRY(flag(out, "refused", f->refused));
     if (f->refused) {
-        WH_TRY(refusal(out, &f->error));
+        WH_TRY(refusal(out, f->error));
         return wh_buf_addc(out, '}');
     }
     WH_TRY(source_side(out, plan, f));
@@ -208,6 +212,11 @@ static int one_flow(struct wh_buf *out, const struct wh_plan *plan, const struct
 }
 
 int wh_plan_to_json(const struct wh_plan *plan, struct wh_buf *out)
+{
+    return wh_plan_drain_json(plan, out, NULL, NULL);
+}
+
+int wh_plan_drain_json(const struct wh_plan *plan, struct wh_buf *out, wh_drain_fn drain, void *arg)
 {
     char shape[33];
 
@@ -223,7 +232,10 @@ int wh_plan_to_json(const struct wh_plan *plan, struct wh_buf *out)
     WH_TRY(warnings(out, &plan->problems));
     WH_TRY(name(out, "tables"));
     WH_TRY(wh_buf_addc(out, '['));
-    for (size_t i = 0; i < plan->n_flows; i++)
+    for (size_t i = 0; i < plan->n_flows; i++) {
         WH_TRY(one_flow(out, plan, plan->flows[i]));
+        if (drain && out->n > PIECE)
+            drain(arg, out);
+    }
     return wh_buf_adds(out, "]}");
 }

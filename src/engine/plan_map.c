@@ -337,11 +337,27 @@ static int tell_accepted(const struct wh_stream *s, const char *name, struct Arr
     return WH_OK;
 }
 
+/* All columns as they are. */
+static bool as_is(const struct wh_stream *s)
+{
+    return s->n_columns == 0 && s->types.n == 0 && s->accept_lossy.n == 0;
+}
+
+static void release_lent(struct ArrowSchema *s)
+{
+    *s = (struct ArrowSchema){0};
+}
+
 int wh_plan_mapping(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
 {
     WH_TRY(list_columns(p, f, reterr));
     WH_TRY(check_names(f, reterr));
     WH_TRY(declare_types(f, reterr));
+    if (as_is(f->stream)) { /* with thousands of tables a copy of each would be felt */
+        f->mapped = f->source_schema;
+        f->mapped.release = release_lent;
+        return WH_OK;
+    }
     if (wh_schema_init(&f->mapped, f->n_columns) != WH_OK)
         return wh_plan_no_memory(reterr);
     for (int64_t i = 0; i < f->n_columns; i++) {

@@ -410,7 +410,7 @@ static int add_problem(struct wh_buf *out, const char *indent, const struct wh_p
 
 static int add_refusal(const struct wh_flow *f, struct wh_buf *out)
 {
-    const struct wh_error *e = &f->error;
+    const struct wh_error *e = f->error;
 
     WH_TRY(wh_buf_printf(out, "  refused    %s %s\n", e->code, e->message));
     if (e->where[0])

@@ -2,6 +2,7 @@
 /* Origins and seeds of units, the memo of a run, and reading a memo back into records. */
 #include "engine/rebuild.h"
 
+#include "core/lz.h"
 #include "core/tree.h"
 #include "data/number.h"
 #include "engine/plan_internal.h"
@@ -14,7 +15,10 @@
 enum {
     SEED_MOST = 1 << 20,
     MEMO_MOST = 256 << 20,
+    MEMO_PART = 256 << 10, /* packed at a time */
 };
+
+#define MEMO_PACKED "z1" /* a memo that is not packed begins with '{' */
 
 /* ---- origins and seeds -------------------------------------------------------------------------
  */
@@ -131,9 +135,27 @@ static int add_snapshot(struct wh_buf *b, const struct wh_snapshot_record *s, bo
     return wh_buf_addc(b, '}');
 }
 
-static int memo_text(const struct wh_run_record *r, const struct wh_flow_record *flows,
-                     size_t n_flows, const struct wh_snapshot_record *snaps, size_t n_snaps,
-                     struct wh_buf *b)
+/* Written piece by piece and packed: thousands of tables describe themselves in much the same
+ * words.
+ */
+struct memo_out {
+    struct wh_buf part, *out;
+};
+
+static int pack(struct memo_out *m, size_t least)
+{
+    if (m->part.n <= least)
+        return WH_OK;
+    for (size_t at = 0; at < m->part.n; at += WH_LZ_BLOCK) {
+        size_t left = m->part.n - at;
+
+        WH_TRY(wh_lz_pack(m->part.p + at, left < WH_LZ_BLOCK ? left : WH_LZ_BLOCK, m->out));
+    }
+    wh_buf_clear(&m->part);
+    return WH_OK;
+}
+
+static int add_run(struct wh_buf *b, const struct wh_run_record *r)
 {
     WH_TRY(wh_buf_printf(b, "{\"memo\":\"1\",\"created_us\":\"%" PRId64 "\",\"is_copy\":\"%d\"",
                          r->created_us, (int)r->is_copy));
@@ -145,35 +167,56 @@ static int memo_text(const struct wh_run_record *r, const struct wh_flow_record 
     WH_TRY(add_text(b, "job_json", r->job_json));
     WH_TRY(add_text(b, "shape", r->shape));
     WH_TRY(add_text(b, "version", r->version));
-    WH_TRY(wh_buf_adds(b, ",\"flows\":["));
-    for (size_t i = 0; i < n_flows; i++)
-        WH_TRY(add_flow(b, &flows[i]));
-    WH_TRY(wh_buf_adds(b, "],\"snapshots\":["));
+    return wh_buf_adds(b, ",\"flows\":[");
+}
+
+static int add_flows(struct memo_out *m, struct wh_runtime *run, struct wh_error *reterr)
+{
+    struct wh_flow_text text WH_CLEANUP(wh_flow_text_free) = WH_FLOW_TEXT;
+
+    for (size_t i = 0; i < run->n_flows; i++) {
+        struct wh_flow_record f;
+
+        WH_TRY(wh_flow_record(&run->flows[i], &text, &f, reterr));
+        /* Moved: every unit is recorded, also those without rows, which leave no marker. */
+        f.drawn = run->flows[i].stage >= WH_AT_MOVED && run->flows[i].stage <= WH_AT_DONE;
+        WH_TRY(add_flow(&m->part, &f));
+        WH_TRY(pack(m, MEMO_PART));
+    }
+    return WH_OK;
+}
+
+static int memo_text(struct wh_runtime *run, const struct wh_run_record *r,
+                     const struct wh_snapshot_record *snaps, size_t n_snaps, struct memo_out *m,
+                     struct wh_error *reterr)
+{
+    WH_TRY(wh_buf_adds(m->out, MEMO_PACKED));
+    WH_TRY(add_run(&m->part, r));
+    WH_TRY(add_flows(m, run, reterr));
+    WH_TRY(wh_buf_adds(&m->part, "],\"snapshots\":["));
     for (size_t i = 0; i < n_snaps; i++)
-        WH_TRY(add_snapshot(b, &snaps[i], i == 0));
-    return wh_buf_adds(b, "]}");
+        WH_TRY(add_snapshot(&m->part, &snaps[i], i == 0));
+    WH_TRY(wh_buf_adds(&m->part, "]}"));
+    return pack(m, 0);
 }
 
 int wh_rebuild_memo(struct wh_runtime *run, struct wh_buf *ret, struct wh_error *reterr)
 {
     struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(MEMO_MOST);
+    struct memo_out m = {.part = WH_BUF(MEMO_MOST), .out = ret};
     struct wh_run_record r = {0};
-    struct wh_flow_record *flows = NULL;
     struct wh_snapshot_record *snaps = NULL;
-    size_t n_flows = 0, n_snaps = 0;
+    size_t n_snaps = 0;
+    int st;
 
     wh_buf_clear(ret);
     if (!a)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "memo of the run");
     WH_TRY(wh_state_run_get(run->state, run->id, a, &r, reterr));
-    WH_TRY(wh_state_flows(run->state, run->id, a, &flows, &n_flows, reterr));
     WH_TRY(wh_state_snapshots(run->state, run->id, a, &snaps, &n_snaps, reterr));
-    /* Moved: every unit is recorded, also those without rows, which leave no marker. */
-    for (size_t i = 0; i < n_flows; i++)
-        flows[i].drawn = run->flows[i].stage >= WH_AT_MOVED && run->flows[i].stage <= WH_AT_DONE;
-    if (memo_text(&r, flows, n_flows, snaps, n_snaps, ret) != WH_OK)
-        return wh_fail(reterr, WH_E_NOMEM, "E8002", "memo of the run");
-    return WH_OK;
+    st = memo_text(run, &r, snaps, n_snaps, &m, reterr);
+    wh_buf_free(&m.part);
+    return st == WH_OK ? WH_OK : wh_fail(reterr, WH_E_NOMEM, "E8002", "memo of the run");
 }
 
 static bool snapshot_to_keep(const struct wh_runtime *run)
@@ -262,14 +305,28 @@ struct memo {
     struct wh_run_record run;
 };
 
+/* Older programs did not pack it. */
+static int unpacked(struct wh_bytes *bytes, struct wh_buf *out)
+{
+    const size_t head = sizeof MEMO_PACKED - 1;
+
+    if (bytes->n < head || memcmp(bytes->p, MEMO_PACKED, head) != 0)
+        return WH_OK;
+    WH_TRY(wh_lz_unpack((struct wh_bytes){(const char *)bytes->p + head, bytes->n - head}, out));
+    *bytes = (struct wh_bytes){out->p, out->n};
+    return WH_OK;
+}
+
 static int read_memo(struct memo *m, const char *run, struct wh_bytes bytes, uint32_t epoch,
                      struct wh_error *reterr)
 {
+    struct wh_buf text WH_CLEANUP(wh_buf_free) = WH_BUF(MEMO_MOST);
     struct wh_problems p = {.arena = m->arena};
     struct wh_node *tree = NULL;
     struct wh_run_record *r = &m->run;
 
-    if (wh_json_parse(m->arena, run, bytes.p, bytes.n, &tree, &p) != WH_OK)
+    if (unpacked(&bytes, &text) != WH_OK ||
+        wh_json_parse(m->arena, run, bytes.p, bytes.n, &tree, &p) != WH_OK)
         return damaged(reterr, run);
     m->tree = tree;
     *r = (struct wh_run_record){.run = wh_node_text(wh_node_get(tree, "run"), ""),

@@ -114,6 +114,8 @@ static void free_flow(struct wh_run_flow *fr)
         wh_free(e);
     }
     wh_bytes_free(&fr->cursor);
+    if (fr->error != &wh_error_unkept)
+        wh_free((void *)(uintptr_t)fr->error);
 }
 
 static void free_flows(struct wh_runtime *run)

@@ -28,11 +28,11 @@ struct wh_table_result {
     int exit_code;
     struct wh_counts counts;
     double seconds;
-    const char *delivery;  /* words, only if true now */
-    const char *hash;      /* "rows" "bytes" "off" */
-    const char *snapshot;  /* "one instant" "mixed (2 instants)" "none" */
-    const char *ranges;    /* "8 (verified)" for chained scans, or NULL */
-    struct wh_error error; /* status 0 if none */
+    const char *delivery;         /* words, only if true now */
+    const char *hash;             /* "rows" "bytes" "off" */
+    const char *snapshot;         /* "one instant" "mixed (2 instants)" "none" */
+    const char *ranges;           /* "8 (verified)" for chained scans, or NULL */
+    const struct wh_error *error; /* NULL: none */
 };
 
 struct wh_run_result {

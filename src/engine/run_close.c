@@ -57,7 +57,7 @@ static int end_flow(struct wh_runtime *run, struct wh_run_flow *fr, enum wh_flow
                                .bytes_read = fr->counts.bytes_read,
                                .bytes_written = fr->counts.bytes_written};
 
-    if (fr->error.status && wh_error_json(&fr->error, &b) == WH_OK)
+    if (fr->error && wh_error_json(fr->error, &b) == WH_OK)
         r.error = b.p;
     WH_TRY(wh_state_flow_end(run->state, run->id, run->epoch, &r, reterr));
     fr->recorded_state = state;
@@ -173,6 +173,8 @@ static int finish_flow(struct wh_runtime *run, struct wh_run_flow *fr, struct wh
             fr->ended_ns = wh_now_ns();
         st = end_flow(run, fr, WH_FLOW_FINISHED, reterr);
     }
+    if (st == WH_OK && !fr->flow->stream->validate)
+        wh_flow_close(fr->flow);
     return st;
 }
 

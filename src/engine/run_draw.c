@@ -43,7 +43,7 @@ void wh_flow_add_unit(struct wh_run_flow *fr, struct wh_run_unit *take)
  * lane gets some. */
 static int64_t pack_target(const struct wh_run_flow *fr)
 {
-    const struct wh_scan *scan = &fr->flow->scan;
+    const struct wh_flow_scan *scan = &fr->flow->scan;
     int64_t unit = scan->unit_bytes > 0 ? scan->unit_bytes : WH_UNIT_BYTES;
     int64_t share = scan->est_bytes > 0 ? scan->est_bytes / (2 * (fr->cap > 0 ? fr->cap : 1)) : 0;
 

@@ -45,38 +45,61 @@ static int new_record(struct wh_runtime *run, struct wh_error *reterr)
     return WH_OK;
 }
 
-static int flow_record(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
+void wh_flow_text_free(struct wh_flow_text *t)
+{
+    wh_buf_free(&t->source);
+    wh_buf_free(&t->accept);
+}
+
+int wh_flow_record(const struct wh_run_flow *fr, struct wh_flow_text *text,
+                   struct wh_flow_record *ret, struct wh_error *reterr)
 {
     const struct wh_flow *flow = fr->flow;
-    struct wh_buf source WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
-    struct wh_buf accept WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
-    char fingerprint[33];
-    struct wh_flow_record r = {.flow = flow->index,
-                               .generation = fr->fence.generation,
-                               .stream = flow->stream->name,
-                               .table = flow->table,
-                               .target = flow->tgt.identity,
-                               .state = WH_FLOW_PLANNED,
-                               .bounds = flow->scan.ret_bounds,
-                               .memo = flow->tgt.ret_memo,
-                               .next_unit = 1,
-                               .exit_code = -1};
 
-    if (wh_schema_to_json(&flow->source_schema, &source) != WH_OK ||
-        wh_schema_to_json(&flow->tgt.accept, &accept) != WH_OK)
+    wh_buf_clear(&text->source);
+    wh_buf_clear(&text->accept);
+    if (wh_schema_to_json(&flow->source_schema, &text->source) != WH_OK ||
+        wh_schema_to_json(&flow->tgt.accept, &text->accept) != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "record of %s", flow->table);
-    wh_u128_hex(flow->fingerprint, fingerprint);
-    r.source_schema = source.p;
-    r.accept_schema = accept.p;
-    r.fingerprint = fingerprint;
-    return wh_state_flow_put(run->state, run->id, run->epoch, &r, reterr);
+    wh_u128_hex(flow->fingerprint, text->fingerprint);
+    *ret = (struct wh_flow_record){.flow = flow->index,
+                                   .generation = fr->fence.generation,
+                                   .stream = flow->stream->name,
+                                   .table = flow->table,
+                                   .target = flow->tgt.identity,
+                                   .state = WH_FLOW_PLANNED,
+                                   .source_schema = text->source.p,
+                                   .accept_schema = text->accept.p,
+                                   .fingerprint = text->fingerprint,
+                                   .bounds = flow->scan.ret_bounds,
+                                   .memo = flow->tgt.ret_memo,
+                                   .next_unit = 1,
+                                   .exit_code = -1};
+    return WH_OK;
+}
+
+struct putting {
+    struct wh_runtime *run;
+    size_t at;
+    struct wh_flow_text text;
+};
+
+static int next_flow(void *arg, struct wh_flow_record *ret, struct wh_error *reterr)
+{
+    struct putting *p = arg;
+
+    if (p->at == p->run->n_flows)
+        return WH_END;
+    return wh_flow_record(&p->run->flows[p->at++], &p->text, ret, reterr);
 }
 
 int wh_run_put_flows(struct wh_runtime *run, struct wh_error *reterr)
 {
-    for (size_t i = 0; i < run->n_flows; i++)
-        WH_TRY(flow_record(run, &run->flows[i], reterr));
-    return WH_OK;
+    struct putting p = {.run = run, .text = WH_FLOW_TEXT};
+    int st = wh_state_flows_put(run->state, run->id, run->epoch, next_flow, &p, reterr);
+
+    wh_flow_text_free(&p.text);
+    return st;
 }
 
 /* ---- owner and targets in the state ------------------------------------------------------------
@@ -108,20 +131,19 @@ static int claim_here(struct wh_runtime *run, int64_t deadline, struct wh_error 
 
 static int take_targets(struct wh_runtime *run, int64_t deadline, struct wh_error *reterr)
 {
-    for (size_t i = 0; i < run->n_flows; i++) {
-        const char *identity = run->flows[i].flow->tgt.identity;
-        int st;
+    const char **v WH_CLEANUP(wh_freep) = wh_alloc((run->n_flows + 1) * sizeof *v);
+    size_t n = 0;
+    int st;
 
-        if (!identity[0])
-            continue;
-        do {
-            st = wh_state_target_take(run->state, run->id, run->epoch, identity, run->stale_ms,
-                                      reterr);
-        } while (wait_for_lock(run, st, reterr, deadline));
-        if (st != WH_OK)
-            return st;
-    }
-    return WH_OK;
+    if (!v)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "targets of the run");
+    for (size_t i = 0; i < run->n_flows; i++)
+        if (run->flows[i].flow->tgt.identity[0])
+            v[n++] = run->flows[i].flow->tgt.identity;
+    do {
+        st = wh_state_targets_take(run->state, run->id, run->epoch, v, n, run->stale_ms, reterr);
+    } while (wait_for_lock(run, st, reterr, deadline));
+    return st;
 }
 
 /* ---- claim at the destinations -----------------------------------------------------------------

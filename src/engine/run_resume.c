@@ -288,7 +288,7 @@ static int reopen_target(struct wh_run_flow *fr, struct wh_error *reterr)
 {
     struct wh_flow *flow = fr->flow;
     const struct wh_sink_ops *ops = flow->to->connector->sink;
-    struct wh_target io = flow->tgt;
+    struct wh_target io;
     void *se = NULL;
     int st;
 
@@ -296,7 +296,7 @@ static int reopen_target(struct wh_run_flow *fr, struct wh_error *reterr)
     if (ops->target_close)
         ops->target_close(flow->fl);
     memset(flow->fl, 0, ops->fl_size);
-    io.accept = (struct ArrowSchema){0};
+    wh_plan_ask_target(flow, &io);
     io.frozen = &flow->tgt.accept;
     io.memo = flow->tgt.ret_memo;
     io.fence = &fr->fence;
@@ -306,10 +306,7 @@ static int reopen_target(struct wh_run_flow *fr, struct wh_error *reterr)
         wh_schema_release(&io.accept);
         return st;
     }
-    wh_schema_release(&flow->tgt.accept);
-    io.frozen = NULL;
-    flow->tgt = io;
-    return WH_OK;
+    return wh_plan_keep_target(fr->run->plan, flow, &io, reterr);
 }
 
 static void forget(struct wh_run_flow *fr)

@@ -23,10 +23,17 @@ enum {
 
 void wh_flow_fail(struct wh_run_flow *fr, const struct wh_error *err)
 {
+    struct wh_error *own;
+
     if (fr->stage == WH_AT_FAILED)
         return;
     fr->stage = WH_AT_FAILED;
-    fr->error = *err;
+    own = wh_alloc(sizeof *own);
+    if (own)
+        *own = *err;
+    if (fr->error != &wh_error_unkept)
+        wh_free((void *)(uintptr_t)fr->error);
+    fr->error = own ? own : &wh_error_unkept;
     fr->ended_ns = wh_now_ns();
     if (fr->run->plan->job->run.stop_on_failure && !fr->run->halted) {
         fr->run->halt_exit = wh_error_exit(err->code, true);

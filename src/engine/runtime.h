@@ -238,7 +238,7 @@ struct wh_run_flow {
     int32_t instant;    /* at which what is left will be read */
     uint64_t instants;  /* at which recorded units were read: wh_instant_bit */
     bool hash_off;
-    struct wh_error error;
+    const struct wh_error *error; /* owned, or wh_error_unkept; NULL: none */
     int exit_code;
     int64_t started_ns, ended_ns;
 };
@@ -513,6 +513,15 @@ struct wh_runtime {
 /* run_open.c */
 wh_status wh_run_open(struct wh_runtime *, struct wh_error *reterr);
 wh_status wh_run_put_flows(struct wh_runtime *, struct wh_error *reterr);
+/* What the state and the memo keep of a planned flow; texts live in *text, until the next call. */
+struct wh_flow_text {
+    struct wh_buf source, accept;
+    char fingerprint[33];
+};
+#define WH_FLOW_TEXT ((struct wh_flow_text){WH_BUF(64 << 20), WH_BUF(64 << 20), ""})
+wh_status wh_flow_record(const struct wh_run_flow *, struct wh_flow_text *text,
+                         struct wh_flow_record *ret, struct wh_error *reterr);
+void wh_flow_text_free(struct wh_flow_text *);
 wh_status wh_run_snapshots(struct wh_runtime *, struct wh_error *reterr);
 /* run_resume.c */
 wh_status wh_run_load(struct wh_runtime *, struct wh_error *reterr);

@@ -70,8 +70,8 @@ static int flow_exit(const struct wh_runtime *run, const struct wh_run_flow *fr)
 {
     int stopped;
 
-    if (fr->error.status)
-        return wh_error_exit(fr->error.code, true);
+    if (fr->error)
+        return wh_error_exit(fr->error->code, true);
     if (fr->stage >= WH_AT_PUBLISHED && fr->stage <= WH_AT_DONE)
         return run->options->strict && fr->counts.rows_dirty > 0 ? 3 : 0;
     stopped = stop_exit(run);
@@ -106,6 +106,16 @@ static const char *hash_word(const struct wh_runtime *run, const struct wh_run_f
     return run->options->checksum == 0 ? "rows" : "off";
 }
 
+/* The result outlives the run. */
+static const struct wh_error *kept(struct wh_runtime *run, const struct wh_error *err)
+{
+    struct wh_error *own = err ? wh_arena_alloc(run->plan->arena, sizeof *own) : NULL;
+
+    if (own)
+        *own = *err;
+    return !err || own ? own : &wh_error_unkept;
+}
+
 static void table_result(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_table_result *t)
 {
     const struct wh_flow *flow = fr->flow;
@@ -116,7 +126,7 @@ static void table_result(struct wh_runtime *run, struct wh_run_flow *fr, struct 
                                   .table = flow->table,
                                   .status = flow_status(fr),
                                   .exit_code = flow_exit(run, fr),
-                                  .error = fr->error};
+                                  .error = kept(run, fr->error)};
     wh_run_counts(run, fr, &t->counts);
     t->seconds = fr->started_ns ? (double)(end - fr->started_ns) / 1e9 : 0;
     t->delivery = done ? flow->delivery : NULL;
@@ -254,8 +264,8 @@ int wh_summary_text(const struct wh_run_result *r, struct wh_buf *b)
                              t->delivery ? t->delivery : ""));
         if (t->ranges)
             WH_TRY(wh_buf_printf(b, "  ranges: %s", t->ranges));
-        if (t->error.status)
-            WH_TRY(wh_buf_printf(b, "  %s %s", t->error.code, t->error.message));
+        if (t->error)
+            WH_TRY(wh_buf_printf(b, "  %s %s", t->error->code, t->error->message));
         WH_TRY(wh_buf_addc(b, '\n'));
     }
     if (r->snapshot && strncmp(r->snapshot, "mixed", 5) == 0)
@@ -291,9 +301,9 @@ static int table_json(const struct wh_table_result *t, struct wh_buf *b)
         WH_TRY(wh_buf_printf(b, ",\"delivery\":\"%s\"", t->delivery));
     if (t->ranges)
         WH_TRY(wh_buf_printf(b, ",\"ranges\":\"%s\"", t->ranges));
-    if (t->error.status) {
+    if (t->error) {
         WH_TRY(wh_buf_adds(b, ",\"error\":"));
-        WH_TRY(wh_error_json(&t->error, b));
+        WH_TRY(wh_error_json(t->error, b));
     }
     return wh_buf_addc(b, '}');
 }

@@ -499,7 +499,7 @@ static void validate_flow(struct wh_planner *p, struct wh_flow *f, enum wh_valid
     v->source = wh_plan_name_text(p->arena, &f->source);
     v->target = wh_plan_name_text(p->arena, &f->tgt.ret_object);
     if (f->refused) {
-        v->error = f->error;
+        v->error = *f->error;
         v->target = f->table;
         return;
     }

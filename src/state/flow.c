@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Flows: what a plan froze of each table, how far it is, how it ended. */
 #include <stdio.h>
+#include <string.h>
 
+#include "core/buf.h"
 #include "core/clock.h"
 #include "state/db.h"
 
@@ -24,24 +26,52 @@ static void flow_transition(int flow, const char *from, const char *to)
     wh_transition("flow", id, from, to);
 }
 
+static int insert_flow(struct wh_state *s, const char *run, const struct wh_flow_record *f,
+                       struct wh_error *reterr)
+{
+    return wh_db_run(s, NULL, reterr,
+                     "insert or replace into flow(run, flow, generation, stream, tbl, target,"
+                     " state, source_schema, accept_schema, bounds, memo, cursor, drawn,"
+                     " next_unit, fingerprint, exit_code, error, started_us)"
+                     " values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                     "snusssnssbbbnisnsi", run, f->flow, f->generation, f->stream, f->table,
+                     f->target, (int)f->state, f->source_schema, f->accept_schema, f->bounds,
+                     f->memo, f->cursor, (int)f->drawn, f->next_unit ? f->next_unit : (int64_t)1,
+                     f->fingerprint, f->exit_code, f->error,
+                     f->started_us ? f->started_us : wh_wall_us());
+}
+
 int wh_state_flow_put(struct wh_state *s, const char *run, uint32_t epoch,
                       const struct wh_flow_record *f, struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
     WH_TRY(wh_db_begin(s, run, epoch, reterr));
-    int st =
-        wh_db_run(s, NULL, reterr,
-                  "insert or replace into flow(run, flow, generation, stream, tbl, target,"
-                  " state, source_schema, accept_schema, bounds, memo, cursor, drawn,"
-                  " next_unit, fingerprint, exit_code, error, started_us)"
-                  " values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                  "snusssnssbbbnisnsi", run, f->flow, f->generation, f->stream, f->table, f->target,
-                  (int)f->state, f->source_schema, f->accept_schema, f->bounds, f->memo, f->cursor,
-                  (int)f->drawn, f->next_unit ? f->next_unit : (int64_t)1, f->fingerprint,
-                  f->exit_code, f->error, f->started_us ? f->started_us : wh_wall_us());
-    st = wh_db_end(s, st, reterr);
+    int st = wh_db_end(s, insert_flow(s, run, f, reterr), reterr);
     if (st == WH_OK)
         flow_transition(f->flow, "none", wh_flow_state_name(f->state));
+    return st;
+}
+
+int wh_state_flows_put(struct wh_state *s, const char *run, uint32_t epoch, wh_flow_next_fn next,
+                       void *arg, struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    struct wh_buf put WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
+    struct wh_flow_record f = {0};
+    int st;
+    WH_TRY(wh_db_begin(s, run, epoch, reterr));
+    while ((st = next(arg, &f, reterr)) == WH_OK) {
+        st = insert_flow(s, run, &f, reterr);
+        if (st == WH_OK && wh_buf_add(&put, &f.flow, sizeof(f.flow)) != WH_OK)
+            st = wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for flow records");
+        if (st != WH_OK)
+            break;
+    }
+    st = wh_db_end(s, st == WH_END ? WH_OK : st, reterr);
+    for (size_t at = 0; st == WH_OK && at < put.n; at += sizeof(f.flow)) {
+        memcpy(&f.flow, put.p + at, sizeof(f.flow));
+        flow_transition(f.flow, "none", wh_flow_state_name(WH_FLOW_PLANNED));
+    }
     return st;
 }
 

@@ -126,10 +126,12 @@ wh_status wh_state_snapshots(struct wh_state *, const char *run, struct wh_arena
 /* ---- targets ------------------------------------------------------------------------------------
  */
 
-/* One run per target. OK: held by `run` (again). WH_HELD_BY: by another run; code E7xxx tells a
- * living owner (exit 10) from a dead unfinished one (exit 2, names `resume` and `--fresh`). */
-wh_status wh_state_target_take(struct wh_state *, const char *run, uint32_t epoch,
-                               const char *identity, int64_t stale_ms, struct wh_error *reterr);
+/* One run per target, all of them or none. OK: held by `run` (again). WH_HELD_BY: by another run;
+ * code E7xxx tells a living owner (exit 10) from a dead unfinished one (exit 2, names `resume` and
+ * `--fresh`). */
+wh_status wh_state_targets_take(struct wh_state *, const char *run, uint32_t epoch,
+                                const char *const *identities, size_t n, int64_t stale_ms,
+                                struct wh_error *reterr);
 wh_status wh_state_targets_release(struct wh_state *, const char *run, struct wh_error *reterr);
 /* Who holds a target: fills *ret; WH_E_NOT_FOUND if nobody. */
 wh_status wh_state_target_owner(struct wh_state *, const char *identity, struct wh_arena *,
@@ -178,6 +180,12 @@ struct wh_flow_record {
 wh_status wh_state_flow_put(struct wh_state *, const char *run, uint32_t epoch,
                             const struct wh_flow_record *,
                             struct wh_error *reterr); /* insert or replace */
+/* All that `next` gives until it answers END, in one transaction: all or none. `next` must not use
+ * the state; what it gives need only last until its next call. */
+typedef wh_status (*wh_flow_next_fn)(void *arg, struct wh_flow_record *ret,
+                                     struct wh_error *reterr);
+wh_status wh_state_flows_put(struct wh_state *, const char *run, uint32_t epoch, wh_flow_next_fn,
+                             void *arg, struct wh_error *reterr);
 wh_status wh_state_flow_set(struct wh_state *, const char *run, uint32_t epoch, int flow,
                             enum wh_flow_state, struct wh_error *reterr);
 wh_status wh_state_flows(struct wh_state *, const char *run, struct wh_arena *,

@@ -54,22 +54,36 @@ static int owner(struct wh_state *s, const char *identity, struct wh_arena *a,
     return st;
 }
 
-int wh_state_target_take(struct wh_state *s, const char *run, uint32_t epoch, const char *identity,
-                         int64_t stale_ms, struct wh_error *reterr)
+static int take_one(struct wh_state *s, const char *run, const char *identity, int64_t stale_ms,
+                    struct wh_arena *a, struct wh_error *reterr)
+{
+    struct wh_run_record r;
+    int st = owner(s, identity, a, &r, reterr);
+    if (st == WH_OK && strcmp(r.run, run) == 0)
+        return WH_OK;
+    if (st == WH_OK)
+        return held_by(s, identity, &r, stale_ms, reterr);
+    if (st != WH_END)
+        return st;
+    return wh_db_run(s, NULL, reterr,
+                     "insert or replace into target(identity, run, since_us) values (?,?,?)", "ssi",
+                     identity, run, wh_wall_us());
+}
+
+int wh_state_targets_take(struct wh_state *s, const char *run, uint32_t epoch,
+                          const char *const *identities, size_t n, int64_t stale_ms,
+                          struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
     struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(1 << 20);
-    struct wh_run_record r;
+    int st = WH_OK;
     if (!a)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to take a target");
     WH_TRY(wh_db_begin(s, run, epoch, reterr));
-    int st = owner(s, identity, a, &r, reterr);
-    if (st == WH_OK && strcmp(r.run, run) != 0)
-        st = held_by(s, identity, &r, stale_ms, reterr);
-    else if (st == WH_OK || st == WH_END)
-        st = wh_db_run(s, NULL, reterr,
-                       "insert or replace into target(identity, run, since_us) values (?,?,?)",
-                       "ssi", identity, run, wh_wall_us());
+    for (size_t i = 0; i < n && st == WH_OK; i++) {
+        wh_arena_reset(a);
+        st = take_one(s, run, identities[i], stale_ms, a, reterr);
+    }
     return wh_db_end(s, st, reterr);
 }
 

@@ -220,6 +220,11 @@ int pg_server_version(const struct pg_conn *c)
     return c->version;
 }
 
+int pg_library_version(void)
+{
+    return 150000;
+}
+
 const char *pg_parameter(const struct pg_conn *c, const char *name)
 {
     return "UTF8";

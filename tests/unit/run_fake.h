@@ -671,7 +671,7 @@ struct rig {
     struct wh_run_listener listener;
     struct wh_error error, last_error;
     uint64_t sc, fl;
-    char dir[64], run[64];
+    char dir[64], run[64], identity[80];
     int retries, dirty, warnings, errors;
     int stop_at_unit; /* wh_run_stop(1) when so many are done */
     int units;
@@ -735,7 +735,8 @@ static void rig_plan(struct rig *r)
     r->flow.tgt.commit_class = WH_CLASS_T;
     fk_make_schema(&r->flow.source_schema);
     fk_make_schema(&r->flow.tgt.accept);
-    snprintf(r->flow.tgt.identity, sizeof r->flow.tgt.identity, "fake|%s", r->dir);
+    snprintf(r->identity, sizeof r->identity, "fake|%s", r->dir);
+    r->flow.tgt.identity = r->identity;
     r->flows[0] = &r->flow;
     r->plan.job = &r->job;
     r->plan.run = r->run;

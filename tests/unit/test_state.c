@@ -147,6 +147,14 @@ static void test_killed_owner_is_known_at_once(void **state)
     close(ready[1]);
 }
 
+static int take(struct fixture *f, const char *run, uint32_t epoch, const char *a, const char *b,
+                struct wh_error *e)
+{
+    const char *v[] = {a, b};
+
+    return wh_state_targets_take(f->s, run, epoch, v, b ? 2 : 1, 30000, e);
+}
+
 /* Fails if two unfinished runs can hold one target, or if a closed run still holds it. */
 static void test_target_outlives_its_owner(void **state)
 {
@@ -158,19 +166,62 @@ static void test_target_outlives_its_owner(void **state)
     new_run(f, "r-2");
     assert_int_equal(wh_state_run_claim(f->s, "r-1", 30000, &one, &e), WH_OK);
     assert_int_equal(wh_state_run_claim(f->s, "r-2", 30000, &two, &e), WH_OK);
-    assert_int_equal(wh_state_target_take(f->s, "r-1", one, "db#t", 30000, &e), WH_OK);
-    assert_int_equal(wh_state_target_take(f->s, "r-1", one, "db#t", 30000, &e), WH_OK);
-    assert_int_equal(wh_state_target_take(f->s, "r-2", two, "db#t", 30000, &e), WH_HELD_BY);
+    assert_int_equal(take(f, "r-1", one, "db#t", NULL, &e), WH_OK);
+    assert_int_equal(take(f, "r-1", one, "db#t", NULL, &e), WH_OK);
+    assert_int_equal(take(f, "r-2", two, "db#t", NULL, &e), WH_HELD_BY);
     assert_string_equal(e.code, "E7006");
     wh_state_run_unclaim(f->s, "r-1", one); /* its process ends, unfinished */
-    assert_int_equal(wh_state_target_take(f->s, "r-2", two, "db#t", 30000, &e), WH_HELD_BY);
+    assert_int_equal(take(f, "r-2", two, "db#t", NULL, &e), WH_HELD_BY);
     assert_string_equal(e.code, "E7005");
     assert_non_null(strstr(e.hint, "resume r-1"));
     assert_int_equal(wh_state_target_owner(f->s, "db#t", f->a, &owner, &e), WH_OK);
     assert_string_equal(owner.run, "r-1");
+    /* All of them or none. */
+    assert_int_equal(take(f, "r-2", two, "db#free", "db#t", &e), WH_HELD_BY);
+    assert_int_equal(wh_state_target_owner(f->s, "db#free", f->a, &owner, &e), WH_E_NOT_FOUND);
     assert_int_equal(wh_state_run_claim(f->s, "r-1", 30000, &one, &e), WH_OK);
     assert_int_equal(wh_state_run_set(f->s, "r-1", one, WH_RUN_CLOSED, &e), WH_OK);
-    assert_int_equal(wh_state_target_take(f->s, "r-2", two, "db#t", 30000, &e), WH_OK);
+    assert_int_equal(take(f, "r-2", two, "db#t", NULL, &e), WH_OK);
+}
+
+static int next_of_three(void *arg, struct wh_flow_record *ret, struct wh_error *reterr)
+{
+    int *left = arg;
+
+    if (*left == 0)
+        return WH_END;
+    if (*left < 0 && ++*left == 0)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no more");
+    *ret = (struct wh_flow_record){.flow = *left < 0 ? 50 - *left : --*left,
+                                   .stream = "s",
+                                   .table = "t",
+                                   .target = "x",
+                                   .next_unit = 1};
+    return WH_OK;
+}
+
+/* Fails if flows that are put together are put in part, or by an owner that is none any more. */
+static void test_flows_are_put_together(void **state)
+{
+    struct fixture *f = *state;
+    struct wh_flow_record *v;
+    struct wh_error e;
+    uint32_t epoch;
+    int three = 3, broken = -3;
+    size_t n;
+
+    new_run(f, "r-1");
+    assert_int_equal(wh_state_run_claim(f->s, "r-1", 30000, &epoch, &e), WH_OK);
+    assert_int_equal(wh_state_flows_put(f->s, "r-1", epoch + 1, next_of_three, &three, &e),
+                     WH_FENCED);
+    assert_int_equal(wh_state_flows_put(f->s, "r-1", epoch, next_of_three, &broken, &e),
+                     WH_E_NOMEM);
+    assert_int_equal(wh_state_flows(f->s, "r-1", f->a, &v, &n, &e), WH_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(wh_state_flows_put(f->s, "r-1", epoch, next_of_three, &three, &e), WH_OK);
+    assert_int_equal(wh_state_flows(f->s, "r-1", f->a, &v, &n, &e), WH_OK);
+    assert_int_equal(n, 3);
+    assert_int_equal(v[2].flow, 2);
 }
 
 static void test_units_keep_cursor_counts_and_rest(void **state)
@@ -328,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_older_epoch_is_fenced, setup, teardown),
         cmocka_unit_test_setup_teardown(test_killed_owner_is_known_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_target_outlives_its_owner, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_flows_are_put_together, setup, teardown),
         cmocka_unit_test_setup_teardown(test_units_keep_cursor_counts_and_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_steps_keep_intent_and_outcome, setup, teardown),
         cmocka_unit_test_setup_teardown(test_listing_and_end, setup, teardown),

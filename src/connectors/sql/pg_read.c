@@ -22,6 +22,7 @@ struct pg_rd {
     struct pg_sc *sc;
     struct pg_se *se;
     const struct wh_ctx *ctx;
+    struct ArrowSchema schema; /* of the builder; none for frames */
     struct wh_builder *builder;
     struct pg_decoder *decoder;
     struct pg_range range;
@@ -170,7 +171,9 @@ static wh_status make_decoder(struct pg_rd *rd, struct wh_error *reterr)
 
     if (rd->frames)
         return WH_OK;
-    WH_TRY(wh_builder_new(&sc->schema, &rd->builder, reterr));
+    if (pg_scan_schema(sc, &rd->schema) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a reader");
+    WH_TRY(wh_builder_new(&rd->schema, &rd->builder, reterr));
     if (sc->max_row > 0)
         wh_builder_max_cell(rd->builder, (size_t)sc->max_row);
     WH_TRY(pg_decoder_new(sc->cols, sc->n_cols, rd->builder,
@@ -538,6 +541,7 @@ void pg_reader_close(void *self)
         pg_rollback(rd->se->c);
     pg_decoder_free(TAKE_PTR(rd->decoder));
     wh_builder_free(TAKE_PTR(rd->builder));
+    wh_schema_release(&rd->schema);
     wh_buf_free(&rd->split);
     wh_buf_free(&rd->token[0]);
     wh_buf_free(&rd->token[1]);

@@ -83,11 +83,16 @@ static wh_status project(struct pg_sc *sc, const struct wh_scan *io, struct wh_e
 
     if (n == 0)
         return wh_fail(reterr, WH_E_TYPE, "E3002", "%s has no column to read", sc->t.name);
+    if (!io->columns) {
+        sc->cols = sc->t.cols;
+        sc->n_cols = sc->t.n_cols;
+        return WH_OK;
+    }
     sc->cols = wh_arena_alloc(sc->t.arena, (n + 1) * sizeof *sc->cols);
     if (!sc->cols)
         return no_memory(reterr);
     for (size_t i = 0; i < n; i++) {
-        int at = io->columns ? find_column(&sc->t, io->columns[i]) : (int)i;
+        int at = find_column(&sc->t, io->columns[i]);
 
         if (at < 0)
             return no_column(sc, io->columns[i], reterr);
@@ -126,13 +131,13 @@ static wh_status select_list(struct pg_sc *sc, bool casts, const char **ret,
 /* ---- types -------------------------------------------------------------------------------------
  */
 
-static wh_status make_schema(struct pg_sc *sc, struct wh_error *reterr)
+wh_status pg_scan_schema(const struct pg_sc *sc, struct ArrowSchema *ret)
 {
     struct pg_table chosen = sc->t;
 
     chosen.n_cols = sc->n_cols;
     chosen.cols = sc->cols;
-    return pg_table_schema(&chosen, &sc->schema) == WH_OK ? WH_OK : no_memory(reterr);
+    return pg_table_schema(&chosen, ret);
 }
 
 /* At resume: every column is still what the plan fixed. */
@@ -435,7 +440,6 @@ static wh_status scan_open(void *self, void *ep, void *session, struct wh_scan *
     WH_TRY(select_list(sc, true, &sc->select, reterr));
     if (io->frozen)
         WH_TRY(as_frozen(sc, io->frozen, reterr));
-    WH_TRY(make_schema(sc, reterr));
     WH_TRY(sizes(sc, se, &note, reterr));
     if (io->bounds.n)
         WH_TRY(as_bound(sc, se, io, reterr));
@@ -446,7 +450,7 @@ static wh_status scan_open(void *self, void *ep, void *session, struct wh_scan *
     WH_TRY(pin(sc, io, reterr));
     WH_TRY(keep_bounds(sc, io, reterr));
     answers(sc, io, &note);
-    return wh_schema_copy(&sc->schema, ret) == WH_OK ? WH_OK : no_memory(reterr);
+    return pg_scan_schema(sc, ret) == WH_OK ? WH_OK : no_memory(reterr);
 }
 
 static void use_frames(void *self, bool on)
@@ -470,7 +474,6 @@ static void scan_close(void *self)
 {
     struct pg_sc *sc = self;
 
-    wh_schema_release(&sc->schema);
     pg_table_free(&sc->t);
     pg_leaves_free(&sc->leaves);
     wh_free(TAKE_PTR(sc->cuts));

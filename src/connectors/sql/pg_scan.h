@@ -56,7 +56,7 @@ struct pg_sc {
     const struct wh_ctx *ctx;
     const struct pg_from *o;
     struct pg_table t;   /* of a query: its columns */
-    struct pg_col *cols; /* those that are read, in their order */
+    struct pg_col *cols; /* those that are read, in their order; may be those of t */
     int n_cols;
     const char *select; /* "a", "b"::text */
     const char *from;   /* what follows FROM where all is read at once: "s"."t" or (query) q */
@@ -74,7 +74,6 @@ struct pg_sc {
     const struct pg_col *key; /* PG_BY_KEY */
     const char *key_collate;  /* ' collate "x"."y"' or '' */
     int64_t n_wanted;         /* ranges of the key */
-    struct ArrowSchema schema;
     /* split_next only */
     struct pg_leaves leaves;
     uint64_t leaves_at; /* snapshot (pg_instant) in which the leaves were listed */
@@ -84,6 +83,10 @@ struct pg_sc {
     struct wh_buf token, bounds;
     atomic_ullong checked; /* snapshot in which the columns were found to be the plan's */
 };
+
+/* pg_scan.c: what is read, column by column; made when it is wanted, since thousands of scans may
+ * be open at once */
+wh_status pg_scan_schema(const struct pg_sc *, struct ArrowSchema *ret);
 
 /* pg_split.c */
 wh_status pg_range_put(const struct pg_range *, struct wh_buf *); /* replaces its contents */

@@ -218,6 +218,7 @@ static wh_status new_column(struct pg_fl *fl, const struct wh_target *io, int64_
     const struct ArrowSchema *f = io->source->children[i];
     struct pg_dest *d = &fl->dest[i];
     struct wh_str native = {"", 0};
+    char decl[PG_DECL];
     struct wh_type t;
 
     WH_TRY(wh_type_of(f, &t, reterr));
@@ -229,7 +230,10 @@ static wh_status new_column(struct pg_fl *fl, const struct wh_target *io, int64_
     d->name = wh_arena_strdup(fl->arena, f->name);
     if (!d->name)
         return no_memory(reterr);
-    pg_decl_for(&t, native, d->decl, &d->wire);
+    pg_decl_for(&t, native, decl, &d->wire);
+    d->decl = wh_arena_strdup(fl->arena, decl);
+    if (!d->decl)
+        return no_memory(reterr);
     return set_accept(fl, io, i, fl->existed && !fl->recreate ? 0 : sql_key_position(f), &t,
                       reterr);
 }
@@ -278,7 +282,8 @@ static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_
                        "column \"%s\" of %s is generated: leave it out of columns", c->name,
                        fl->name);
     d->name = c->name;
-    if (snprintf(d->decl, sizeof d->decl, "%s", c->type_text) >= (int)sizeof d->decl)
+    d->decl = c->type_text;
+    if (strlen(d->decl) >= PG_DECL)
         return wh_fail(reterr, WH_E_UNSUPPORTED, "E3013", "the type of column \"%s\" is too long",
                        c->name);
     d->wire = c->wire;
@@ -396,7 +401,7 @@ static wh_status new_types(struct pg_fl *fl, struct pg_se *se, struct wh_error *
                         "t where t.oid = to_regtype($1)",
                         1, params, &r, reterr));
         if (pg_n_rows(r) == 0) {
-            snprintf(d->decl, sizeof d->decl, "text");
+            d->decl = "text";
             continue;
         }
         c.name = d->name;

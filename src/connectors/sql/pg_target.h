@@ -29,7 +29,7 @@ enum pg_publish {
 /* One delivered column at the destination. */
 struct pg_dest {
     const char *name; /* as the table spells it */
-    char decl[PG_DECL];
+    const char *decl; /* type, as in DDL */
     enum pg_wire wire;
     bool cast;  /* travels as text, cast by the statement */
     bool added; /* evolve: add */
