@@ -344,6 +344,7 @@ struct wh_scan {
     /* Answered as well. */
     char frame_why[160]; /* a frame that the destination takes is not offered: why, for the plan */
     int pins;            /* tables that the run's snapshot locks for this scan; 0 = none */
+    struct wh_str comment; /* of the object, for a table that is made; lives as long as the scan */
 };
 
 /* An infinite date or timestamp. */
@@ -493,6 +494,7 @@ struct wh_target {
      * long as the target. */
     bool infinite;
     const bool *keeps_infinite;
+    struct wh_str comment; /* asked: for a table that is made; may be empty */
 };
 
 enum {

@@ -216,12 +216,14 @@ static const char *last_parts(struct wh_arena *arena, const struct wh_name *name
     return wh_plan_name_text(arena, &last);
 }
 
-/* Name of the object that fits when case is ignored; E3001 with a suggestion, E3009 if several. */
+/* Name of the object that fits when case is ignored; E3001 with a suggestion, E3009 if several. One
+ * in a place that was not named (a schema) is suggested, never taken: a table of that name may be
+ * made where it is looked for tomorrow. */
 static int other_case(struct wh_planner *p, struct wh_flow *f, struct wh_name *ret,
                       struct wh_error *reterr)
 {
     struct wh_listing *l;
-    const struct wh_name *found = NULL;
+    const struct wh_name *found = NULL, *elsewhere = NULL;
     const char *names[257], *full[257];
     size_t n = 0;
 
@@ -230,6 +232,10 @@ static int other_case(struct wh_planner *p, struct wh_flow *f, struct wh_name *r
         bool fits;
 
         WH_TRY(wh_plan_match(&f->stream->from, &l->v[i].name, true, &fits, reterr));
+        if (fits && l->v[i].name.n > f->source.n) {
+            elsewhere = elsewhere ? elsewhere : &l->v[i].name;
+            fits = false;
+        }
         if (fits && found)
             return wh_fail(reterr, WH_E_USAGE, "E3009",
                            "%s fits several objects of %s when case is ignored", f->table,
@@ -249,14 +255,17 @@ static int other_case(struct wh_planner *p, struct wh_flow *f, struct wh_name *r
         return WH_OK;
     }
     const char *asked = wh_plan_name_text(p->arena, &f->source);
-    const char *near = asked ? wh_did_you_mean(wh_str(asked), names) : NULL;
+    const char *other = elsewhere ? wh_plan_name_text(p->arena, elsewhere) : NULL;
+    const char *near = asked && !other ? wh_did_you_mean(wh_str(asked), names) : NULL;
 
     wh_ignore(wh_fail(reterr, WH_E_NOT_FOUND, "E3001", "%s has no table '%s'", f->from->name,
                       asked ? asked : ""));
     for (size_t i = 0; near && i < n; i++)
         if (names[i] == near)
             wh_error_hint(reterr, "did you mean '%s'?", full[i]);
-    if (!near)
+    if (other)
+        wh_error_hint(reterr, "did you mean '%s'?", other);
+    else if (!near)
         wh_error_hint(reterr, "list them with: wherry discover %s",
                       wh_plan_connection_text(p->arena, f->from, &f->stream->from));
     wh_error_where(reterr, "%s", f->stream->from.where);
@@ -368,6 +377,7 @@ void wh_plan_ask_target(const struct wh_flow *f, struct wh_target *ret)
         .frozen = f->frozen_accept.release ? &f->frozen_accept : NULL,
         .guard_min_rows = s->guard_min_rows,
         .existing_rows = -1,
+        .comment = f->scan.comment,
         .infinite = f->from->connector->source->infinite && !s->values.infinity_null,
     };
 }

@@ -222,12 +222,12 @@ static int connect_timed_out(struct pg_conn *c, struct wh_error *reterr)
 }
 
 /* libpq's own machine for opening: it goes on with the next address when one fails; an address that
- * stays silent is made to fail when its share of the time is over. (One that accepts and then says
- * nothing ends the search: libpq does not leave a host that it has reached.) */
-static int connect_loop(struct pg_conn *c, int n_hosts, struct wh_error *reterr)
+ * stays silent is made to fail when its time is over. libpq does not leave a host that it has
+ * reached: one that accepts and then says nothing (*ret_mute) ends the search. */
+static int connect_loop(struct pg_conn *c, int n_hosts, bool *ret_mute, struct wh_error *reterr)
 {
-    int64_t end = wh_now_ns() + c->times.connect * 1000000;
-    int64_t share = c->times.connect * 1000000 / n_hosts, turn = wh_now_ns() + share;
+    int64_t share = c->times.connect * 1000000;
+    int64_t end = wh_now_ns() + share * n_hosts, turn = wh_now_ns() + share;
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
     int fd = -1;
     bool silenced = false; /* by us */
@@ -256,7 +256,8 @@ static int connect_loop(struct pg_conn *c, int n_hosts, struct wh_error *reterr)
         state = PQconnectPoll(c->pg);
         if (atomic_load(&c->interrupted))
             return pg_lost(c, reterr);
-        if (state == PGRES_POLLING_FAILED && silenced)
+        *ret_mute = state == PGRES_POLLING_FAILED && silenced;
+        if (*ret_mute)
             return connect_timed_out(c, reterr);
         if (state == PGRES_POLLING_FAILED)
             return pg_connect_error(c, reterr);
@@ -304,6 +305,84 @@ static void add_keepalives(struct keywords *w, int64_t network_ms, char number[4
     add_key(w, "tcp_user_timeout", number[2]);
 }
 
+/* Hosts that are still to be tried, and their ports (one for all, or one each). */
+struct hosts {
+    char list[1024], ports[256];
+    const char **host, **port; /* their places among the values; NULL: not given */
+    int n;
+};
+
+static void take_hosts(struct keywords *w, struct hosts *h)
+{
+    if (!has_key(w, "service") && !getenv("PGSERVICE"))
+        add_key(w, "port", getenv("PGPORT"));
+    *h = (struct hosts){.n = 1};
+    for (int i = 0; i < w->n; i++) {
+        if (strcmp(w->k[i], "host") == 0)
+            h->host = &w->v[i];
+        else if (strcmp(w->k[i], "port") == 0)
+            h->port = &w->v[i];
+    }
+    if (has_key(w, "hostaddr") || !h->host || strlen(*h->host) >= sizeof h->list ||
+        (h->port && strlen(*h->port) >= sizeof h->ports)) {
+        h->host = NULL;
+        return;
+    }
+    h->n = hosts_of(*h->host);
+    snprintf(h->list, sizeof h->list, "%s", *h->host);
+    snprintf(h->ports, sizeof h->ports, "%s", h->port ? *h->port : "");
+}
+
+/* Item i of a list with commas: where it begins, and how long it is. */
+static char *item(char *list, int i, size_t *ret_n)
+{
+    while (i-- > 0)
+        list += strcspn(list, ",") + 1;
+    *ret_n = strcspn(list, ",");
+    return list;
+}
+
+static void drop_item(char *list, int i)
+{
+    size_t n;
+    char *p = item(list, i, &n);
+
+    if (p[n])
+        memmove(p, p + n + 1, strlen(p + n + 1) + 1);
+    else
+        p[p > list ? -1 : 0] = 0;
+}
+
+static bool item_is(char *list, int i, const char *text)
+{
+    size_t n;
+    char *p = item(list, i, &n);
+
+    return text && strlen(text) == n && memcmp(p, text, n) == 0;
+}
+
+/* Leaves out the host at which libpq stands; false: none would be left. */
+static bool next_host(struct pg_conn *c, struct hosts *h)
+{
+    bool each = hosts_of(h->ports) == h->n;
+
+    if (!h->host || h->n < 2)
+        return false;
+    for (int i = 0; i < h->n; i++) {
+        if (!item_is(h->list, i, PQhost(c->pg)) || (each && !item_is(h->ports, i, PQport(c->pg))))
+            continue;
+        drop_item(h->list, i);
+        if (each)
+            drop_item(h->ports, i);
+        h->n--;
+        *h->host = h->list;
+        if (h->port)
+            *h->port = h->ports;
+        return true;
+    }
+    return false;
+}
+
 static void note_who(struct pg_conn *c)
 {
     const char *host = PQhost(c->pg);
@@ -332,7 +411,8 @@ wh_status pg_connect(struct pg_conn *c, const char *const *keys, const char *con
 {
     struct keywords w = {.n = 0};
     char number[4][24];
-    const char *host = NULL;
+    struct hosts hosts;
+    bool mute;
     int st;
 
     if (c->pg)
@@ -340,19 +420,21 @@ wh_status pg_connect(struct pg_conn *c, const char *const *keys, const char *con
     c->times = *times;
     if (c->times.connect <= 0)
         c->times.connect = 10000;
-    for (int i = 0; keys[i]; i++) {
-        if (strcmp(keys[i], "host") == 0)
-            host = values[i];
+    for (int i = 0; keys[i]; i++)
         add_key(&w, keys[i], values[i]);
-    }
     add_key(&w, "application_name", c->ctx->tag);
     add_key(&w, "client_encoding", "UTF8");
     if (!getenv("PGGSSENCMODE"))
         add_key(&w, "gssencmode", "disable"); /* looks for tickets on every connection */
     add_keepalives(&w, times->network, number);
-    st = start(c, &w, reterr);
-    if (st == WH_OK)
-        st = connect_loop(c, hosts_of(host), reterr);
+    take_hosts(&w, &hosts);
+    do {
+        mute = false;
+        PQfinish(TAKE_PTR(c->pg));
+        st = start(c, &w, reterr);
+        if (st == WH_OK)
+            st = connect_loop(c, hosts.n, &mute, reterr);
+    } while (mute && !atomic_load(&c->interrupted) && next_host(c, &hosts));
     if (st != WH_OK) {
         c->dead = true;
         return st;

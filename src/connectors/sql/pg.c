@@ -105,6 +105,10 @@ static const struct wh_option to_rows[] = {
     WH_OPT_BOOL(struct pg_to, unlogged, .def = "false", .flags = WH_OPT_ADVANCED, .group = "table",
                 .help = "A new table is UNLOGGED: faster, emptied by a crash of the server",
                 .since = "0.1"),
+    WH_OPT_BOOL(struct pg_to, sequences, .def = "true", .flags = WH_OPT_ADVANCED, .group = "table",
+                .help = "Sequences of identity and serial columns that are loaded go on behind the "
+                        "greatest value",
+                .since = "0.1"),
     WH_OPT_BOOL(struct pg_to, triggers, .def = "true", .flags = WH_OPT_ADVANCED, .group = "table",
                 .help = "Triggers fire while rows are loaded; false also skips foreign keys and "
                         "needs the right to set session_replication_role",

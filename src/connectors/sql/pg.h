@@ -67,8 +67,9 @@ struct pg_from {
 struct pg_to {
     const char *schema;
     const char *tablespace;
-    bool unlogged; /* create the table UNLOGGED */
-    bool triggers; /* false: session_replication_role=replica where rights allow (later) */
+    bool unlogged;  /* create the table UNLOGGED */
+    bool sequences; /* of delivered columns go on behind the loaded values */
+    bool triggers;  /* false: session_replication_role=replica where rights allow (later) */
     const char
         *marker_schema; /* schema of wherry_run, wherry_unit, wherry_target; NULL: of the target */
 };

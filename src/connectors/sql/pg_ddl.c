@@ -44,6 +44,12 @@ static wh_status primary_key(const struct pg_fl *fl, struct wh_buf *b)
 
 static wh_status comments(const struct pg_fl *fl, const char *table, struct sql_script *s)
 {
+    struct wh_str own = wh_str(fl->comment);
+
+    if (own.n) {
+        WH_TRY(sql_add(&s->b, "comment on table %s is %l", table, &own));
+        WH_TRY(sql_script_end(s));
+    }
     for (int i = 0; i < fl->n_dest; i++) {
         struct wh_str name = dest_name(fl, i), text = {0};
 

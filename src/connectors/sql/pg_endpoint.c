@@ -295,6 +295,33 @@ wh_status pg_dial(struct pg_ep *ep, const struct pg_connection *o, const struct 
 /* ---- endpoint ----------------------------------------------------------------------------------
  */
 
+/* libpq 15 has no keyword for it and reads it from the environment: one for the whole process. Here
+ * no session of this endpoint runs yet. */
+static wh_status use_service_file(const struct pg_connection *o, struct wh_error *reterr)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static char *ours;
+    int st = WH_OK;
+
+    if (!o->service_file || !*o->service_file)
+        return WH_OK;
+    pthread_mutex_lock(&lock);
+    if (ours && strcmp(ours, o->service_file) != 0) {
+        st = wh_fail(reterr, WH_E_USAGE, "E1007",
+                     "service_file is %s, and another connection of this process has %s: libpq "
+                     "reads one only",
+                     o->service_file, ours);
+        if (reterr)
+            wh_error_hint(reterr, "put both services into one file");
+    } else if (!ours) {
+        ours = wh_strdup(o->service_file);
+        if (!ours || setenv("PGSERVICEFILE", ours, 1) != 0)
+            st = wh_fail(reterr, WH_E_NOMEM, "E8002", "the service file");
+    }
+    pthread_mutex_unlock(&lock);
+    return st;
+}
+
 static wh_status ep_open(void *self, const struct wh_ctx *ctx, enum wh_role role, const void *opts,
                          struct wh_error *reterr)
 {
@@ -308,11 +335,7 @@ static wh_status ep_open(void *self, const struct wh_ctx *ctx, enum wh_role role
         return wh_fail(reterr, WH_E_USAGE, "E1007", "%s is given without %s",
                        ep->o->tls_cert ? "tls_cert" : "tls_key",
                        ep->o->tls_cert ? "tls_key" : "tls_cert");
-    /* libpq 15 knows no keyword for it; here no session of this endpoint runs yet. */
-    if (ep->o->service_file && *ep->o->service_file &&
-        setenv("PGSERVICEFILE", ep->o->service_file, 1) != 0)
-        return wh_fail(reterr, WH_E_NOMEM, "E8002", "the service file");
-    return WH_OK;
+    return use_service_file(ep->o, reterr);
 }
 
 static void ep_close(void *self)

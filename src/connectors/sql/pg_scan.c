@@ -373,6 +373,7 @@ static void answers(struct pg_sc *sc, struct wh_scan *io, const struct wh_buf *n
         io->preds[i].pushed = WH_PUSH_NO;
     method_words(sc, io->method, sizeof io->method);
     snprintf(io->note, sizeof io->note, "%s", note->n ? note->p : "");
+    io->comment = wh_str(sc->query ? NULL : sc->t.comment);
 }
 
 static wh_status pin(struct pg_sc *sc, const struct wh_scan *io, struct wh_error *reterr)

@@ -204,6 +204,48 @@ static wh_status recreate(const struct pg_fl *fl, struct sql_script *s)
                                                                       : WH_E_NOMEM;
 }
 
+/* Values were given where a sequence would have given them: it goes on behind them, never back. Who
+ * has no right to is warned. */
+static wh_status script_sequences(struct pg_se *se, const struct pg_fl *fl, struct sql_script *s,
+                                  struct wh_error *reterr)
+{
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+    const char *params[] = {fl->name};
+
+    WH_TRY(pg_query(se->c,
+                    "select a.attname, d.objid::regclass::text, s.seqincrement < 0 from pg_depend "
+                    "d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid "
+                    "join pg_sequence s on s.seqrelid = d.objid where d.classid = "
+                    "'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = "
+                    "to_regclass($1) and d.deptype in ('a', 'i') order by a.attnum, d.objid",
+                    1, params, &r, reterr));
+    for (int i = 0; i < pg_n_rows(r); i++) {
+        struct wh_str column = pg_cell(r, i, 0), sequence = pg_cell(r, i, 1);
+        bool down = pg_cell_bool(r, i, 2), delivered = false;
+        char name[600];
+        int st;
+
+        for (int k = 0; k < fl->n_dest && !delivered; k++)
+            delivered = wh_str_eqs(column, fl->dest[k].name);
+        if (!delivered)
+            continue;
+        snprintf(name, sizeof name, "%.*s", WH_STR_FMT(sequence));
+        st = sql_add(&s->b,
+                     down ? "select setval(%l, x.v) from (select min(%i) as v from %s) x, %s q, "
+                            "pg_sequence p where p.seqrelid = %l::regclass and x.v between "
+                            "p.seqmin and p.seqmax and (x.v < q.last_value or x.v = q.last_value "
+                            "and not q.is_called)"
+                          : "select setval(%l, x.v) from (select max(%i) as v from %s) x, %s q, "
+                            "pg_sequence p where p.seqrelid = %l::regclass and x.v between "
+                            "p.seqmin and p.seqmax and (x.v > q.last_value or x.v = q.last_value "
+                            "and not q.is_called)",
+                     &sequence, &column, fl->name, name, &sequence);
+        if (st != WH_OK || sql_script_end(s) != WH_OK)
+            return no_memory(reterr);
+    }
+    return WH_OK;
+}
+
 static wh_status script_of(struct pg_se *se, const struct pg_fl *fl, struct wh_bytes token,
                            struct sql_script *s, struct wh_error *reterr)
 {
@@ -239,6 +281,8 @@ static wh_status script_of(struct pg_se *se, const struct pg_fl *fl, struct wh_b
     case SQL_STEP_DROP:
         st = drop_stage(fl, s);
         break;
+    case SQL_STEP_SEQUENCES:
+        return script_sequences(se, fl, s, reterr);
     default:
         return wh_fail(reterr, WH_E_STATE, "E7016", "the stored step is of another version");
     }
@@ -283,6 +327,36 @@ static wh_status settle(struct listing *l, struct wh_error *reterr)
     return WH_OK;
 }
 
+/* A column that a sequence may belong to. */
+static bool counted(const struct pg_fl *fl)
+{
+    bool found = false;
+
+    for (int k = 0; k < fl->now.n_cols && !found && fl->existed && !fl->recreate; k++) {
+        const struct pg_col *c = &fl->now.cols[k];
+        bool whole = c->wire == PG_W_I16 || c->wire == PG_W_I32 || c->wire == PG_W_I64;
+
+        for (int i = 0; i < fl->n_dest && !found && (c->identity || (c->has_default && whole)); i++)
+            found = strcmp(fl->dest[i].name, c->name) == 0;
+    }
+    return found;
+}
+
+static wh_status sequences(struct listing *l, struct wh_error *reterr)
+{
+    struct sql_script s = SQL_SCRIPT;
+    int st;
+
+    if (!l->fl->o->sequences || !counted(l->fl))
+        return WH_OK;
+    st = script_sequences(l->se, l->fl, &s, reterr);
+    if (st == WH_OK && s.b.n)
+        st = sql_step_add(WH_FINISH, &l->id, (struct wh_bytes){"q", 1}, WH_STEP_OPTIONAL, fill, l,
+                          l->out, reterr);
+    wh_buf_free(&s.b);
+    return st;
+}
+
 wh_status pg_steps(void *self, void *session, enum wh_phase phase, struct wh_receipts *receipts,
                    struct wh_step_sink *out, struct wh_error *reterr)
 {
@@ -298,6 +372,8 @@ wh_status pg_steps(void *self, void *session, enum wh_phase phase, struct wh_rec
         shape.adds |= fl->dest[i].added;
     if (phase == WH_SETTLE && fl->staged)
         return settle(&l, reterr);
+    if (phase == WH_FINISH)
+        return sequences(&l, reterr);
     return sql_steps_of(&shape, phase, &l.id, fill, &l, out, reterr);
 }
 

@@ -44,6 +44,11 @@ static wh_status copy_settings(struct pg_fl *fl, const struct wh_target *io,
     fl->recreate = io->create == WH_CREATE_RECREATE;
     fl->staged = sql_is_staged(io);
     sql_stage_name(&fl->fence, fl->stage);
+    if (io->comment.n) {
+        fl->comment = wh_arena_strndup(fl->arena, io->comment.s, io->comment.n);
+        if (!fl->comment)
+            return no_memory(reterr);
+    }
     if (io->mode == WH_MODE_DELETE_INSERT) {
         if (!io->replace_where || !*io->replace_where)
             return wh_fail(reterr, WH_E_USAGE, "E1063", "delete-insert needs write.replace.where");

@@ -133,6 +133,7 @@ enum sql_step_kind {
     SQL_STEP_SWAP = 'w',
     SQL_STEP_POUR = 'p',
     SQL_STEP_DROP = 'd',
+    SQL_STEP_SEQUENCES = 'q',
 };
 
 /* What a target needs. */
