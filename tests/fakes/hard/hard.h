@@ -262,7 +262,7 @@ int hard_unknown(struct hard_endpoint *);
 /* ------------------------------------------------------------------------------------ connector */
 
 extern const struct wh_endpoint_ops hard_endpoint_ops; /* all of the shared verbs, POINT snapshot */
-extern const struct wh_source_ops hard_range_source;   /* hard-plain's */
+extern const struct wh_source_ops hard_range_source;   /* hard-sessions's */
 extern const struct wh_sink_ops hard_plain_sink;
 
 #define HARD_CAPS(snap, klass)                                                                     \
