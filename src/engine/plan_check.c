@@ -191,8 +191,18 @@ static int read_and_written(const struct wh_flow *f, struct wh_error *reterr)
     return st;
 }
 
+/* `-` is two things: what comes in, and what goes out. */
+static bool are_streams(const struct wh_flow *f)
+{
+    return f->from->connector->caps->flags & WH_CAP_STDIO && f->source.n == 1 &&
+           f->tgt.ret_object.n == 1 && wh_str_eqs(f->source.part[0], "-") &&
+           wh_str_eqs(f->tgt.ret_object.part[0], "-");
+}
+
 static int same_object(const struct wh_flow *f, struct wh_error *reterr)
 {
+    if (are_streams(f))
+        return WH_OK;
     if (reads_its_target(f))
         return read_and_written(f, reterr);
     if ((f->from != f->to && !same_file(f->from, f->to)) || f->stream->query || f->source.n == 0 ||
