@@ -60,6 +60,7 @@ struct wh_flow_scan {
     bool limit_done, physical, splittable, chained, resumable;
     int max_readers, pins;
     int64_t est_rows, est_bytes, sampled_rows;
+    struct wh_str comment; /* of the object; may be empty */
 };
 struct wh_flow_target {
     enum wh_mode mode; /* as asked */

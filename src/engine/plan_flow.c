@@ -140,7 +140,8 @@ static int keep_scan(struct wh_planner *p, struct wh_flow *f, const struct wh_sc
     if (keep_words(p->arena, io->method, &f->scan.method) != WH_OK ||
         keep_words(p->arena, io->note, &f->scan.note) != WH_OK ||
         keep_words(p->arena, io->frame_why, &f->scan.frame_why) != WH_OK ||
-        wh_plan_copy_bytes(p->arena, io->ret_bounds, &f->scan.ret_bounds) != WH_OK)
+        wh_plan_copy_bytes(p->arena, io->ret_bounds, &f->scan.ret_bounds) != WH_OK ||
+        (io->comment.n && wh_plan_copy_str(p->arena, io->comment, &f->scan.comment) != WH_OK))
         return wh_plan_no_memory(reterr);
     return WH_OK;
 }
