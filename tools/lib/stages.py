@@ -119,6 +119,8 @@ def needs_spdx(f):
     name = os.path.basename(f)
     if f.startswith(('tests/corpus/', 'tests/golden/cases/')) or name in NO_SPDX:
         return False
+    if f.startswith('debian/') and name != 'rules':   # debian/copyright speaks for them
+        return False
     return not name.endswith(NO_SPDX) and name not in ('floor', 'README')
 
 
@@ -348,6 +350,14 @@ def install(s):
         s.ok() if code == 0 else s.bad('the installed program: exit %d: %s' % (code, last_line(out)))
     s.script(['/usr/bin/python3', 'tests/package/test_install.py', dest, 'build'])
     s.script(['/usr/bin/python3', 'tests/package/test_connector.py', dest])
+
+
+@stage('package', tiers=('all', 'soak'))
+def package(s):
+    """Debian packages: built, lintian, installed by apt in a clean root (mmdebstrap), used and removed there"""
+    out = s.script(['/usr/bin/python3', 'tests/package/test_deb.py', os.path.join(s.env['HOME'], 'deb')])
+    for why in re.findall(r'^NOTE (.*)$', out, re.M):
+        s.note(why)
 
 
 @stage('demo')
