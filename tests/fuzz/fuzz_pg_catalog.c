@@ -279,11 +279,6 @@ wh_status pg_connect(struct pg_conn *c, const char *const *keys, const char *con
     return WH_LOST;
 }
 
-int pg_library_version(void)
-{
-    return 150000;
-}
-
 int pg_backend_pid(const struct pg_conn *c)
 {
     return 1;
