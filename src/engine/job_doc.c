@@ -333,6 +333,7 @@ static bool read_params(struct wh_job_reading *r, const struct wh_node *params,
 
         if (ignored(params->keys[i]))
             continue;
+        *p = (struct wh_param){0};
         if (!read_param(r, params->keys[i], params->items[i], set, p)) {
             ok = false;
             continue;
@@ -341,7 +342,8 @@ static bool read_params(struct wh_job_reading *r, const struct wh_node *params,
         if (p->value)
             r->job->params.v[r->job->params.n++] = (struct wh_pair){p->name, p->value};
     }
-    return check_set(r, set) && ok;
+    /* A parameter that could not be read is known all the same. */
+    return ok && check_set(r, set);
 }
 
 /* A literal ${ is written $${ in the tree. */
