@@ -54,6 +54,12 @@ struct ArrowArray {
 #define WH_META_COLLATION "wherry.collation"
 #define WH_META_LOSSY     "wherry.lossy"   /* "1": --accept-lossy names this column */
 #define WH_META_GUESSED   "wherry.guessed" /* "1": type was inferred from a sample */
+/* Where the source is a database, so that a destination of the same system can have the very type
+ * again: whose words wherry.type are ("postgresql"); what a type of the user's making consists of
+ * (equal words mean an equal type); the statement that makes it. */
+#define WH_META_SYSTEM "wherry.system"
+#define WH_META_SHAPE  "wherry.shape"
+#define WH_META_MAKE   "wherry.make"
 
 /* Target and hard sizes of a batch (DESIGN 11, CONTRACT 5): whichever comes first. */
 #define WH_BATCH_BYTES (1 << 20)

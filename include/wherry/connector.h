@@ -494,7 +494,8 @@ struct wh_target {
      * long as the target. */
     bool infinite;
     const bool *keeps_infinite;
-    struct wh_str comment; /* asked: for a table that is made; may be empty */
+    struct wh_str comment;  /* asked: for a table that is made; may be empty */
+    struct wh_str say_warn; /* warnings for the plan, one a line; lives as say_create does */
 };
 
 enum {

@@ -75,7 +75,7 @@ struct wh_flow_target {
     const bool *keeps_infinite; /* the target's; NULL */
     struct wh_bytes ret_memo;
     struct wh_name ret_object;
-    struct wh_str say_create;
+    struct wh_str say_create, say_warn;
     const char *identity, *instant, *on_kill, *note, *frame_why, *alone;
 };
 

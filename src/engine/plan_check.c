@@ -217,11 +217,26 @@ static int same_object(const struct wh_flow *f, struct wh_error *reterr)
     return read_and_written(f, reterr);
 }
 
+/* What the destination says of its columns, line by line. */
+static void target_warnings(struct wh_flow *f)
+{
+    const char *p = f->tgt.say_warn.s, *end = p ? p + f->tgt.say_warn.n : NULL;
+
+    while (p && p < end) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        size_t n = (size_t)((stop ? stop : end) - p);
+
+        wh_problem_warn(&f->notes, "E3018", f->stream->where_place, NULL, "%.*s", (int)n, p);
+        p += n + 1;
+    }
+}
+
 int wh_plan_check_flow(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
 {
     const struct wh_stream *s = f->stream;
 
     WH_TRY(same_object(f, reterr));
+    target_warnings(f);
     if (s->limit && !f->scan.limit_done && f->scan.chained)
         wh_problem_warn(&f->notes, "E1065", s->where_place, NULL,
                         "limit: rows are cut by the engine, in the order in which units are read");

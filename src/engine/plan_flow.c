@@ -415,6 +415,8 @@ int wh_plan_keep_target(struct wh_plan *plan, struct wh_flow *f, struct wh_targe
     if (keep_target_words(plan->arena, io, &f->tgt) != WH_OK ||
         wh_plan_copy_bytes(plan->arena, io->ret_memo, &f->tgt.ret_memo) != WH_OK ||
         wh_plan_copy_name(plan->arena, &io->ret_object, &f->tgt.ret_object) != WH_OK ||
+        (io->say_warn.n &&
+         wh_plan_copy_str(plan->arena, io->say_warn, &f->tgt.say_warn) != WH_OK) ||
         (io->say_create.n &&
          wh_plan_copy_str(plan->arena, io->say_create, &f->tgt.say_create) != WH_OK))
         return wh_plan_no_memory(reterr);

@@ -32,7 +32,8 @@ static void to_ours(void **state)
     static const struct shape shapes[] = {
         {16, -1, "bool", PG_W_BOOL, false},
         {17, -1, "binary", PG_W_BYTEA, false},
-        {18, -1, "utf8", PG_W_TEXT, true},
+        {18, -1, "utf8", PG_W_CHAR, false},
+        {790, -1, "decimal", PG_W_NUMERIC, true},
         {20, -1, "int64", PG_W_I64, false},
         {21, -1, "int16", PG_W_I16, false},
         {23, -1, "int32", PG_W_I32, false},
@@ -272,7 +273,13 @@ static void described(void **state)
     assert_string_equal(print(&c->type), "decimal(8,3)");
     c = column(&t, "m");
     assert_string_equal(c->type_text, "\"S 1\".mood");
-    assert_true(c->cast);
+    assert_false(c->cast); /* its binary form is its label */
+    assert_true(strncmp(c->shape, "enum (", 6) == 0);
+    assert_true(strncmp(c->make, "create type \"S 1\".mood as enum (", 32) == 0);
+    assert_string_equal(column(&t, "arr")->shape, c->shape);
+    assert_string_equal(column(&t, "arr")->plain, "\"S 1\".mood[]");
+    assert_null(column(&t, "s")->shape);
+    assert_string_equal(column(&t, "c")->plain, "numeric");
     assert_true(column(&t, "g")->generated);
     assert_string_equal(column(&t, "g")->dflt, "(1 + 2)");
     assert_string_equal(column(&t, "arr")->type_text, "\"S 1\".mood[]");

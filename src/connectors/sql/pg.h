@@ -178,6 +178,7 @@ enum pg_wire {
     PG_W_INTERVAL, /* us, days, months */
     PG_W_UUID,
     PG_W_JSONB, /* version byte 1, then text */
+    PG_W_CHAR,  /* "char": one byte; none is 0, one above 127 is the text \ooo as in version 16 */
 };
 
 struct pg_col {
@@ -189,9 +190,13 @@ struct pg_col {
     enum pg_wire wire;
     bool cast; /* read as "name"::text, written through a cast of the statement or as text COPY */
     struct wh_type type;
+    uint32_t elem_oid;        /* of an array's elements, 0 = no array */
+    const char *plain;        /* the base type without modifiers: what text is cast to */
+    const char *shape, *make; /* of a type that somebody made (WH_META_SHAPE, _MAKE), else NULL */
     const char *dflt, *comment, *collation;
     int pk; /* 1-based position in the primary key, 0 = none */
     bool not_null, generated, identity_always, identity, has_default;
+    bool rounds; /* its text: the server rounds what is inside (numeric(10,2)[], timetz(0)) */
 };
 
 struct pg_table {
@@ -212,7 +217,7 @@ struct pg_table {
 /* Fills wire, cast, type of a column from oid, typmod, typtype (already in it). */
 void pg_type_of(struct pg_col *);
 enum {
-    PG_DECL = 128
+    PG_DECL = 256
 };
 /* Type name for a new column, and in *io the type in which the writer wants its cells; `native`:
  * the source's own type text, kept where the source is PostgreSQL and the words mean the same.
@@ -262,6 +267,7 @@ struct pg_decoder;
  *   TEXT JSONB: UTF8   BOOL: BOOL   I16 I32 I64: the same or a wider integer   OID: U32 I64
  *   F32 F64: the same   NUMERIC: DEC128 DEC256 DECTEXT   BYTEA: BINARY   DATE: DATE32
  *   TIME: TIME64 us   TIMESTAMP, TIMESTAMPTZ: TIMESTAMP us   INTERVAL: INTERVAL   UUID: FIXED(16)
+ *   CHAR: UTF8
  */
 wh_status pg_decoder_new(const struct pg_col *cols, int n, struct wh_builder *, bool check_text,
                          struct pg_decoder **ret, struct wh_error *reterr);
@@ -313,6 +319,8 @@ bool pg_frame_fits(const struct pg_col *from, const struct pg_col *to, const cha
 /* The same by the words of format_type(): what target_open knows of a source's column is its
  * wherry.type. */
 bool pg_frame_types(struct wh_str from, struct wh_str to, const char **ret_why);
+/* An enum, whose bytes are its label whatever its number: by format_type() and WH_META_SHAPE. */
+bool pg_frame_label(struct wh_str type, struct wh_str shape);
 /* Counts whole rows; WH_E_DATA if the bytes are not n_cols cells a row or do not end at a row
  * border. */
 wh_status pg_frame_rows(struct wh_bytes, int n_cols, int64_t *ret_rows, struct wh_error *reterr);

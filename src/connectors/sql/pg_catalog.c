@@ -54,16 +54,7 @@ static char letter(const struct pg_rows *rows, int row, int column)
 /* ---- columns -----------------------------------------------------------------------------------
  */
 
-/* Domains over domains: the innermost base type, and the modifier that goes with it. */
-#define DOMAINS                                                                                    \
-    "with recursive d(oid, base, typmod) as ("                                                     \
-    "select t.oid, t.typbasetype, t.typtypmod from pg_catalog.pg_type t where t.typtype = 'd' "    \
-    "union all select d.oid, t.typbasetype, t.typtypmod from d join pg_catalog.pg_type t "         \
-    "on t.oid = d.base where t.typtype = 'd'), "                                                   \
-    "base as (select d.oid, d.base, d.typmod from d join pg_catalog.pg_type t on t.oid = d.base "  \
-    "where t.typtype <> 'd') "
-
-static const char columns_sql[] = DOMAINS
+static const char columns_sql[] = PG_DOMAINS
     "select a.attrelid, a.attname, a.atttypid, coalesce(b.base, a.atttypid), "
     "case when b.oid is null then a.atttypmod else b.typmod end, "
     "coalesce(bt.typtype, t.typtype), t.typcategory, "
@@ -71,18 +62,27 @@ static const char columns_sql[] = DOMAINS
     "%s, pg_catalog.pg_get_expr(ad.adbin, ad.adrelid), de.description, "
     "case when a.attcollation <> t.typcollation then pg_catalog.quote_ident(cn.nspname) || '.' || "
     "pg_catalog.quote_ident(co.collname) end, "
-    "pg_catalog.array_position(k.conkey, a.attnum) "
-    "from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid "
-    "left join base b on b.oid = a.atttypid "
-    "left join pg_catalog.pg_type bt on bt.oid = b.base "
-    "left join pg_catalog.pg_attrdef ad on ad.adrelid = a.attrelid and ad.adnum = a.attnum "
-    "left join pg_catalog.pg_description de on de.objoid = a.attrelid "
-    "and de.classoid = 'pg_catalog.pg_class'::regclass and de.objsubid = a.attnum "
-    "left join pg_catalog.pg_collation co on co.oid = a.attcollation "
-    "left join pg_catalog.pg_namespace cn on cn.oid = co.collnamespace "
-    "left join pg_catalog.pg_constraint k on k.conrelid = a.attrelid and k.contype = 'p' "
-    "where a.attrelid = any($1::oid[]) and a.attnum > 0 and not a.attisdropped "
-    "order by a.attrelid, a.attnum";
+    "pg_catalog.array_position(k.conkey, a.attnum), " PG_TYPE_FACTS(
+        "coalesce(b.typmod, a.atttypmod)") "from pg_catalog.pg_attribute a join pg_catalog.pg_type "
+                                           "t on t.oid = a.atttypid "
+                                           "left join base b on b.oid = a.atttypid "
+                                           "left join pg_catalog.pg_type bt on bt.oid = "
+                                           "b.base " PG_TYPE_JOINS
+                                           "left join pg_catalog.pg_attrdef ad on ad.adrelid = "
+                                           "a.attrelid and ad.adnum = a.attnum "
+                                           "left join pg_catalog.pg_description de on de.objoid = "
+                                           "a.attrelid "
+                                           "and de.classoid = 'pg_catalog.pg_class'::regclass and "
+                                           "de.objsubid = a.attnum "
+                                           "left join pg_catalog.pg_collation co on co.oid = "
+                                           "a.attcollation "
+                                           "left join pg_catalog.pg_namespace cn on cn.oid = "
+                                           "co.collnamespace "
+                                           "left join pg_catalog.pg_constraint k on k.conrelid = "
+                                           "a.attrelid and k.contype = 'p' "
+                                           "where a.attrelid = any($1::oid[]) and a.attnum > 0 and "
+                                           "not a.attisdropped "
+                                           "order by a.attrelid, a.attnum";
 
 static int read_column(struct wh_arena *a, const struct pg_rows *r, int i, struct pg_col *c)
 {
@@ -104,8 +104,13 @@ static int read_column(struct wh_arena *a, const struct pg_rows *r, int i, struc
     c->comment = keep(a, r, i, C_COMMENT);
     c->collation = keep(a, r, i, C_COLLATION);
     c->pk = (int)pg_cell_i64(r, i, C_KEY, 0);
+    c->elem_oid = (uint32_t)pg_cell_i64(r, i, C_ELEM, 0);
+    c->plain = keep(a, r, i, C_PLAIN);
+    c->shape = keep(a, r, i, C_SHAPE);
+    c->make = keep(a, r, i, C_MAKE);
+    c->rounds = pg_cell_bool(r, i, C_ROUNDS);
     pg_type_of(c);
-    return c->name && c->type_text ? WH_OK : WH_E_NOMEM;
+    return c->name && c->type_text && c->plain ? WH_OK : WH_E_NOMEM;
 }
 
 wh_status pg_columns_query(struct pg_se *se, const char *oids, struct pg_rows **ret,
@@ -254,14 +259,18 @@ wh_status pg_table_take(const struct pg_rows *r, int i, struct pg_table *t, stru
  */
 
 static const char types_sql[] =
-    DOMAINS "select 0, '', u.oid, coalesce(b.base, u.oid), "
-            "case when b.oid is null then u.typmod else b.typmod end, "
-            "coalesce(bt.typtype, t.typtype), t.typcategory, "
-            "pg_catalog.format_type(u.oid, u.typmod), false, '', '', null, null, null, 0 "
-            "from rows from (pg_catalog.unnest($1::oid[]), pg_catalog.unnest($2::int[])) "
-            "with ordinality u(oid, typmod, i) "
-            "join pg_catalog.pg_type t on t.oid = u.oid left join base b on b.oid = u.oid "
-            "left join pg_catalog.pg_type bt on bt.oid = b.base order by u.i";
+    PG_DOMAINS "select 0, '', u.oid, coalesce(b.base, u.oid), "
+               "case when b.oid is null then u.typmod else b.typmod end, "
+               "coalesce(bt.typtype, t.typtype), t.typcategory, "
+               "pg_catalog.format_type(u.oid, u.typmod), false, '', '', null, null, null, "
+               "0, " PG_TYPE_FACTS(
+                   "coalesce(b.typmod, u.typmod)") "from rows from (pg_catalog.unnest($1::oid[]), "
+                                                   "pg_catalog.unnest($2::int[])) "
+                                                   "with ordinality u(oid, typmod, i) "
+                                                   "join pg_catalog.pg_type t on t.oid = u.oid "
+                                                   "left join base b on b.oid = u.oid "
+                                                   "left join pg_catalog.pg_type bt on bt.oid = "
+                                                   "b.base " PG_TYPE_JOINS "order by u.i";
 
 static int list_types(const struct pg_rows *r, struct wh_buf *oids, struct wh_buf *typmods)
 {
@@ -336,7 +345,7 @@ wh_status pg_describe_query(struct pg_se *se, const char *query, struct pg_table
  */
 
 struct pairs {
-    const char *v[20];
+    const char *v[24]; /* ended by NULL */
     int n;
 };
 
@@ -356,6 +365,9 @@ static wh_status column_schema(const struct pg_col *c, int64_t i, struct ArrowSc
     if (c->pk > 0)
         snprintf(key, sizeof key, "%d", c->pk);
     add_pair(&meta, WH_META_TYPE, c->type_text);
+    add_pair(&meta, WH_META_SYSTEM, "postgresql");
+    add_pair(&meta, WH_META_SHAPE, c->shape);
+    add_pair(&meta, WH_META_MAKE, c->make);
     add_pair(&meta, WH_META_KEY, key);
     add_pair(&meta, WH_META_COMMENT, c->comment);
     add_pair(&meta, WH_META_COLLATION, c->collation);

@@ -5,6 +5,61 @@
 
 #include "pg.h"
 
+/* Facts of a type beyond its name, as SQL (`t`: the type, `bt`: what a domain is made of in the
+ * end, else NULL; `mod`: the modifier that counts): tables to join, and the columns C_ELEM to
+ * C_ROUNDS. Only types of somebody's making (oid from 16384 on) have a shape. */
+#define PG_TYPE_JOINS                                                                              \
+    "left join pg_catalog.pg_type e on e.oid = coalesce(bt.typelem, t.typelem) and "               \
+    "coalesce(bt.typcategory, t.typcategory) = 'A' and coalesce(bt.typlen, t.typlen) = -1 "        \
+    "left join pg_catalog.pg_type un on t.oid >= 16384 and un.oid = case when t.typcategory = "    \
+    "'A' and t.typlen = -1 and t.typelem <> 0 then t.typelem else t.oid end "                      \
+    "left join lateral (select case un.typtype "                                                   \
+    "when 'e' then 'enum (' || coalesce((select pg_catalog.string_agg("                            \
+    "pg_catalog.quote_literal(l.enumlabel), ', ' order by l.enumsortorder) "                       \
+    "from pg_catalog.pg_enum l where l.enumtypid = un.oid), '') || ')' "                           \
+    "when 'c' then '(' || coalesce((select pg_catalog.string_agg("                                 \
+    "pg_catalog.quote_ident(l.attname) || ' ' || "                                                 \
+    "pg_catalog.format_type(l.atttypid, l.atttypmod), ', ' order by l.attnum) "                    \
+    "from pg_catalog.pg_attribute l where l.attrelid = un.typrelid and l.attnum > 0 "              \
+    "and not l.attisdropped), '') || ')' "                                                         \
+    "when 'd' then pg_catalog.format_type(un.typbasetype, un.typtypmod) "                          \
+    "when 'r' then (select 'range (subtype = ' || pg_catalog.format_type(l.rngsubtype, -1) || "    \
+    "')' from pg_catalog.pg_range l where l.rngtypid = un.oid) "                                   \
+    "when 'm' then 'multirange' else 'base' end as shape, "                                        \
+    "(select x.extname from pg_catalog.pg_depend l join pg_catalog.pg_extension x "                \
+    "on x.oid = l.refobjid where l.classid = 'pg_catalog.pg_type'::regclass and "                  \
+    "l.objid = un.oid and l.refclassid = 'pg_catalog.pg_extension'::regclass and "                 \
+    "l.deptype = 'e') as ext) f on un.oid >= 16384 "
+
+#define PG_ROUNDING        "(1083, 1114, 1184, 1186, 1266, 1700)" /* times, interval, numeric */
+#define PG_ROUNDING_ARRAYS "(1183, 1115, 1185, 1187, 1270, 1231)"
+
+#define PG_TYPE_FACTS(mod)                                                                         \
+    "e.oid, pg_catalog.format_type(coalesce(bt.oid, t.oid), -1), "                                 \
+    "f.shape || case when f.shape in ('base', 'multirange') then coalesce(' of extension ' || "    \
+    "f.ext, '') else '' end, "                                                                     \
+    "case when f.ext is not null then 'create extension ' || pg_catalog.quote_ident(f.ext) "       \
+    "when un.typtype in ('e', 'c', 'r') then 'create type ' || "                                   \
+    "pg_catalog.format_type(un.oid, -1) || ' as ' || f.shape "                                     \
+    "when un.typtype = 'd' then 'create domain ' || pg_catalog.format_type(un.oid, -1) || "        \
+    "' as ' || f.shape || case when un.typnotnull then ' not null' else '' end || "                \
+    "coalesce((select pg_catalog.string_agg(' ' || pg_catalog.pg_get_constraintdef(l.oid), '' "    \
+    "order by l.conname) from pg_catalog.pg_constraint l where l.contypid = un.oid), '') end, "    \
+    "(" mod " >= 0 and (coalesce(bt.oid, t.oid) = 1266 or e.oid in " PG_ROUNDING ")) or "          \
+    "coalesce(nullif(e.typrelid, 0), nullif(bt.typrelid, 0), t.typrelid) <> 0 and exists ("        \
+    "select from pg_catalog.pg_attribute l where l.attrelid = coalesce(nullif(e.typrelid, 0), "    \
+    "nullif(bt.typrelid, 0), t.typrelid) and l.atttypmod >= 0 and (l.atttypid in " PG_ROUNDING     \
+    " or l.atttypid in " PG_ROUNDING_ARRAYS ")) "
+
+/* Domains over domains: the innermost base type, and the modifier that goes with it. */
+#define PG_DOMAINS                                                                                 \
+    "with recursive d(oid, base, typmod) as ("                                                     \
+    "select t.oid, t.typbasetype, t.typtypmod from pg_catalog.pg_type t where t.typtype = 'd' "    \
+    "union all select d.oid, t.typbasetype, t.typtypmod from d join pg_catalog.pg_type t "         \
+    "on t.oid = d.base where t.typtype = 'd'), "                                                   \
+    "base as (select d.oid, d.base, d.typmod from d join pg_catalog.pg_type t on t.oid = d.base "  \
+    "where t.typtype <> 'd') "
+
 enum column_cell {
     C_TABLE,
     C_NAME,
@@ -21,6 +76,11 @@ enum column_cell {
     C_COMMENT,
     C_COLLATION,
     C_KEY,
+    C_ELEM,
+    C_PLAIN,
+    C_SHAPE,
+    C_MAKE,
+    C_ROUNDS,
 };
 
 enum table_cell {

@@ -113,7 +113,7 @@ static wh_status cell(const struct pg_fl *fl, const char *r, int i, bool numbere
     if (!numbered)
         return sql_add(b, "%s.%i", r, &name);
     WH_TRY(wh_buf_printf(b, "%s.c%d", r, i));
-    return fl->dest[i].cast ? sql_add(b, "::%s", fl->dest[i].decl) : WH_OK;
+    return fl->dest[i].cast ? sql_add(b, "::%s", fl->dest[i].plain) : WH_OK;
 }
 
 static wh_status cells(const struct pg_fl *fl, const char *r, bool numbered, struct wh_buf *b)
@@ -176,7 +176,7 @@ wh_status pg_ddl_rows(const struct pg_fl *fl, struct wh_buf *b)
                           "n bigint generated always as identity (cache 10000)"));
     for (int i = 0; i < fl->n_dest; i++) {
         WH_TRY(wh_buf_printf(b, ", c%d ", i));
-        WH_TRY(wh_buf_adds(b, fl->dest[i].cast ? "text" : fl->dest[i].decl));
+        WH_TRY(wh_buf_adds(b, fl->dest[i].cast ? pg_travels_as(&fl->dest[i]) : fl->dest[i].decl));
     }
     return wh_buf_adds(b, ") on commit drop");
 }

@@ -30,6 +30,7 @@ enum op {
     OP_TIMESTAMP,
     OP_INTERVAL,
     OP_UUID,
+    OP_CHAR,
 };
 
 static const struct {
@@ -61,6 +62,7 @@ static const struct {
     {PG_W_TIMESTAMPTZ, WH_K_TIMESTAMP, OP_TIMESTAMP, 8},
     {PG_W_INTERVAL, WH_K_INTERVAL, OP_INTERVAL, 16},
     {PG_W_UUID, WH_K_FIXED, OP_UUID, 16},
+    {PG_W_CHAR, WH_K_UTF8, OP_CHAR, 1},
 };
 
 /* Why a cell is no value of its column. MALFORMED is no matter of one row. */
@@ -368,6 +370,15 @@ static enum bad take_text(struct wh_column *c, const uint8_t *p, uint32_t n, boo
     return of_status(wh_put_bytes(c, p, n));
 }
 
+/* As version 16 prints it: what is no ASCII in octal, so that the text is valid in any encoding. */
+static enum bad take_char(struct wh_column *c, uint8_t b)
+{
+    const char octal[4] = {'\\', (char)('0' + (b >> 6)), (char)('0' + (b >> 3 & 7)),
+                           (char)('0' + (b & 7))};
+
+    return of_status(b < 0x80 ? wh_put_bytes(c, &b, b != 0) : wh_put_bytes(c, octal, 4));
+}
+
 /* A cell of n bytes; `left` from its first byte to the end of the message. */
 static inline enum bad take(const struct cell *k, const uint8_t *p, uint32_t n, size_t left)
 {
@@ -422,6 +433,8 @@ static inline enum bad take(const struct cell *k, const uint8_t *p, uint32_t n, 
         return take_interval(c, p);
     case OP_UUID:
         return of_status(wh_col_bytes(c, p, n));
+    case OP_CHAR:
+        return take_char(c, *p);
     }
     return BAD_MALFORMED;
 }

@@ -23,6 +23,7 @@ enum op {
     OP_TIME,
     OP_TIMESTAMP,
     OP_INTERVAL,
+    OP_CHAR,
 };
 
 static const struct {
@@ -73,6 +74,8 @@ static const struct {
     {PG_W_TIMESTAMP, WH_K_TIMESTAMP, OP_TIMESTAMP, 8},
     {PG_W_TIMESTAMPTZ, WH_K_TIMESTAMP, OP_TIMESTAMP, 8},
     {PG_W_INTERVAL, WH_K_INTERVAL, OP_INTERVAL, 16},
+    {PG_W_CHAR, WH_K_UTF8, OP_CHAR, 1},
+    {PG_W_CHAR, WH_K_DICT, OP_CHAR, 1},
 };
 
 enum bad {
@@ -85,6 +88,7 @@ enum bad {
     BAD_TIME,
     BAD_FINER,
     BAD_SIZE,
+    BAD_CHAR,
 };
 
 static const struct {
@@ -96,6 +100,7 @@ static const struct {
     [BAD_DATE] = {"E6007", "PostgreSQL's dates begin in 4714 BC and end in 294276 (date: 5874897)"},
     [BAD_TIME] = {"E6007", "the time of day is not between 00:00 and 24:00"},
     [BAD_FINER] = {"E6013", "the interval has nanoseconds; PostgreSQL counts microseconds"},
+    [BAD_CHAR] = {"E6004", "a \"char\" is one byte of ASCII, or \\200 to \\377"},
     [BAD_SIZE] = {"E6010", "the value is larger than a field of PostgreSQL may be (1 GB)"},
 };
 
@@ -422,6 +427,23 @@ static enum bad put_interval(struct cursor *at, const struct cell *c, int64_t i)
     return BAD_NONE;
 }
 
+/* What take_char made of it, back. */
+static enum bad put_char(struct cursor *at, struct wh_bytes v)
+{
+    const uint8_t *p = v.p;
+    uint8_t b = v.n ? p[0] : 0;
+
+    if (v.n == 4 && b == '\\' && (p[1] == '2' || p[1] == '3') && (p[2] & 0xf8) == '0' &&
+        (p[3] & 0xf8) == '0')
+        b = (uint8_t)((p[1] & 7) << 6 | (p[2] & 7) << 3 | (p[3] & 7));
+    else if (v.n > 1 || b > 0x7f || (v.n && !b))
+        return BAD_CHAR;
+    pg_put32(at->p, 1);
+    at->p[4] = b;
+    at->p += 5;
+    return BAD_NONE;
+}
+
 static inline enum bad put_bool(struct cursor *at, const struct wh_view *v, int64_t i)
 {
     const uint8_t *bits = v->data;
@@ -481,6 +503,8 @@ static inline enum bad put(struct cursor *at, const struct cell *c, int64_t i)
         return put_timestamp(at, VALUE(int64_t));
     case OP_INTERVAL:
         return put_interval(at, c, i);
+    case OP_CHAR:
+        return put_char(at, wh_view_bytes(&c->view, i));
     case OP_NULL:
         break;
     }

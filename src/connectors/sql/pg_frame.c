@@ -4,7 +4,9 @@
  * The format has no names and hardly any types: an int4 and a float4 are four bytes each, and a
  * receiving function rounds a numeric to its column's scale without a word. So columns pass only if
  * their types are in the table below, are the same on both sides (or text of the same form), and
- * the receiving one is as wide or wider in every modifier. Source: PostgreSQL 15 manual, COPY
+ * the receiving one is as wide or wider in every modifier. An array names the type of its elements
+ * by number, which is the same everywhere for types that are built in; an enum's bytes are its
+ * label. Source: PostgreSQL 15 manual, COPY
  * ("Binary Format"); send and receive functions of the types. */
 #include "pg.h"
 
@@ -35,6 +37,8 @@ static const struct passing {
     {"text", PLAIN, "character varying"},
     {"character varying", LENGTH, "text"},
     {"character", PLAIN, NULL},
+    {"bpchar", PLAIN, NULL},
+    {"\"char\"", PLAIN, NULL},
     {"name", PLAIN, NULL},
     {"bytea", PLAIN, NULL},
     {"date", PLAIN, NULL},
@@ -52,10 +56,37 @@ static const struct passing {
     {"macaddr8", PLAIN, NULL},
     {"bit", PLAIN, NULL},
     {"bit varying", LENGTH, NULL},
+    {"point", PLAIN, NULL},
+    {"line", PLAIN, NULL},
+    {"lseg", PLAIN, NULL},
+    {"box", PLAIN, NULL},
+    {"path", PLAIN, NULL},
+    {"polygon", PLAIN, NULL},
+    {"circle", PLAIN, NULL},
+    {"tsvector", PLAIN, NULL},
+    {"tsquery", PLAIN, NULL},
+    {"pg_lsn", PLAIN, NULL},
+    {"pg_snapshot", PLAIN, NULL},
+    {"xid", PLAIN, NULL},
+    {"xid8", PLAIN, NULL},
+    {"tid", PLAIN, NULL},
+    {"int4range", PLAIN, NULL},
+    {"int8range", PLAIN, NULL},
+    {"numrange", PLAIN, NULL},
+    {"daterange", PLAIN, NULL},
+    {"tsrange", PLAIN, NULL},
+    {"tstzrange", PLAIN, NULL},
+    {"int4multirange", PLAIN, NULL},
+    {"int8multirange", PLAIN, NULL},
+    {"nummultirange", PLAIN, NULL},
+    {"datemultirange", PLAIN, NULL},
+    {"tsmultirange", PLAIN, NULL},
+    {"tstzmultirange", PLAIN, NULL},
 };
 
 struct words {
-    char name[64];  /* without modifiers */
+    char name[64]; /* without modifiers and brackets */
+    bool array;
     int n_mods;     /* -1: more than a table of numbers */
     int64_t mod[2]; /* numeric(10,2), timestamp(3) */
 };
@@ -67,6 +98,10 @@ static bool take_apart(struct wh_str text, struct words *ret)
     bool inside = false, minus = false;
 
     *ret = (struct words){0};
+    if (text.n > 2 && memcmp(text.s + text.n - 2, "[]", 2) == 0) {
+        ret->array = true;
+        text.n -= 2;
+    }
     for (size_t i = 0; i < text.n; i++) {
         char c = text.s[i];
 
@@ -84,7 +119,7 @@ static bool take_apart(struct wh_str text, struct words *ret)
         } else if (inside && c >= '0' && c <= '9' && ret->mod[ret->n_mods - 1] < INT32_MAX) {
             ret->mod[ret->n_mods - 1] = ret->mod[ret->n_mods - 1] * 10 + (c - '0');
         } else if (inside || c == '(' || c == ')' || c == '[' || n + 1 >= sizeof ret->name) {
-            return false; /* arrays, "interval day to second(3)" with words behind, ... */
+            return false; /* "interval day to second(3)" with words behind, ... */
         } else {
             ret->name[n++] = c;
         }
@@ -129,6 +164,8 @@ static const char *why_not(struct wh_str from, struct wh_str to)
         return "its type is not one that passes unchanged";
     if (!take_apart(to, &b) || !find(b.name))
         return "the destination's type is not one that passes unchanged";
+    if (a.array != b.array || (a.array && strcmp(a.name, b.name) != 0))
+        return "the destination's type is another one";
     if (strcmp(a.name, b.name) == 0)
         return wide_enough(p->grow, &a, &b) ? NULL : "the destination's type is narrower";
     if (!p->also || strcmp(p->also, b.name) != 0)
@@ -147,7 +184,15 @@ bool pg_frame_types(struct wh_str from, struct wh_str to, const char **ret_why)
 
 bool pg_frame_fits(const struct pg_col *from, const struct pg_col *to, const char **ret_why)
 {
+    if (pg_frame_label(wh_str(from->type_text), wh_str(from->shape)) &&
+        pg_frame_label(wh_str(to->type_text), wh_str(to->shape)))
+        return true;
     return pg_frame_types(wh_str(from->type_text), wh_str(to->type_text), ret_why);
+}
+
+bool pg_frame_label(struct wh_str type, struct wh_str shape)
+{
+    return wh_str_starts(shape, "enum (") && type.n && type.s[type.n - 1] != ']';
 }
 
 /* ---- rows --------------------------------------------------------------------------------------

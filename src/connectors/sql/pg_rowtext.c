@@ -88,6 +88,8 @@ static wh_status cell(enum pg_wire wire, const uint8_t *p, size_t n, struct wh_b
         return quoted(p, n, out);
     case PG_W_JSONB:
         return n ? quoted(p + 1, n - 1, out) : hex(p, n, out);
+    case PG_W_CHAR:
+        return n == 1 && *p < 0x80 ? quoted(p, *p != 0, out) : hex(p, n, out);
     case PG_W_BOOL:
         return wh_buf_adds(out, *p ? "true" : "false");
     case PG_W_I16:

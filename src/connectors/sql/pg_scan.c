@@ -102,14 +102,18 @@ static wh_status project(struct pg_sc *sc, const struct wh_scan *io, struct wh_e
     return WH_OK;
 }
 
-/* A column as the server's text. The cast of inet adds a netmask that its output does not show. */
+/* A column as the server's text. The cast of inet adds a netmask that its output does not show;
+ * money's text depends on lc_monetary, its number does not. */
 static const char *as_text(const struct pg_col *c)
 {
     enum {
-        INET = 869
+        INET = 869,
+        MONEY = 790
     };
 
-    return c->base_oid == INET ? "%sabbrev(%i)" : "%s%i::text";
+    return c->base_oid == INET    ? "%sabbrev(%i)"
+           : c->base_oid == MONEY ? "%s%i::numeric"
+                                  : "%s%i::text";
 }
 
 static wh_status select_list(struct pg_sc *sc, bool casts, const char **ret,

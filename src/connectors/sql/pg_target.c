@@ -293,6 +293,9 @@ static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_
                        c->name);
     d->wire = c->wire;
     d->cast = c->cast;
+    d->plain = c->plain;
+    d->base_oid = c->base_oid;
+    d->label = pg_frame_label(wh_str(c->type_text), wh_str(c->shape));
     d->always = c->identity_always;
     pg_accept_type(c, &t);
     WH_TRY(rounding(fl, io->source->children[i], c, &t, d, reterr));
@@ -372,53 +375,6 @@ static wh_status columns(struct pg_fl *fl, const struct wh_target *io, struct wh
         WH_TRY(twice(fl, i, reterr));
     }
     return fresh ? WH_OK : missing_there(fl, reterr);
-}
-
-/* Types that every server has and whose bytes are their text. */
-static bool plain_text(const char *decl)
-{
-    static const char *const words[] = {
-        "text", "character varying", "varchar", "character", "bpchar", "json", "xml", "name"};
-    size_t n = strcspn(decl, "(");
-
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (n == strlen(words[i]) && memcmp(decl, words[i], n) == 0)
-            return true;
-    return false;
-}
-
-/* Types of new columns that the server must know: a type that is not here becomes text; one without
- * a binary form that we send is cast from text. */
-static wh_status new_types(struct pg_fl *fl, struct pg_se *se, struct wh_error *reterr)
-{
-    for (int i = 0; i < fl->n_dest; i++) {
-        struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
-        struct pg_dest *d = &fl->dest[i];
-        const char *params[] = {d->decl};
-        struct pg_col c = {.typmod = -1};
-        bool fresh = !fl->existed || fl->recreate || d->added;
-
-        if (!fresh || d->wire != PG_W_TEXT || plain_text(d->decl))
-            continue;
-        WH_TRY(pg_query(se->c,
-                        "select t.oid, t.typtype, t.typcategory, "
-                        "case when t.typtype = 'd' then t.typbasetype else t.oid end from pg_type "
-                        "t where t.oid = to_regtype($1)",
-                        1, params, &r, reterr));
-        if (pg_n_rows(r) == 0) {
-            d->decl = "text";
-            continue;
-        }
-        c.name = d->name;
-        c.type_text = d->decl;
-        c.oid = (uint32_t)pg_cell_i64(r, 0, 0, 0);
-        c.typtype = *pg_cell(r, 0, 1).s;
-        c.typcategory = *pg_cell(r, 0, 2).s;
-        c.base_oid = (uint32_t)pg_cell_i64(r, 0, 3, 0);
-        pg_type_of(&c);
-        d->cast = c.cast;
-    }
-    return WH_OK;
 }
 
 /* ---- keys --------------------------------------------------------------------------------------
@@ -665,9 +621,12 @@ static void choose_frame(const struct pg_fl *fl, const struct wh_target *io, str
     const char *why = NULL;
 
     for (int i = 0; i < fl->n_dest && !why; i++) {
-        struct wh_str native = {"", 0};
+        struct wh_str native = {"", 0}, shape = {"", 0};
 
         wh_ignore(wh_meta_get(io->source->children[i], WH_META_TYPE, &native) != NULL);
+        wh_ignore(wh_meta_get(io->source->children[i], WH_META_SHAPE, &shape) != NULL);
+        if (fl->dest[i].label && pg_frame_label(native, shape))
+            continue;
         if (!pg_frame_types(native, wh_str(fl->dest[i].decl), &why)) {
             snprintf(ret->frame_why, sizeof ret->frame_why, "column %.60s: %s", fl->dest[i].name,
                      why);
@@ -710,8 +669,8 @@ static void say_note(const struct pg_fl *fl, struct wh_target *io)
     for (int i = 0; i < fl->n_dest && n < sizeof io->note - 90; i++)
         if (fl->dest[i].cast)
             n += (size_t)snprintf(io->note + n, sizeof io->note - n,
-                                  "%s%.40s (%.30s) travels as text", n ? "; " : "",
-                                  fl->dest[i].name, fl->dest[i].decl);
+                                  "%s%.40s (%.30s) travels as %s", n ? "; " : "", fl->dest[i].name,
+                                  fl->dest[i].decl, pg_travels_as(&fl->dest[i]));
 }
 
 static void say_instant(const struct pg_fl *fl, struct wh_target *io)
@@ -749,6 +708,7 @@ static void answers(struct pg_fl *fl, struct wh_target *io)
     choose_frame(fl, io, io);
     io->ret_object = (struct wh_name){.part = {wh_str(fl->schema), wh_str(fl->table)}, .n = 2};
     io->say_create = wh_str(fl->create ? fl->create : !fl->existed ? fl->create_stage : "");
+    io->say_warn = (struct wh_str){fl->warn.p, fl->warn.n};
     fl->memo[0] = MEMO_VERSION;
     fl->memo[1] = fl->existed;
     fl->memo[2] = (char)fl->publish;
@@ -795,7 +755,8 @@ static wh_status look(struct pg_fl *fl, struct pg_se *se, struct wh_target *io,
     WH_TRY(may_be_written(fl, io, reterr));
     WH_TRY(keys(fl, io, reterr));
     WH_TRY(columns(fl, io, reterr));
-    WH_TRY(new_types(fl, se, reterr));
+    WH_TRY(pg_native_types(fl, se, io, reterr));
+    WH_TRY(pg_native_money(fl, se, reterr));
     WH_TRY(choose_publish(fl, se, io, reterr));
     WH_TRY(mark_keys(fl, reterr));
     fl->once = !sql_by_key(fl->mode) || sql_unique_at_source(io, fl->keys, fl->n_keys);
@@ -813,6 +774,7 @@ static wh_status target_open(void *self, void *ep, void *session, struct wh_targ
 
     fl->ep = ep;
     fl->receipt = WH_BUF(1 << 20);
+    fl->warn = WH_BUF(64 << 10);
     fl->arena = wh_arena_new(64 << 20);
     io->existing_rows = -1;
     if (!fl->arena)
@@ -846,6 +808,7 @@ static void target_close(void *self)
     pg_table_free(&fl->now);
     wh_arena_free(TAKE_PTR(fl->arena));
     wh_buf_free(&fl->receipt);
+    wh_buf_free(&fl->warn);
 }
 
 const struct wh_sink_ops pg_sink = {

@@ -31,8 +31,12 @@ struct pg_dest {
     const char *name; /* as the table spells it */
     const char *decl; /* type, as in DDL */
     enum pg_wire wire;
-    bool cast;  /* travels as text, cast by the statement */
-    bool added; /* evolve: add */
+    bool label;        /* an enum */
+    uint32_t base_oid; /* 0: as pg_decl_for said */
+    bool cast;         /* travels as text (money: as numeric), cast by the statement */
+    const char *plain; /* what it is cast to: without modifiers, which an explicit cast would obey
+                          in silence (bit(8) pads, varchar(3)[] cuts); the insert refuses instead */
+    bool added;        /* evolve: add */
     bool key;
     bool always; /* generated always as identity: an update must not name it */
     /* What the server would round without a word is refused by us. */
@@ -79,6 +83,7 @@ struct pg_fl {
     const char *put;                   /* PG_ROWS into the table; (fresh, touched) */
     bool put_counts;                   /* put answers one row of counts, else its tag counts */
     char memo[16];
+    struct wh_buf warn;    /* lines for the plan */
     struct wh_buf receipt; /* lookup lends from here */
 };
 
@@ -86,6 +91,15 @@ enum {
     PG_LOCK_MS = 2000,     /* of the first statement of every transaction of ours */
     PG_STEP_LOCK_MS = 400, /* of a step that needs its table alone: it must not stall readers */
 };
+
+/* pg_native.c: the source's own types at the destination */
+/* Types of new columns that are not those of pg_decl_for: the source's very type where it is there
+ * and is the same. What is not becomes a line of fl->warn. */
+wh_status pg_native_types(struct pg_fl *, struct pg_se *, const struct wh_target *,
+                          struct wh_error *reterr);
+/* Money at this server has so many decimals: d->scale of such columns. */
+wh_status pg_native_money(struct pg_fl *, struct pg_se *, struct wh_error *reterr);
+const char *pg_travels_as(const struct pg_dest *);
 
 /* pg_ddl.c */
 /* A table that is made gets a key: as asked, or the source's. */

@@ -30,12 +30,13 @@ struct known {
     bool zoned, cast;
 };
 
-/* What is not here comes as the server's text. "char" and xml have a binary form of their own (one
- * byte; an encoding declaration in front), so they are read as text, too. */
+/* What is not here comes as the server's text; so does xml, whose binary form has an encoding
+ * declaration in front. Money is a number that the database's lc_monetary writes in its own way, so
+ * it travels as numeric. */
 static const struct known known[] = {
     {16, "boolean", PG_W_BOOL, WH_K_BOOL, P_NONE, WH_L_NONE, false, false},
     {17, "bytea", PG_W_BYTEA, WH_K_BINARY, P_NONE, WH_L_NONE, false, false},
-    {18, "\"char\"", PG_W_TEXT, WH_K_UTF8, P_NONE, WH_L_NONE, false, true},
+    {18, "\"char\"", PG_W_CHAR, WH_K_UTF8, P_NONE, WH_L_NONE, false, false},
     {19, "name", PG_W_TEXT, WH_K_UTF8, P_NONE, WH_L_NONE, false, false},
     {20, "bigint", PG_W_I64, WH_K_I64, P_NONE, WH_L_NONE, false, false},
     {21, "smallint", PG_W_I16, WH_K_I16, P_NONE, WH_L_NONE, false, false},
@@ -45,6 +46,7 @@ static const struct known known[] = {
     {114, "json", PG_W_TEXT, WH_K_UTF8, P_NONE, WH_L_JSON, false, false},
     {700, "real", PG_W_F32, WH_K_F32, P_NONE, WH_L_NONE, false, false},
     {701, "double precision", PG_W_F64, WH_K_F64, P_NONE, WH_L_NONE, false, false},
+    {790, "money", PG_W_NUMERIC, WH_K_DECTEXT, P_NONE, WH_L_NONE, false, true},
     {1042, "character", PG_W_TEXT, WH_K_UTF8, P_LENGTH, WH_L_NONE, false, false},
     {1042, "bpchar", PG_W_TEXT, WH_K_UTF8, P_NONE, WH_L_NONE, false, false},
     {1043, "character varying", PG_W_TEXT, WH_K_UTF8, P_LENGTH, WH_L_NONE, false, false},
@@ -96,7 +98,8 @@ void pg_type_of(struct pg_col *c)
     const struct known *k = c->typtype == 'b' || c->typtype == 'd' ? known_oid(c->base_oid) : NULL;
 
     c->wire = k ? k->wire : PG_W_TEXT;
-    c->cast = k ? k->cast : true;
+    /* An enum's binary form is its label. */
+    c->cast = k ? k->cast : c->typtype != 'e';
     c->type = (struct wh_type){.kind = k ? k->kind : WH_K_UTF8, .nullable = !c->not_null};
     if (!k)
         return;
@@ -282,6 +285,8 @@ bool pg_rounds(const struct pg_col *c)
 {
     int p, s;
 
+    if (c->rounds)
+        return true;
     if (c->typmod < 0)
         return false;
     switch (c->base_oid) {

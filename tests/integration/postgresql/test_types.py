@@ -54,19 +54,16 @@ MORE_DIRTY = {
 # number as a double than as a float. Into a column that the server would round to, only by consent;
 # these values are whole there and arrive as they are.
 WORDS_BACK = {('csv', 'float4'): ['--types', 'v=float32'], ('settings', 'float4'): ['--types', 'v=float32']}
-ROUNDED = {'num_minus_scale': ['--accept-lossy', 'v'], 'interval_ym': ['--accept-lossy', 'v']}
+ROUNDED = dict.fromkeys(['num_minus_scale', 'interval_ym', 'num_array', 'a_pair', 'pair_array'], ['--accept-lossy', 'v'])
 
-# Columns whose type at a table of our making is another one than the source's: what Wherry has no type
-# for comes as the server's text; a domain becomes its base type.
-TYPES = {'a_cents': 'numeric(12,2)', 'a_over_domain': 'numeric(12,2)', 'a_short_text': 'character varying(5)',
-         'a_positive': 'integer', 'interval_ym': 'interval'}
-AS_TEXT = """money char_one a_citext timetz xml jsonpath inet cidr macaddr macaddr8 bit_8 bit_1 varbit tsvector tsquery point
-    line lseg box path polygon circle pg_lsn pg_snapshot xid8 regclass regtype tid int4range numrange tstzrange daterange
-    int8multirange a_float_range int_array text_array num_array ts_array bytea_array mood_array a_pair a_nested pair_array
-    a_mood a_int_list a_hstore a_ltree vectors char_bytes a_view a_matview""".split()
+# Columns whose type at a table of our making is another one than the source's: names of objects of one
+# database are text elsewhere.
+AS_TEXT = ['regclass', 'regtype']
 
-# Tables that are decoded even where bytes could pass: a column is made into another type.
-LOOKED_AT = AS_TEXT + list(TYPES) + ['bpchar_any']
+# Tables that are decoded even where bytes could pass: their bytes hold numbers of types that somebody
+# made, depend on a setting (money), or say more than the text (xml).
+LOOKED_AT = AS_TEXT + """money xml jsonpath interval_ym vectors mood_array a_pair a_nested pair_array a_float_range a_int_list a_hstore a_ltree
+    a_citext a_cents a_over_domain a_short_text a_positive""".split()
 
 # Each changes how the server prints or reads some type, unless a session says otherwise.
 SETTINGS = {'datestyle': "'SQL, DMY'", 'intervalstyle': 'sql_standard', 'bytea_output': 'escape', 'extra_float_digits': '0',
@@ -163,7 +160,7 @@ class Judge:
         """Of a column in a table of our making."""
         if was in ('integer', 'text', 'numeric'):  # those of a table that are not its subject
             return was
-        return 'text' if self.kind in AS_TEXT else TYPES.get(self.kind, was)
+        return 'text' if self.kind in AS_TEXT else was
 
     def arrived(self, types):
         """Rows, and where the table is of our making the types of its columns."""
