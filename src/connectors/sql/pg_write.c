@@ -202,12 +202,14 @@ static wh_status take_back(struct pg_wr *wr, struct wh_error *reterr)
 }
 
 /* What a failed statement of ours means: REFUSED (taken back to the savepoint, if there is one), or
- * as it is. */
+ * as it is. A value that the encoder refuses is REFUSED before the server sees it. */
 static wh_status judged(struct pg_wr *wr, int st, struct wh_error *err, struct wh_acks *ret)
 {
-    const char *code = st < 0 ? refusal_of(err) : NULL;
-    struct wh_error why = *err;
+    struct wh_error why = *err, cancel = {0};
+    const char *code = st == WH_REFUSED ? why.code : st < 0 ? refusal_of(err) : NULL;
 
+    if (st == WH_REFUSED && wr->careful && wr->copying) /* the COPY must end before the savepoint */
+        wh_ignore(pg_copy_end(wr->se->c, "a value is refused", NULL, &cancel));
     wr->copying = false;
     if (!code) {
         wr->dead = true;

@@ -62,7 +62,7 @@ def places(t, pg):
 
 # type, values that it has, values that it must refuse
 STRICT = [('bit(8)', ['10110001'], ['101', '101100011']), ('varbit(3)', ['101', ''], ['1011']), ('varchar(3)[]', ['{abc}'], ['{abcd}']),
-          ('words', ['{abc}'], ['{abcd}']), ('money', ['1.25', '-7'], ['0.001', 'much']),
+          ('words', ['{abc}'], ['{abcd}']), ('"char"', ['a', '\\377'], ['ab', 'ż']), ('money', ['1.25', '-7'], ['0.001', 'much']),
           ('mood', ['b'], ['B', 'c']), ('inet', ['::1'], ['1.2.3']), ('int4range', ['[1,5)'], ['[5,1]']), ('timetz', ['12:00:00+02'], ['25:00+01'])]
 
 
