@@ -120,6 +120,24 @@ static inline wh_status wh_put_bytes(struct wh_column *c, const void *p, size_t 
     return WH_OK;
 }
 
+/* The same for text with at least WH_PUT_PADDING readable bytes from `p` on, whatever its length: a
+ * short one goes as one block. */
+enum {
+    WH_PUT_PADDING = 32
+};
+
+static inline wh_status wh_put_padded(struct wh_column *c, const uint8_t *p, size_t n)
+{
+    if (__builtin_expect(n > WH_PUT_PADDING || c->data_cap - c->data_n < WH_PUT_PADDING ||
+                             (size_t)c->n == c->rows_cap || n > c->max_cell,
+                         0))
+        return wh_put_bytes(c, p, n);
+    memcpy(c->data + c->data_n, p, WH_PUT_PADDING);
+    c->data_n += n;
+    c->offsets[++c->n] = (int32_t)c->data_n;
+    return WH_OK;
+}
+
 /* Any kind; the first null of a batch and nested columns take the slower call. */
 static inline wh_status wh_put_null(struct wh_column *c)
 {

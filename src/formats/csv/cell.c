@@ -542,22 +542,6 @@ static inline __attribute__((always_inline)) bool hot_f64(struct wh_column *c,
     return true;
 }
 
-/* A short text goes as one block of SHORT bytes, whatever its length: both ends have room. */
-static inline wh_status put_text(struct wh_column *out, const uint8_t *s, size_t n)
-{
-    enum {
-        SHORT = 32
-    };
-    if (__builtin_expect(n > SHORT || out->data_cap - out->data_n < SHORT ||
-                             (size_t)out->n == out->rows_cap || n > out->max_cell,
-                         0))
-        return wh_put_bytes(out, s, n);
-    memcpy(out->data + out->data_n, s, SHORT);
-    out->data_n += n;
-    out->offsets[++out->n] = (int32_t)out->data_n;
-    return WH_OK;
-}
-
 static wh_status text(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
                       struct csv_fault *faults)
 {
@@ -578,7 +562,7 @@ static wh_status text(struct csv_block *b, int64_t field, struct wh_column *out,
         if (!valid && !wh_utf8_valid((const char *)c.s, c.n))
             WH_TRY(fault(b, r, column, "E6005", "is not valid UTF-8", out, faults));
         else
-            WH_TRY(put_text(out, c.s, c.n));
+            WH_TRY(wh_put_padded(out, c.s, c.n));
     }
     return WH_OK;
 }

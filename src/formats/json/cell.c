@@ -42,22 +42,6 @@ static inline bool is_null(const uint8_t *p, const uint8_t *end)
 /* ---- texts ------------------------------------------------------------------------------------
  */
 
-/* A short text goes as one block of SHORT bytes, whatever its length: both ends have room. */
-static inline wh_status put_text(struct wh_column *out, const uint8_t *s, size_t n)
-{
-    enum {
-        SHORT = 32
-    };
-    if (__builtin_expect(n > SHORT || out->data_cap - out->data_n < SHORT ||
-                             (size_t)out->n == out->rows_cap || n > out->max_cell,
-                         0))
-        return wh_put_bytes(out, s, n);
-    memcpy(out->data + out->data_n, s, SHORT);
-    out->data_n += n;
-    out->offsets[++out->n] = (int32_t)out->data_n;
-    return WH_OK;
-}
-
 /* The text of a string, without escapes. NULL: not a string, or half a surrogate pair in it. */
 static const uint8_t *string(struct json_cells *w, int32_t column, const uint8_t *p,
                              const uint8_t *end, struct wh_bytes *ret)
@@ -86,7 +70,7 @@ static const uint8_t *text(struct json_cells *w, int32_t column, const uint8_t *
     const uint8_t *behind;
     if (__builtin_expect(*p == '"', 1)) {
         behind = string(w, column, p, end, &s);
-        return behind ? done(w, put_text(c->to, s.p, s.n), behind) : NULL;
+        return behind ? done(w, wh_put_padded(c->to, s.p, s.n), behind) : NULL;
     }
     if (is_null(p, end))
         return done(w, wh_put_null(c->to), p + 4);
