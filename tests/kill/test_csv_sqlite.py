@@ -226,7 +226,8 @@ def kill_trial(t, d, phase_of, name, nth, again):
 
 
 def kills(t, d, share=1.0):
-    """share: the part of the points at which to kill (in `make check`)."""
+    """share: the part of the points at which to kill; with many rows a smaller one still, but in the soak
+    (every point is struck with few rows)."""
     points = harness.kill_points()
     d.clean()
     seen = harness.reached(d.place, d.args, d.place.path('points.log'))
@@ -234,7 +235,11 @@ def kills(t, d, share=1.0):
     t.notes.update({'reached ' + p: 1 for p in seen})
     # Every point that is passed, once; then more until there are enough.
     plan = [(name, phase, t.rng.randint(1, seen[name])) for name, phase in points if seen[name]]
-    if share < 1 and KILLS < 20:
+    if 20 <= KILLS < 50:
+        share *= 0.4
+    elif KILLS >= 50:
+        share = 1
+    if share < 1:
         plan = t.rng.sample(plan, int(len(plan) * share))
     more, phases = harness.spread(t.rng, seen, points, max(KILLS - len(plan), 1))
     plan += more

@@ -32,6 +32,7 @@ import servers  # noqa: E402
 ROWS = harness.depth('WH_TEST_PG_ROWS', 100000)
 KILLS = harness.depth('WH_TEST_KILLS', 5)
 LONG = KILLS >= 20
+SOAK = KILLS >= 50
 BALANCE = 1000
 # A dozen units, so that a run has many commits; a row takes about 85 bytes of its page.
 UNIT = str(max(65536, ROWS * 85 // 12))
@@ -514,8 +515,8 @@ def trials(t, name, share):
             return
         t.notes.update({'reached ' + p: 1 for p in seen})
         n = max(1, round(KILLS * share))
-        # Every phase at a named point (the short form: for one mode), then as many at any moment.
-        most = len({ph for p, ph in points if seen[p]}) if LONG or name == 'append' else 3
+        # Every phase at a named point (but in the soak: for two modes), then as many at any moment.
+        most = len({ph for p, ph in points if seen[p]}) if SOAK or name == 'append' or (LONG and name == 'overwrite') else 3
         plan, phases = harness.spread(t.rng, seen, points, max(n, most))
         if len(plan) < len(phases):
             plan = t.rng.sample(harness.spread(t.rng, seen, points, len(phases))[0], most)
@@ -524,8 +525,8 @@ def trials(t, name, share):
         for point, _, nth in plan:
             again = '%s:%d' % (t.rng.choice(names), t.rng.randint(1, 3)) if t.rng.random() < 0.33 else None
             kill_named(t, rig, dict(points), point, nth, again)
-        least = 2 if LONG else 1
-        for _ in range(max(least, n)):
+        least = 2 if SOAK else 1
+        for _ in range(max(least, n if SOAK or not LONG else n // 2)):
             kill_random(t, rig)
         zombies(t, rig, max(least, n // 2))
         for i in range(max(least, n // 4)):

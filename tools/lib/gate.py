@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -72,6 +73,7 @@ class Stage:
         self.name, self.tier = name, tier
         self.passed = self.failed = self.skipped = 0
         self.notes, self.problems = [], []
+        self.counting = threading.Lock()
         self.path = os.path.join(LOGS, name + '.log')
         self.log = open(self.path, 'w', encoding='utf-8', errors='replace')
         self.env = dict(os.environ)
@@ -204,7 +206,8 @@ class Stage:
     def script(self, cmd, name=None, timeout=1800, env=None):
         """Runs one test script and counts what it reports."""
         code, out = self.sh(cmd, check=False, timeout=timeout, env=env)
-        self.add(name or os.path.basename(cmd[1] if len(cmd) > 1 else cmd[0]), count_text(out), code, out)
+        with self.counting:
+            self.add(name or os.path.basename(cmd[1] if len(cmd) > 1 else cmd[0]), count_text(out), code, out)
         for said in re.findall(r'^(kills by phase: .*|\d+ of \d+ edges of the model seen.*)$', out, re.M):
             self.note(said)
         return out

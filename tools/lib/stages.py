@@ -16,9 +16,10 @@ DEPTH = {'check': {'WH_TEST_KILLS': '5', 'WH_TEST_KILL_ROWS': '50000', 'WH_TEST_
 FUZZ_RUNS = {'all': 1000000, 'soak': 10000000}
 FUZZ_LEAST = 100000     # fewer inputs than this prove too little, however loaded the machine is
 FUZZ_SECONDS = {'all': 180, 'soak': 7200}
-# The slowest first, so that two at a time end together; and bytes of an input, where less is enough.
+# The slowest first, so that two at a time end together; and bytes of an input, where less is enough
+# (soak: twice as many).
 FUZZ_FIRST = ('csv', 'json_rows', 'convert', 'job', 'csv_write', 'yaml')
-FUZZ_LEN = {'csv': 256, 'json_rows': 256, 'csv_write': 256, 'object': 256}
+FUZZ_LEN = {'csv': 128, 'json_rows': 128, 'csv_write': 128, 'object': 256}
 
 
 def tracked(*patterns):
@@ -230,12 +231,19 @@ def check_edges(s, log):
         s.script(['/usr/bin/python3', 'tests/model/check_edges.py', log])
 
 
+def two_at_a_time(do, what):
+    with concurrent.futures.ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        list(pool.map(do, what))
+
+
 def scripts(s, folder, env, timeout=3600):
-    """tests/FOLDER/test_*.py on the gcc build."""
+    """tests/FOLDER/test_*.py on the gcc build, two at a time: they wait for servers half of their time.
+    The longest text first, so that both end together; each has a TMPDIR and servers of its own."""
     path = s.build('gcc')
-    for script in sorted(glob.glob(os.path.join(ROOT, 'tests', folder, 'test_*.py'))):
-        s.script(['/usr/bin/python3', os.path.relpath(script, ROOT)], timeout=timeout,
-                 env={**env, 'WHERRY_PROGRAM': os.path.join(path, 'wherry')})
+    found = glob.glob(os.path.join(ROOT, 'tests', folder, 'test_*.py'))
+    two_at_a_time(lambda script: s.script(['/usr/bin/python3', os.path.relpath(script, ROOT)], timeout=timeout,
+                                          env={**env, 'WHERRY_PROGRAM': os.path.join(path, 'wherry')}),
+                  sorted(found, key=lambda f: (-os.path.getsize(f), f)))
 
 
 @stage('engine')
@@ -395,8 +403,7 @@ def fuzz(s):
     targets = [t for t in sorted(glob.glob(os.path.join(path, 'tests/fuzz/fuzz_*')))
                if os.path.isfile(t) and os.access(t, os.X_OK)]
     targets.sort(key=lambda t: (FUZZ_FIRST + (fuzz_name(t),)).index(fuzz_name(t)))
-    with concurrent.futures.ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
-        list(pool.map(lambda target: fuzz_one(s, target), targets))
+    two_at_a_time(lambda target: fuzz_one(s, target), targets)
 
 
 def fuzz_input(work):
@@ -421,7 +428,7 @@ def fuzz_one(s, target):
                          os.path.join(s.env.get('WH_TEST_CORPORA', ''), 'fuzz', name)) if os.path.isdir(d)]
     # A small quarantine and short stacks of allocations: a third of the time would go there.
     env = dict(s.env, ASAN_OPTIONS='quarantine_size_mb=8:malloc_context_size=4')
-    code, out = s.sh([target, '-runs=%d' % runs, '-seed=1', '-max_len=%d' % FUZZ_LEN.get(name, 512), '-entropic=0',
+    code, out = s.sh([target, '-runs=%d' % runs, '-seed=1', '-max_len=%d' % (FUZZ_LEN.get(name, 512) << (s.tier == 'soak')), '-entropic=0',
                       '-timeout=20', '-rss_limit_mb=1024', '-max_total_time=%d' % FUZZ_SECONDS[s.tier],
                       '-print_final_stats=1', '-artifact_prefix=' + work + '/', work] + seeds,
                      check=False, timeout=3 * 3600, env=env)
@@ -429,12 +436,13 @@ def fuzz_one(s, target):
     edges = re.findall(r'cov: (\d+)', out)
     n = int(done[-1]) if done else 0
     text = 'fuzz_%s: %d inputs, %s edges' % (name, n, edges[-1] if edges else '?')
-    if code:
-        s.bad('%s: exit %d: %s%s' % (text, code, last_line(out), fuzz_input(work)))
-    elif n < FUZZ_LEAST or (n < runs and s.tier != 'all'):
-        s.bad('%s: stopped by time before %d inputs' % (text, FUZZ_LEAST if s.tier == 'all' else runs))
-    else:
-        s.ok()
-    if n < runs and not code:
-        text += ' (SHORT of %d)' % runs
-    s.note(text)
+    with s.counting:
+        if code:
+            s.bad('%s: exit %d: %s%s' % (text, code, last_line(out), fuzz_input(work)))
+        elif n < FUZZ_LEAST or (n < runs and s.tier != 'all'):
+            s.bad('%s: stopped by time before %d inputs' % (text, FUZZ_LEAST if s.tier == 'all' else runs))
+        else:
+            s.ok()
+        if n < runs and not code:
+            text += ' (SHORT of %d)' % runs
+        s.note(text)
