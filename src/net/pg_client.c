@@ -6,13 +6,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -474,34 +471,6 @@ void pg_interrupt(struct pg_conn *c)
     if (c->shut_fd >= 0)
         shutdown(c->shut_fd, SHUT_RDWR);
     pthread_mutex_unlock(&c->lock);
-}
-
-/* PQcancel waits without end for a server that accepts and says nothing, and it may be called from
- * a signal handler, so also from a child of a program with threads: that child can be killed. */
-void pg_cancel_running(struct pg_conn *c)
-{
-    int64_t end = wh_now_ns() + (int64_t)PG_CANCEL_MS * 1000000;
-    struct timespec nap = {.tv_nsec = 1000000};
-    pid_t child;
-
-    if (!c->cancel || c->gone)
-        return;
-    child = fork();
-    if (child == 0) {
-        char words[256];
-
-        PQcancel(c->cancel, words, sizeof words);
-        _exit(0);
-    }
-    while (child > 0 && waitpid(child, NULL, WNOHANG) == 0) {
-        if (wh_now_ns() > end) {
-            kill(child, SIGKILL);
-            while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-                continue;
-            return;
-        }
-        nanosleep(&nap, NULL);
-    }
 }
 
 void pg_free(struct pg_conn *c)

@@ -88,7 +88,10 @@ int pg_wait(struct pg_conn *, short events, struct wh_error *reterr);
 int pg_wait_until(struct pg_conn *, short events, int64_t deadline_ns, struct wh_error *reterr);
 /* Waits and reads what has come; not alive: the connection is gone. */
 int pg_read_more(struct pg_conn *, short events, bool *ret_alive, struct wh_error *reterr);
-/* Asks the server to end what runs; at most PG_CANCEL_MS. */
+
+/* pg_cancel.c */
+/* Asks the server to end what runs until it is over (then nothing runs, and no COPY), or for
+ * PG_CANCEL_MS. Results that come meanwhile are thrown away. Not for a COPY to the server. */
 void pg_cancel_running(struct pg_conn *);
 
 /* pg_prepared.c */

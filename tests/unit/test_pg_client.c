@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <netinet/in.h>
@@ -534,6 +535,69 @@ static void cancelled(void **state)
     close_rig(&judge);
 }
 
+static void *go_on_later(void *pid)
+{
+    usleep(150000);
+    kill(*(int *)pid, SIGCONT);
+    return NULL;
+}
+
+/* Fails if a cancel request that comes before its statement, which the server then forgets, is the
+ * only one: the backend sleeps while both are sent, and wakes up to the request first. */
+static void cancel_comes_first(void **state)
+{
+    static const char *const sql[] = {"select pg_sleep(60)",
+                                      "copy (select pg_sleep(60)) to stdout (format binary)"};
+    struct rig r, judge;
+    pthread_t t, u;
+
+    open_rig(&judge);
+    for (int i = 0; i < 4; i++) {
+        int64_t before;
+        int pid, st;
+
+        open_rig(&r);
+        pid = pg_backend_pid(r.c);
+        assert_int_equal(kill(pid, SIGSTOP), 0);
+        r.fake.cancel = i < 2;
+        if (i >= 2)
+            pthread_create(&u, NULL, interrupt_later, r.c);
+        st = i % 2 ? pg_copy_out(r.c, sql[1], &last) : pg_exec(r.c, sql[0], &last);
+        assert_int_equal(st, i < 2 ? WH_E_CANCELLED : WH_LOST);
+        if (i >= 2)
+            pthread_join(u, NULL);
+        before = wh_now_ns();
+        pthread_create(&t, NULL, go_on_later, &pid);
+        close_rig(&r);
+        assert_true(wh_now_ns() - before < INT64_C(2500000000));
+        pthread_join(t, NULL);
+        for (int k = 0; k < 100 && backends(&judge, pid); k++)
+            usleep(20000);
+        if (backends(&judge, pid) != 0)
+            fail_msg("case %d: the statement goes on", i);
+    }
+    close_rig(&judge);
+}
+
+/* Fails if a statement that is rolled back while it runs, with rows on the way, costs the session.
+ */
+static void rolled_back_running(void **state)
+{
+    struct rig r;
+    struct wh_bytes row;
+
+    open_rig(&r);
+    for (int i = 0; i < 20; i++) {
+        assert_ok(pg_copy_out(r.c, "copy (select generate_series(1, 100000000)) to stdout", &last));
+        for (int k = 0; k <= i * 50; k++)
+            assert_ok(pg_copy_get(r.c, &row, &last));
+        pg_rollback(r.c);
+        assert_false(pg_dead(r.c));
+        want(&r, "select 7", "7");
+    }
+    close_rig(&r);
+}
+
 /* Fails if a session that the server ended is told as anything but LOST. */
 static void ended_by_server(void **state)
 {
@@ -633,19 +697,32 @@ static void misuse(void **state)
     close_rig(&r);
 }
 
-int main(void)
+/* With a word: only tests of that name (cmocka's pattern). */
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(statements),     cmocka_unit_test(prepared),
-        cmocka_unit_test(refusals),       cmocka_unit_test(locks),
-        cmocka_unit_test(one_packet),     cmocka_unit_test(commits),
-        cmocka_unit_test(unknown_commit), cmocka_unit_test(copy_both_ways),
-        cmocka_unit_test(copy_refused),   cmocka_unit_test(copy_left),
-        cmocka_unit_test(notices),        cmocka_unit_test(interrupts),
-        cmocka_unit_test(cancelled),      cmocka_unit_test(ended_by_server),
-        cmocka_unit_test(log_ins),        cmocka_unit_test(silence),
+        cmocka_unit_test(statements),
+        cmocka_unit_test(prepared),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(locks),
+        cmocka_unit_test(one_packet),
+        cmocka_unit_test(commits),
+        cmocka_unit_test(unknown_commit),
+        cmocka_unit_test(copy_both_ways),
+        cmocka_unit_test(copy_refused),
+        cmocka_unit_test(copy_left),
+        cmocka_unit_test(notices),
+        cmocka_unit_test(interrupts),
+        cmocka_unit_test(cancelled),
+        cmocka_unit_test(cancel_comes_first),
+        cmocka_unit_test(rolled_back_running),
+        cmocka_unit_test(ended_by_server),
+        cmocka_unit_test(log_ins),
+        cmocka_unit_test(silence),
         cmocka_unit_test(misuse),
     };
 
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
