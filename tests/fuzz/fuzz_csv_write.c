@@ -46,7 +46,7 @@ static int64_t build(struct wh_builder *b, int64_t columns, const uint8_t *p, si
     return cells / columns;
 }
 
-static wh_status no_reject(void *arg, const struct wh_csv_reject *r)
+static wh_status no_reject(void *arg, const struct wh_text_reject *r)
 {
     fprintf(stderr, "%s %s: %.*s\n", r->code, r->text, (int)r->raw.n, (const char *)r->raw.p);
     return WH_E_LIMIT;

@@ -27,7 +27,7 @@ struct story {
     int64_t end;
 };
 
-static wh_status on_reject(void *arg, const struct wh_csv_reject *r)
+static wh_status on_reject(void *arg, const struct wh_text_reject *r)
 {
     struct story *s = arg;
     char text[80];

@@ -54,7 +54,7 @@ static struct ArrowSchema columns(int64_t n, enum wh_kind kind)
     return s;
 }
 
-static wh_status on_reject(void *arg, const struct wh_csv_reject *r)
+static wh_status on_reject(void *arg, const struct wh_text_reject *r)
 {
     struct wh_buf *b = arg;
     return wh_buf_printf(b, "!%s %lld %lld\n", r->code, (long long)r->line, (long long)r->offset);

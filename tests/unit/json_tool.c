@@ -53,7 +53,7 @@ static struct ArrowSchema columns(const char *types, char **names)
     return s;
 }
 
-static wh_status on_reject(void *arg, const struct wh_csv_reject *r)
+static wh_status on_reject(void *arg, const struct wh_text_reject *r)
 {
     return wh_buf_printf(arg, "!%s %lld %lld %s\n", r->code, (long long)r->line,
                          (long long)r->offset, r->text);

@@ -18,7 +18,7 @@ struct outcome {
     int status;
 };
 
-static wh_status on_reject(void *arg, const struct wh_csv_reject *r)
+static wh_status on_reject(void *arg, const struct wh_text_reject *r)
 {
     struct outcome *o = arg;
     if (!o->rejects++)

@@ -53,7 +53,7 @@ static void columns(struct reading *r, const char *text)
     }
 }
 
-static wh_status on_reject(void *arg, const struct wh_csv_reject *j)
+static wh_status on_reject(void *arg, const struct wh_text_reject *j)
 {
     struct reading *r = arg;
     return wh_buf_printf(&r->rejects, "%s %lld@%lld c%d %s <%.*s>\n", j->code, (long long)j->line,

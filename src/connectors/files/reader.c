@@ -246,7 +246,7 @@ static wh_status began_wrong(const struct files_reader *rd, struct wh_error *ret
 /* ---- dirty rows -------------------------------------------------------------------------------
  */
 
-static wh_status on_reject(void *arg, const struct wh_csv_reject *r)
+static wh_status on_reject(void *arg, const struct wh_text_reject *r)
 {
     struct files_reader *rd = arg;
     char where[200];

@@ -19,6 +19,7 @@
 #include "data/builder.h"
 #include "data/rowhash.h"
 #include "data/view.h"
+#include "formats/reject.h"
 
 enum {
     WH_CSV_DELIMITER_MAX = 8,
@@ -105,16 +106,6 @@ WH_EXPORT wh_status wh_csv_guess_schema(struct wh_csv_guess *, char *const *name
 /* ---- reading ----------------------------------------------------------------------------------
  */
 
-/* A record that never becomes a row. Borrowed during the call. */
-struct wh_csv_reject {
-    struct wh_bytes raw; /* as it stands in the file, without its line end */
-    int64_t offset;      /* in the stream */
-    int64_t line;        /* from 1; 0 = not known */
-    int32_t column;      /* of the schema, -1 = the whole record */
-    const char *code;    /* E60xx */
-    const char *text;
-};
-
 struct wh_csv_config {
     struct wh_csv_dialect dialect;
     const struct ArrowSchema *schema; /* borrowed until new returns */
@@ -126,7 +117,7 @@ struct wh_csv_config {
     int64_t max_rows;                 /* -1 = all */
     size_t buffer;                    /* window, bytes; 0 = 256 KiB */
     int simd;                         /* -1 best, 0 none, 1 SSE2, 2 AVX2: for tests */
-    wh_status (*reject)(void *arg, const struct wh_csv_reject *);
+    wh_text_reject_fn reject;
     void *arg;
 };
 

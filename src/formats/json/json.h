@@ -15,7 +15,7 @@
 #ifndef WHERRY_FORMATS_JSON_H
 #define WHERRY_FORMATS_JSON_H
 
-#include "formats/csv/csv.h" /* rejects are told as CSV's are */
+#include "formats/csv/csv.h" /* texts are values by the words of CSV */
 
 enum {
     WH_JSON_COLUMNS_MAX = 16384,
@@ -86,7 +86,7 @@ struct wh_json_config {
     int64_t max_rows; /* -1 = all */
     size_t buffer;    /* window, bytes; 0 = 256 KiB */
     size_t max_row;
-    wh_status (*reject)(void *arg, const struct wh_csv_reject *);
+    wh_text_reject_fn reject;
     void *arg;
 };
 
