@@ -6,6 +6,7 @@
  *   pg_endpoint.c   open, check, sessions, interrupt, footprint
  *   pg_snapshot.c   snapshot, join, release, tick; the holder's body (wherry hold)
  *   pg_claim.c      run row, epoch, targets, evict, close (CONTRACT 4)
+ *   pg_held.c       targets of other runs; runs of the dead are given up
  *   pg_types.c      server's types <-> column types, DDL type names
  *   pg_catalog.c    tables, columns, keys, estimates in a handful of queries
  *   pg_named.c      tables by name, one or many at once
@@ -154,6 +155,9 @@ wh_status pg_remember(void *ep, void *se, const struct wh_fence *, struct wh_byt
                       struct wh_error *reterr);
 wh_status pg_recall(void *ep, void *se, const struct wh_str *run, wh_recall_fn, void *arg,
                     struct wh_error *reterr);
+/* pg_held.c */
+wh_status pg_disown(void *ep, void *se, const struct wh_fence *, const struct wh_objects *,
+                    bool act, struct wh_disowned *ret, struct wh_error *reterr);
 
 /* ---- types -------------------------------------------------------------------------------------
  */

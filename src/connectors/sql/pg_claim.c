@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "pg_target.h"
+#include "pg_claim.h"
 
 enum {
     GONE_MS = 5000, /* longest wait for a session that was told to end */
@@ -242,74 +242,23 @@ static wh_status take_run(struct pg_se *se, const char *schema, const char *run,
 /* ---- targets -----------------------------------------------------------------------------------
  */
 
-/* ["s.t", ..] of those kept in this schema; false: none. */
-static wh_status list_of(const struct held *v, size_t n, const char *markers, struct wh_buf *b,
-                         bool *ret_any)
+/* ["s.t", ..] of those kept in this schema. */
+static wh_status list_of(const struct held *v, size_t n, const char *markers, struct wh_buf *b)
 {
     struct wh_buf name WH_CLEANUP(wh_buf_free) = WH_BUF(1024);
+    bool any = false;
 
-    *ret_any = false;
     WH_TRY(wh_buf_addc(b, '['));
     for (size_t i = 0; i < n; i++) {
         if (!v[i].markers || strcmp(v[i].markers, markers) != 0)
             continue;
         wh_buf_clear(&name);
         WH_TRY(sql_add(&name, "%i.%i", &v[i].schema, &v[i].table));
-        WH_TRY(wh_buf_adds(b, *ret_any ? "," : ""));
+        WH_TRY(wh_buf_adds(b, any ? "," : ""));
         WH_TRY(wh_buf_json(b, name.p, name.n));
-        *ret_any = true;
+        any = true;
     }
     return wh_buf_addc(b, ']');
-}
-
-/* A session of the run's newest epoch is there; the holder outlives its engine. What this role may
- * not see counts as dead: it is refused all the same. */
-#define RUN_LIVES                                                                                  \
-    "exists (select 1 from pg_stat_activity a where starts_with(a.application_name, 'wherry/' || " \
-    "left(regexp_replace(r.run, '^.*-', ''), 12) || '/e' || r.epoch || '/') and "                  \
-    "a.application_name not like '%%/hold%%')"
-
-/* r: object, run, pid, host, since, whether it lives. */
-static wh_status held_by(const struct pg_rows *r, struct wh_error *reterr)
-{
-    bool lives = pg_cell_bool(r, 0, 5);
-
-    wh_ignore(wh_fail(
-        reterr, WH_HELD_BY, lives ? "E7006" : "E7005",
-        "table %.*s %s run %.*s (process %.*s on %.*s since %.*s)", WH_STR_FMT(pg_cell(r, 0, 0)),
-        lives ? "is being written by" : "belongs to the unfinished", WH_STR_FMT(pg_cell(r, 0, 1)),
-        WH_STR_FMT(pg_cell(r, 0, 2)), WH_STR_FMT(pg_cell(r, 0, 3)), WH_STR_FMT(pg_cell(r, 0, 4))));
-    if (lives)
-        wh_error_hint(reterr, "wait for it with --lock-wait 10m; its state is in another folder "
-                              "than ours");
-    else
-        wh_error_hint(reterr,
-                      "wherry resume %.*s, where its state is; if that is lost: wherry resume "
-                      "--rebuild-state with this destination",
-                      WH_STR_FMT(pg_cell(r, 0, 1)));
-    return WH_HELD_BY;
-}
-
-static wh_status is_held(struct pg_se *se, const char *schema, const char *run, const char *list,
-                         struct wh_error *reterr)
-{
-    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
-    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
-    struct wh_str s = wh_str(schema);
-    const char *params[] = {run, list};
-
-    if (sql_add(&b,
-                "select t.object, r.run, coalesce(r.pid, 0), coalesce(r.host, '?'), "
-                "coalesce(r.since, '?'), " RUN_LIVES
-                " from %i.wherry_target t join %i.wherry_run r on "
-                "r.run = t.run where r.state = 'open' and t.run <> $1::text and t.object in "
-                "(select json_array_elements_text($2::json)) limit 1",
-                &s, &s) != WH_OK)
-        return no_memory(reterr);
-    WH_TRY(pg_query(se->c, b.p, 2, params, &r, reterr));
-    if (pg_n_rows(r) == 0)
-        return WH_OK;
-    return held_by(r, reterr);
 }
 
 /* The run's row is locked for share first, in the same statement; sorted, so that two runs with
@@ -337,10 +286,10 @@ static wh_status hold(struct pg_se *se, const char *schema, const char *run, uin
         return no_memory(reterr);
     WH_TRY(alone(se, b.p, 3, params, &touched, reterr));
     if (touched == 0)
-        WH_TRY(is_held(se, schema, run, list, reterr));
+        WH_TRY(pg_is_held(se, schema, run, list, reterr));
     if (touched == 0)
         return why_not_ours(se, schema, run, epoch, reterr);
-    return is_held(se, schema, run, list, reterr);
+    return pg_is_held(se, schema, run, list, reterr);
 }
 
 /* ---- claim -------------------------------------------------------------------------------------
@@ -361,21 +310,17 @@ static void forget_old(struct pg_se *se, const char *schema)
 }
 
 static wh_status claim_schema(struct pg_se *se, const char *schema, const char *run,
-                              const struct wh_fence *f, const struct held *v, size_t n,
-                              struct wh_error *reterr)
+                              const struct wh_fence *f, const char *list, struct wh_error *reterr)
 {
-    struct wh_buf list WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
-    bool there = false, any;
+    bool there = false;
 
     WH_TRY(have(se, schema, &there, reterr));
     if (!there)
         WH_TRY(make(se, schema, reterr));
-    if (list_of(v, n, schema, &list, &any) != WH_OK)
-        return no_memory(reterr);
     /* A target of another run is refused before our run leaves a trace. */
-    WH_TRY(is_held(se, schema, run, list.p, reterr));
+    WH_TRY(pg_is_held(se, schema, run, list, reterr));
     WH_TRY(take_run(se, schema, run, f, reterr));
-    WH_TRY(hold(se, schema, run, f->epoch, list.p, reterr));
+    WH_TRY(hold(se, schema, run, f->epoch, list, reterr));
     forget_old(se, schema);
     return WH_OK;
 }
@@ -391,19 +336,18 @@ static wh_status retag(struct pg_se *se, struct wh_error *reterr)
     return pg_exec(se->c, b.p, reterr);
 }
 
-wh_status pg_claim(void *endpoint, void *session, const struct wh_fence *f,
-                   const struct wh_objects *targets, struct wh_error *reterr)
+wh_status pg_each_markers(struct pg_ep *ep, const struct wh_objects *targets, pg_markers_fn each,
+                          void *arg, struct wh_error *reterr)
 {
     struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
+    struct wh_buf list WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
     size_t n = targets ? targets->n : 0;
-    char *run WH_CLEANUP(wh_freep) = wh_strndup(f->run.s ? f->run.s : "", f->run.n);
     struct held *v = a ? wh_arena_alloc(a, (n + 1) * sizeof *v) : NULL;
 
-    if (!v || !run)
+    if (!v)
         return no_memory(reterr);
-    WH_TRY(retag(session, reterr));
     for (size_t i = 0; i < n; i++)
-        WH_TRY(where_kept(endpoint, &targets->v[i], a, &v[i], reterr));
+        WH_TRY(where_kept(ep, &targets->v[i], a, &v[i], reterr));
     for (size_t i = 0; i < n; i++) {
         bool before = !v[i].markers;
 
@@ -411,24 +355,49 @@ wh_status pg_claim(void *endpoint, void *session, const struct wh_fence *f,
             before = v[j].markers && strcmp(v[j].markers, v[i].markers) == 0;
         if (before)
             continue;
-        int st = claim_schema(session, v[i].markers, run, f, v, n, reterr);
-
-        if (st == WH_E_AUTH && reterr && !strcmp(reterr->sqlstate, "42501") && !reterr->hint[0])
-            wh_error_hint(reterr,
-                          "grant select, insert, update, delete on wherry_run, wherry_unit, "
-                          "wherry_target in schema \"%s\"; or write.marker: off (at least once)",
-                          v[i].markers);
-        if (st != WH_OK)
-            return st;
+        wh_buf_clear(&list);
+        if (list_of(v, n, v[i].markers, &list) != WH_OK)
+            return no_memory(reterr);
+        WH_TRY(each(arg, v[i].markers, list.p, reterr));
     }
     return WH_OK;
+}
+
+struct claiming {
+    struct pg_se *se;
+    const char *run;
+    const struct wh_fence *fence;
+};
+
+static wh_status claim_one(void *arg, const char *schema, const char *list, struct wh_error *reterr)
+{
+    struct claiming *c = arg;
+    int st = claim_schema(c->se, schema, c->run, c->fence, list, reterr);
+
+    if (st == WH_E_AUTH && reterr && !strcmp(reterr->sqlstate, "42501") && !reterr->hint[0])
+        wh_error_hint(reterr,
+                      "grant select, insert, update, delete on wherry_run, wherry_unit, "
+                      "wherry_target in schema \"%s\"; or write.marker: off (at least once)",
+                      schema);
+    return st;
+}
+
+wh_status pg_claim(void *endpoint, void *session, const struct wh_fence *f,
+                   const struct wh_objects *targets, struct wh_error *reterr)
+{
+    char *run WH_CLEANUP(wh_freep) = wh_strndup(f->run.s ? f->run.s : "", f->run.n);
+    struct claiming c = {.se = session, .run = run, .fence = f};
+
+    if (!run)
+        return no_memory(reterr);
+    WH_TRY(retag(session, reterr));
+    return pg_each_markers(endpoint, targets, claim_one, &c, reterr);
 }
 
 /* ---- evict -------------------------------------------------------------------------------------
  */
 
-/* "wherry/<12 hex of run>/": how its sessions are tagged. */
-static void tag_of(struct wh_str run, char out[64])
+void pg_run_tag(struct wh_str run, char out[64])
 {
     size_t from = run.n;
 
@@ -527,7 +496,7 @@ wh_status pg_evict(void *endpoint, void *session, const struct wh_fence *f,
 
     if (f->run.n == 0)
         return WH_OK;
-    tag_of(f->run, tag);
+    pg_run_tag(f->run, tag);
     WH_TRY(pg_query(se->c,
                     "select pid, application_name, backend_start::text, coalesce(usename, '?'), "
                     "to_char(coalesce(xact_start, backend_start) at time zone 'UTC', "
@@ -548,8 +517,7 @@ wh_status pg_evict(void *endpoint, void *session, const struct wh_fence *f,
 /* ---- close -------------------------------------------------------------------------------------
  */
 
-/* Schemas of this database that have our tables, whoever made them. */
-static wh_status our_schemas(struct pg_se *se, struct pg_rows **ret, struct wh_error *reterr)
+wh_status pg_our_schemas(struct pg_se *se, struct pg_rows **ret, struct wh_error *reterr)
 {
     return pg_query(se->c,
                     "select n.nspname from pg_class c join pg_namespace n on n.oid = "
@@ -609,7 +577,7 @@ wh_status pg_run_close(void *endpoint, void *session, const struct wh_fence *f,
 
     if (!run)
         return no_memory(reterr);
-    WH_TRY(our_schemas(se, &schemas, reterr));
+    WH_TRY(pg_our_schemas(se, &schemas, reterr));
     for (int i = 0; i < pg_n_rows(schemas); i++)
         WH_TRY(close_schema(se, pg_cell(schemas, i, 0), run, f->epoch, reterr));
     return WH_OK;
@@ -634,7 +602,7 @@ wh_status pg_remember(void *endpoint, void *session, const struct wh_fence *f, s
     snprintf(epoch, sizeof epoch, "%u", f->epoch);
     const char *params[] = {run, epoch, hex.p};
 
-    WH_TRY(our_schemas(se, &schemas, reterr));
+    WH_TRY(pg_our_schemas(se, &schemas, reterr));
     for (int i = 0; i < pg_n_rows(schemas); i++) {
         struct wh_str s = pg_cell(schemas, i, 0);
 
@@ -666,7 +634,7 @@ static wh_status open_runs(struct pg_se *se, struct wh_str schema, wh_recall_fn 
 
     if (sql_add(&b,
                 "select run, epoch, coalesce(pid, 0), coalesce(host, '?'), coalesce(since, '?'), "
-                "encode(memo, 'hex'), " RUN_LIVES " from %i.wherry_run r where state = 'open'",
+                "encode(memo, 'hex'), " PG_RUN_LIVES " from %i.wherry_run r where state = 'open'",
                 &schema) != WH_OK)
         return no_memory(reterr);
     WH_TRY(pg_query(se->c, b.p, 0, NULL, &r, reterr));
@@ -751,7 +719,7 @@ wh_status pg_recall(void *endpoint, void *session, const struct wh_str *run, wh_
 
     if (run && !name)
         return no_memory(reterr);
-    WH_TRY(our_schemas(se, &schemas, reterr));
+    WH_TRY(pg_our_schemas(se, &schemas, reterr));
     for (int i = 0; i < pg_n_rows(schemas); i++)
         WH_TRY(run ? markers_of(se, pg_cell(schemas, i, 0), name, each, arg, reterr)
                    : open_runs(se, pg_cell(schemas, i, 0), each, arg, reterr));

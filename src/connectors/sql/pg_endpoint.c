@@ -498,6 +498,7 @@ const struct wh_endpoint_ops pg_endpoint = {
     .run_close = pg_run_close,
     .remember = pg_remember,
     .recall = pg_recall,
+    .disown = pg_disown,
     .footprint = footprint,
     .grants = pg_grants,
     .expect = pg_expect,

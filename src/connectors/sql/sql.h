@@ -103,6 +103,18 @@ wh_status sql_judge(struct sql_verdicts *, int64_t send, int64_t row, int32_t co
 void sql_verdicts_lend(struct sql_verdicts *, struct wh_acks *ret);
 void sql_verdicts_free(struct sql_verdicts *);
 
+/* ---- owners of runs (sql_owner.c) ---------------------------------------------------------------
+ */
+
+enum sql_owner {
+    SQL_OWNER_DEAD,      /* provably: it was here, and it is not here any more */
+    SQL_OWNER_LIVES,     /* or is stopped */
+    SQL_OWNER_ELSEWHERE, /* another host: cannot be told */
+};
+
+/* Of a run row that was claimed at this second since 1970. */
+enum sql_owner sql_owner_of(const char *host, int64_t pid, int64_t claimed_at_s);
+
 /* ---- steps (sql_steps.c) ------------------------------------------------------------------------
  */
 

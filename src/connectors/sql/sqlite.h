@@ -164,9 +164,6 @@ void lite_bind_str(sqlite3_stmt *, int at, struct wh_str); /* borrowed until res
  * would drop SQLite's own locks. */
 void lite_lock_holders(const struct lite_ep *, char *out, size_t size);
 
-/* Is the process there that claimed a run on this host, not another one that got its number? */
-bool lite_process_lives(int64_t pid, int64_t claimed_at_s);
-
 bool lite_is_wal(sqlite3 *db); /* sqlite_print.c */
 /* Call inside a read transaction of db. */
 wh_status lite_print_take(sqlite3 *db, const char *path, struct lite_print *ret);

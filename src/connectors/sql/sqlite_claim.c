@@ -100,30 +100,11 @@ static wh_status take_run(struct lite_se *se, const struct wh_fence *f, struct w
 /* ---- targets that another run holds ------------------------------------------------------------
  */
 
-enum owner {
-    OWNER_DEAD,      /* provably: it was here, and it is not here any more */
-    OWNER_LIVES,     /* or is stopped */
-    OWNER_ELSEWHERE, /* another host: cannot be told */
-};
-
 struct held {
     char run[64], host[64], since[32];
     int64_t pid;
-    enum owner owner;
+    enum sql_owner owner;
 };
-
-static enum owner owner_of(const struct held *h, int64_t since_s)
-{
-    char host[64] = "";
-
-    wh_ignore(gethostname(host, sizeof host - 1));
-    if (strcmp(host, h->host) != 0)
-        return OWNER_ELSEWHERE;
-    /* One process carries out one run at a time: an earlier one of ours is over. */
-    if (h->pid == getpid() || !lite_process_lives(h->pid, since_s))
-        return OWNER_DEAD;
-    return OWNER_LIVES;
-}
 
 /* Who holds the table: OK, END (nobody but us). */
 static wh_status holder_of(struct lite_se *se, const struct wh_fence *f, struct wh_str object,
@@ -148,14 +129,14 @@ static wh_status holder_of(struct lite_se *se, const struct wh_fence *f, struct 
     ret->pid = sqlite3_column_int64(s, 1);
     snprintf(ret->host, sizeof ret->host, "%.*s", WH_STR_FMT(lite_text_at(s, 2)));
     snprintf(ret->since, sizeof ret->since, "%.*s", WH_STR_FMT(lite_text_at(s, 3)));
-    ret->owner = owner_of(ret, sqlite3_column_int64(s, 4));
+    ret->owner = sql_owner_of(ret->host, ret->pid, sqlite3_column_int64(s, 4));
     return WH_OK;
 }
 
 static wh_status held_by(const struct lite_se *se, struct wh_str object, const struct held *h,
                          struct wh_error *reterr)
 {
-    if (h->owner == OWNER_LIVES) {
+    if (h->owner == SQL_OWNER_LIVES) {
         wh_ignore(wh_fail(reterr, WH_HELD_BY, "E7006",
                           "table \"%.*s\" is being written by run %s (process %lld on %s since %s)",
                           WH_STR_FMT(object), h->run, (long long)h->pid, h->host, h->since));
@@ -170,8 +151,8 @@ static wh_status held_by(const struct lite_se *se, struct wh_str object, const s
                 "table \"%.*s\" belongs to the unfinished run %s (process %lld on %s since %s, "
                 "%s)",
                 WH_STR_FMT(object), h->run, (long long)h->pid, h->host, h->since,
-                h->owner == OWNER_DEAD ? "gone" : "not to be seen from here"));
-    if (reterr && h->owner == OWNER_DEAD)
+                h->owner == SQL_OWNER_DEAD ? "gone" : "not to be seen from here"));
+    if (reterr && h->owner == SQL_OWNER_DEAD)
         wh_error_hint(
             reterr,
             "wherry resume %s, where its state is; if that is lost, --fresh --yes gives it "
@@ -391,7 +372,7 @@ static wh_status disown_inside(struct lite_se *se, const struct wh_fence *f,
         if (st == WH_END || (st == WH_OK && strcmp(seen, h.run) == 0))
             continue;
         WH_TRY(st);
-        if (h.owner != OWNER_DEAD)
+        if (h.owner != SQL_OWNER_DEAD)
             return held_by(se, object, &h, reterr);
         snprintf(seen, sizeof seen, "%s", h.run);
         WH_TRY(disown_one(se, &h, act, ret, reterr));

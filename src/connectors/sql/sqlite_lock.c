@@ -154,35 +154,6 @@ static bool process_stopped(long pid)
     return p[1] == ' ' && (p[2] == 'T' || p[2] == 't');
 }
 
-/* Seconds since the epoch at which the process began; -1 = it is not there (or only its remains).
- */
-static int64_t process_start(long pid)
-{
-    char path[64];
-    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(65536);
-    struct timespec up;
-    const char *p;
-    long hz = sysconf(_SC_CLK_TCK);
-
-    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-    if (read_file(path, &b) != WH_OK || !(p = strrchr(b.p, ')')) || p[1] != ' ' || p[2] == 'Z' ||
-        p[2] == 'X')
-        return -1;
-    for (int field = 2; field < 22 && p; field++) /* starttime is the 22nd, in ticks since boot */
-        p = strchr(p + 1, ' ');
-    if (!p || hz <= 0 || clock_gettime(CLOCK_BOOTTIME, &up) != 0)
-        return 0;
-    return wh_wall_us() / 1000000 - up.tv_sec + strtoll(p, NULL, 10) / hz;
-}
-
-bool lite_process_lives(int64_t pid, int64_t claimed_at_s)
-{
-    int64_t start = pid > 0 && pid <= INT32_MAX ? process_start((long)pid) : -1;
-
-    /* Two seconds: clocks are set, and both times are cut to whole seconds. */
-    return start >= 0 && start <= claimed_at_s + 2;
-}
-
 void lite_lock_holders(const struct lite_ep *ep, char *out, size_t size)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(LOCKS_MAX);
