@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fuzz.h"
-
-#include <string.h>
-
-#include "core/hash.h"
-#include "formats/csv/csv.h"
+#include "fuzz_rows.h"
 
 enum {
     MAX_INPUT = 1 << 16,
@@ -12,94 +7,17 @@ enum {
     RANGES = 7,
 };
 
-/* What a reading said: cells, rejects, end. */
-struct story {
-    struct wh_buf text;
-    uint64_t rejects; /* sum of hashes: their order is not promised */
-    int status;
-    char code[6];
-    int64_t end;
-};
-
-static wh_status on_reject(void *arg, const struct wh_text_reject *r)
-{
-    struct story *s = arg;
-    char text[80];
-    int n = snprintf(text, sizeof text, "%s@%lld+%zu", r->code, (long long)r->offset, r->raw.n);
-    s->rejects += wh_hash64(text, (size_t)n, 1);
-    return WH_OK;
-}
-
-static void tell(struct story *s, const struct ArrowSchema *schema, struct wh_batch *b)
-{
-    struct wh_view v[8];
-    struct wh_error err;
-    FUZZ_CHECK(wh_views_init(schema, &b->rows, v, &err) == WH_OK);
-    for (int64_t r = 0; r < b->n_rows; r++) {
-        for (int64_t c = 0; c < schema->n_children; c++) {
-            if (wh_view_null(&v[c], r)) {
-                FUZZ_CHECK(wh_buf_adds(&s->text, "N ") == WH_OK);
-                continue;
-            }
-            struct wh_buf cell = WH_BUF(1 << 24);
-            FUZZ_CHECK(wh_view_text(&v[c], r, &cell) == WH_OK);
-            FUZZ_CHECK(v[c].type.kind != WH_K_UTF8 || !cell.n || wh_utf8_valid(cell.p, cell.n));
-            FUZZ_CHECK(wh_buf_printf(&s->text, "%zu:", cell.n) == WH_OK);
-            FUZZ_CHECK(wh_buf_add(&s->text, cell.p ? cell.p : "", cell.n) == WH_OK);
-            wh_buf_free(&cell);
-        }
-        FUZZ_CHECK(wh_buf_addc(&s->text, '\n') == WH_OK);
-    }
-    wh_batch_release(b);
-}
-
 /* Reads [offset, n) as the configuration says, in steps. */
 static void read_all(const struct wh_csv_config *given, const uint8_t *p, size_t n, size_t step,
-                     struct story *rows)
+                     struct story *s)
 {
     struct wh_csv_config cfg = *given;
-    struct wh_csv_reader *r;
+    struct wh_text_rows rows = {NULL, NULL};
     struct wh_error err = {0};
-    size_t at = (size_t)cfg.offset;
-    cfg.reject = on_reject;
-    cfg.arg = rows;
-    FUZZ_CHECK(wh_csv_reader_new(&cfg, &r, &err) == WH_OK);
-    int st = WH_OK;
-    while (st == WH_OK) {
-        struct wh_batch b = {0};
-        bool hungry;
-        void *space;
-        size_t room;
-        st = wh_csv_next(r, &b, &hungry, &err);
-        if (st == WH_OK && !hungry)
-            tell(rows, cfg.schema, &b);
-        if (st != WH_OK || !hungry)
-            continue;
-        FUZZ_CHECK(wh_csv_space(r, &space, &room, &err) == WH_OK && room > 0);
-        size_t k = n - at < step ? n - at : step;
-        k = k < room ? k : room;
-        memcpy(space, p + at, k);
-        at += k;
-        wh_csv_filled(r, k, at == n);
-    }
-    rows->status = st;
-    memcpy(rows->code, err.code, sizeof rows->code);
-    rows->end = wh_csv_offset(r);
-    FUZZ_CHECK(rows->end >= cfg.offset && rows->end <= (int64_t)n);
-    FUZZ_CHECK(st != WH_END || cfg.stop_at >= 0 || rows->end == (int64_t)n);
-    wh_csv_reader_free(r);
-}
-
-static void forget(struct story *s)
-{
-    wh_buf_free(&s->text);
-    *s = (struct story){.text = WH_BUF(1 << 28)};
-}
-
-static bool same(const struct story *a, const struct story *b)
-{
-    return a->text.n == b->text.n &&
-           !memcmp(a->text.p ? a->text.p : "", b->text.p ? b->text.p : "", a->text.n);
+    cfg.reject = note_reject;
+    cfg.arg = s;
+    FUZZ_CHECK(wh_csv_reader_new(&cfg, &rows.csv, &err) == WH_OK);
+    read_story(rows, cfg.schema, p, n, cfg.offset, step, cfg.stop_at >= 0, s);
 }
 
 static struct wh_csv_dialect dialect(unsigned how)
@@ -137,7 +55,7 @@ static void check_kernels(struct wh_csv_config *cfg, const uint8_t *p, size_t n,
 {
     static const size_t steps[] = {1 << 20, 1, 13, 64};
     for (int simd = 0; simd <= 2; simd++) {
-        struct story a = {.text = WH_BUF(1 << 28)};
+        struct story a = new_story();
         size_t step = steps[(how + (unsigned)simd) & 3];
         if (!fuzz_turn(how >> 3, 3, (unsigned)simd))
             continue;
@@ -158,7 +76,7 @@ static void check_kernels(struct wh_csv_config *cfg, const uint8_t *p, size_t n,
 static void check_ranges(struct wh_csv_config *cfg, const uint8_t *p, size_t n,
                          const struct story *rows, unsigned how)
 {
-    struct story a = {.text = WH_BUF(1 << 28)};
+    struct story a = new_story();
     size_t unit = 1 + how % 61;
     int64_t begin = 0;
     if (n / unit > RANGES)
@@ -215,7 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n > MAX_INPUT || !n)
         return 0;
     unsigned how = data[n - 1] ^ (unsigned)n;
-    struct story rows = {.text = WH_BUF(1 << 28)};
+    struct story rows = new_story();
     struct ArrowSchema schema;
     make_schema(&schema, 1 + how % 5);
     struct wh_csv_config cfg = {.dialect = dialect(how),

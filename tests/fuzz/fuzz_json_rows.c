@@ -1,118 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fuzz.h"
-
-#include <string.h>
-
-#include "core/hash.h"
-#include "data/view.h"
-#include "formats/json/json.h"
+#include "fuzz_rows.h"
 
 enum {
     MAX_INPUT = 1 << 16,
     STEPS = 12,
     RANGES = 7,
-    COLUMNS_MAX = 64,
-    BAD_MAX = 512,
     GOES = 12,
 };
 
-/* What a reading said: cells, rejects, end. */
-struct story {
-    struct wh_buf text;
-    uint64_t rejects;                       /* sum of hashes */
-    int64_t n_rejects, n_bad, bad[BAD_MAX]; /* bad: where they are */
-    const struct story *else_bad;           /* a value of another kind may only stand in those */
-    int status;
-    char code[6];
-    int64_t end;
-};
-
-static wh_status on_reject(void *arg, const struct wh_text_reject *r)
-{
-    struct story *s = arg;
-    char text[80];
-    int n = snprintf(text, sizeof text, "%s@%lld+%zu", r->code, (long long)r->offset, r->raw.n);
-    s->rejects += wh_hash64(text, (size_t)n, 1);
-    s->n_rejects++;
-    if (s->n_bad < BAD_MAX)
-        s->bad[s->n_bad++] = r->offset;
-    bool kind = !strcmp(r->code, "E6006") || !strcmp(r->code, "E6003"), known = !s->else_bad;
-    for (int64_t i = 0; !known && i < s->else_bad->n_bad; i++)
-        known = s->else_bad->bad[i] == r->offset;
-    FUZZ_CHECK(!kind || known || s->else_bad->n_bad == BAD_MAX);
-    return WH_OK;
-}
-
-static void tell(struct story *s, const struct ArrowSchema *schema, struct wh_batch *b)
-{
-    struct wh_view v[COLUMNS_MAX];
-    struct wh_error err;
-    FUZZ_CHECK(wh_views_init(schema, &b->rows, v, &err) == WH_OK);
-    for (int64_t r = 0; r < b->n_rows; r++) {
-        for (int64_t c = 0; c < schema->n_children; c++) {
-            struct wh_buf cell = WH_BUF(1 << 24);
-            if (wh_view_null(&v[c], r)) {
-                FUZZ_CHECK(wh_buf_adds(&s->text, "N ") == WH_OK);
-                continue;
-            }
-            FUZZ_CHECK(wh_view_text(&v[c], r, &cell) == WH_OK);
-            FUZZ_CHECK(!cell.n || wh_utf8_valid(cell.p, cell.n));
-            FUZZ_CHECK(wh_buf_printf(&s->text, "%zu:", cell.n) == WH_OK);
-            FUZZ_CHECK(wh_buf_add(&s->text, cell.p ? cell.p : "", cell.n) == WH_OK);
-            wh_buf_free(&cell);
-        }
-        FUZZ_CHECK(wh_buf_addc(&s->text, '\n') == WH_OK);
-    }
-    wh_batch_release(b);
-}
-
 /* Reads [offset, n) as the configuration says, in steps. */
 static void read_all(const struct wh_json_config *given, const uint8_t *p, size_t n, size_t step,
-                     struct story *rows)
+                     struct story *s)
 {
     struct wh_json_config cfg = *given;
-    struct wh_json_reader *r;
+    struct wh_text_rows rows = {NULL, NULL};
     struct wh_error err = {0};
-    size_t at = (size_t)cfg.offset;
-    cfg.reject = on_reject;
-    cfg.arg = rows;
-    FUZZ_CHECK(wh_json_reader_new(&cfg, &r, &err) == WH_OK);
-    int st = WH_OK;
-    while (st == WH_OK) {
-        struct wh_batch b = {0};
-        bool hungry;
-        void *space;
-        size_t room;
-        st = wh_json_next(r, &b, &hungry, &err);
-        if (st == WH_OK && !hungry)
-            tell(rows, cfg.schema, &b);
-        if (st != WH_OK || !hungry)
-            continue;
-        FUZZ_CHECK(wh_json_space(r, &space, &room, &err) == WH_OK && room > 0);
-        size_t k = n - at < step ? n - at : step;
-        k = k < room ? k : room;
-        memcpy(space, p + at, k);
-        at += k;
-        wh_json_filled(r, k, at == n);
-    }
-    rows->status = st;
-    memcpy(rows->code, err.code, sizeof rows->code);
-    rows->end = wh_json_offset(r);
-    FUZZ_CHECK(rows->end >= cfg.offset && rows->end <= (int64_t)n);
-    FUZZ_CHECK(st != WH_END || cfg.stop_at >= 0 || cfg.max_rows >= 0 || rows->end == (int64_t)n);
-    wh_json_reader_free(r);
-}
-
-static void forget(struct story *s)
-{
-    wh_buf_free(&s->text);
-    *s = (struct story){.text = WH_BUF(1 << 28)};
-}
-
-static bool same(const struct story *a, const struct story *b)
-{
-    return a->text.n == b->text.n && a->rejects == b->rejects &&
-           !memcmp(a->text.p ? a->text.p : "", b->text.p ? b->text.p : "", a->text.n);
+    cfg.reject = note_reject;
+    cfg.arg = s;
+    FUZZ_CHECK(wh_json_reader_new(&cfg, &rows.json, &err) == WH_OK);
+    read_story(rows, cfg.schema, p, n, cfg.offset, step, cfg.stop_at >= 0 || cfg.max_rows >= 0, s);
 }
 
 static void make_schema(struct ArrowSchema *s, bool *places)
@@ -140,7 +46,7 @@ static void check_steps(struct wh_json_config *cfg, const uint8_t *p, size_t n,
 {
     static const size_t steps[] = {1, 13, 64, 1 << 20};
     for (unsigned i = 0; i < 4; i++) {
-        struct story a = {.text = WH_BUF(1 << 28)};
+        struct story a = new_story();
         if (!fuzz_turn(how >> 3, 4, i))
             continue;
         cfg->buffer = how & 64 ? 80 : 2048;
@@ -156,7 +62,7 @@ static void check_steps(struct wh_json_config *cfg, const uint8_t *p, size_t n,
 static void check_ranges(struct wh_json_config *cfg, const uint8_t *p, size_t n,
                          const struct story *rows, unsigned how)
 {
-    struct story a = {.text = WH_BUF(1 << 28)};
+    struct story a = new_story();
     bool lines = cfg->layout == WH_JSON_LINES;
     size_t unit = 1 + how % 61, start = 0;
     int64_t begin = 0;
@@ -205,7 +111,7 @@ static void check_guess(const uint8_t *p, size_t n, unsigned how)
     if (schema.n_children > 0 && schema.n_children < COLUMNS_MAX) {
         bool places[COLUMNS_MAX] = {false};
         places[keys] = true;
-        struct story rows = {.text = WH_BUF(1 << 28)};
+        struct story rows = new_story();
         struct wh_json_config cfg = {.schema = &schema,
                                      .places = places,
                                      .refuse_unknown = true,
@@ -216,7 +122,7 @@ static void check_guess(const uint8_t *p, size_t n, unsigned how)
                                      .max_rows = -1};
         struct ArrowSchema raw;
         struct wh_type json = {.kind = WH_K_UTF8, .nullable = true, .logical = WH_L_JSON};
-        struct story as_json = {.text = WH_BUF(1 << 28)};
+        struct story as_json = new_story();
         FUZZ_CHECK(wh_schema_init(&raw, schema.n_children) == WH_OK);
         for (int64_t i = 0; i < schema.n_children; i++)
             FUZZ_CHECK(wh_schema_set(&raw, i, schema.children[i]->name, &json, NULL) == WH_OK);
@@ -240,12 +146,12 @@ static void check_write(struct wh_json_config *cfg, const uint8_t *p, size_t n,
     struct wh_json_writer *w;
     struct wh_error err = {0};
     struct wh_buf text = WH_BUF(1 << 28);
-    struct story back = {.text = WH_BUF(1 << 28)}, thrown = {.text = WH_BUF(1 << 28)};
+    struct story back = new_story(), thrown = new_story();
     struct wh_view v[COLUMNS_MAX];
     void *space;
     size_t room;
     cfg->buffer = n + 1;
-    cfg->reject = on_reject;
+    cfg->reject = note_reject;
     cfg->arg = &thrown;
     FUZZ_CHECK(wh_json_reader_new(cfg, &r, &err) == WH_OK);
     FUZZ_CHECK(wh_json_writer_new(cfg->schema, array, &w, &err) == WH_OK);
@@ -292,7 +198,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n > MAX_INPUT || !n)
         return 0;
     unsigned how = data[n - 1] ^ (unsigned)n, choice = data[n / 2] + (unsigned)n;
-    struct story rows = {.text = WH_BUF(1 << 28)};
+    struct story rows = new_story();
     struct ArrowSchema schema;
     bool places[8];
     make_schema(&schema, places);

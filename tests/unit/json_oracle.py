@@ -8,48 +8,17 @@ or if Python reads our output as other values. The seed is printed; WH_TEST_SEED
 """
 import decimal
 import json
-import os
-import random
-import subprocess
-import sys
 
-TOOL = sys.argv[1]
-ROUNDS = int(os.environ.get("WH_TEST_ROUNDS", "60"))
-SEED = int(os.environ.get("WH_TEST_SEED", str(random.SystemRandom().getrandbits(32))))
-rnd = random.Random(SEED)
+import oracle
+from oracle import ROUNDS, SEED, cutting, decode, encode, fail, rnd, run
+
 ALPHABET = ["a", "b", "7", " ", ",", ":", '"', "\\", "/", "\n", "\r", "\t", "\b", "\f", "\x00", "\x1f",
             "\x7f", "é", "中", "😀", "{", "}", "[", "]", "null", "u0041", "\u2028"]
 NAMES = ["a", "b", "key with blanks", "é", 'q"q', "back\\slash", "n\nl", "", "a.b", "0", "a" * 80]
 
 
-def fail(what):
-    print(f"FAIL seed {SEED}: {what}")
-    sys.exit(1)
-
-
-def run(args, data):
-    p = subprocess.run([TOOL] + args, input=data, stdout=subprocess.PIPE, timeout=60)
-    if p.returncode:
-        fail(f"{args} ended with {p.returncode} on {data[:300]!r}")
-    return p.stdout
-
-
-def decode(data, n):
-    cells, at = [], 0
-    while at < len(data) and data[at:at + 1] not in (b"!", b"?"):
-        end = data.index(b"\n", at)
-        if data[at:end] == b"N":
-            cells.append(None)
-            at = end + 1
-        else:
-            size = int(data[at:end])
-            cells.append(data[end + 1:end + 1 + size].decode())
-            at = end + 2 + size
-    return [cells[i:i + n] for i in range(0, len(cells), n)], data[at:].decode()
-
-
 def text():
-    return "".join(rnd.choice(ALPHABET) for _ in range(rnd.choice([0, 1, 1, 2, 3, 5, 40])))
+    return oracle.text(ALPHABET)
 
 
 def number():
@@ -113,14 +82,6 @@ def write(v, lines):
 
 def parse(s):
     return json.loads(s, parse_int=Number, parse_float=Number, parse_constant=fail)
-
-
-def cutting():
-    return [str(rnd.choice([64, 100, 4096, 0])), str(rnd.choice([1, 7, 64, 1000, 1 << 20]))]
-
-
-def step_of(path):
-    return "/" + path.replace("~", "~0").replace("/", "~1")
 
 
 def follow(v, path):
@@ -216,7 +177,7 @@ def python_reads():
                        str(rnd.randrange(-2 ** 63, 2 ** 63)) if t == "i" else
                        repr(rnd.choice([0.1, -0.0, 1e300, 5e-324, rnd.uniform(-1, 1)])))
         rows.append([None if c == "null" else c for c in row])
-    cells = b"".join(b"N\n" if c is None else b"%d\n%s\n" % (len(c.encode()), c.encode()) for r in rows for c in r)
+    cells = encode(rows)
     layout = rnd.choice(["lines", "array"])
     data = run(["write", layout, types] + names, cells).decode()
     if layout == "lines":

@@ -5,12 +5,13 @@
 
 #include <stdlib.h>
 
-#include "formats/csv/csv.h"
+#include "../lib/read_rows.h"
 
 /* ---- reading a text whole ---------------------------------------------------------------------
  */
 
 struct outcome {
+    const struct ArrowSchema *schema;
     struct wh_buf text; /* cells as [text] or NULL, '|' between, '\n' behind each row */
     int64_t rows, rejects;
     char first_reject[300];
@@ -27,8 +28,10 @@ static wh_status on_reject(void *arg, const struct wh_text_reject *r)
     return WH_OK;
 }
 
-static void show_batch(struct outcome *o, const struct ArrowSchema *schema, struct wh_batch *b)
+static void show_batch(void *arg, struct wh_batch *b)
 {
+    struct outcome *o = arg;
+    const struct ArrowSchema *schema = o->schema;
     struct wh_view views[64];
     assert_ok(wh_views_init(schema, &b->rows, views, &o->err));
     for (int64_t r = 0; r < b->n_rows; r++) {
@@ -56,9 +59,8 @@ static struct outcome read_text(const struct wh_csv_config *given, const char *t
     struct outcome o = {.text = WH_BUF(64 << 20)};
     struct ArrowSchema schema = {0};
     struct wh_csv_config cfg = *given;
-    struct wh_csv_reader *r = NULL;
+    struct wh_text_rows r = {NULL, NULL};
     int64_t n_columns = (int64_t)strlen(types);
-    size_t at = 0;
     assert_ok(wh_schema_init(&schema, n_columns));
     for (int64_t i = 0; i < n_columns; i++) {
         char name[16];
@@ -75,33 +77,15 @@ static struct outcome read_text(const struct wh_csv_config *given, const char *t
         snprintf(name, sizeof name, "c%d", (int)i);
         assert_ok(wh_schema_set(&schema, i, name, &t, NULL));
     }
-    cfg.schema = &schema;
+    o.schema = cfg.schema = &schema;
     if (!cfg.n_fields)
         cfg.n_fields = n_columns;
     cfg.reject = on_reject;
     cfg.arg = &o;
     cfg.line = 1;
-    assert_ok(wh_csv_reader_new(&cfg, &r, &o.err));
-    for (;;) {
-        struct wh_batch b = {0};
-        bool hungry;
-        o.status = wh_csv_next(r, &b, &hungry, &o.err);
-        if (o.status != WH_OK)
-            break;
-        if (!hungry) {
-            show_batch(&o, &schema, &b);
-            continue;
-        }
-        void *p;
-        size_t room;
-        assert_ok(wh_csv_space(r, &p, &room, &o.err));
-        size_t k = n - at < step ? n - at : step;
-        k = k < room ? k : room;
-        memcpy(p, text + at, k);
-        at += k;
-        wh_csv_filled(r, k, at == n);
-    }
-    wh_csv_reader_free(r);
+    assert_ok(wh_csv_reader_new(&cfg, &r.csv, &o.err));
+    o.status = read_rows(&r, text, n, 0, step, show_batch, &o, &o.err);
+    wh_text_rows_free(&r);
     wh_schema_release(&schema);
     return o;
 }

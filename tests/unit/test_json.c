@@ -4,7 +4,7 @@
 
 #include "core/buf.h"
 #include "data/view.h"
-#include "formats/json/json.h"
+#include "../lib/read_rows.h"
 
 enum {
     COLUMNS_MAX = 12
@@ -61,8 +61,9 @@ static wh_status on_reject(void *arg, const struct wh_text_reject *j)
                          (int)(j->raw.n < 60 ? j->raw.n : 60), (const char *)j->raw.p);
 }
 
-static void show(struct reading *r, struct wh_batch *b)
+static void show(void *arg, struct wh_batch *b)
 {
+    struct reading *r = arg;
     struct wh_view v[COLUMNS_MAX];
     assert_ok(wh_views_init(&r->schema, &b->rows, v, &r->err));
     for (int64_t i = 0; i < b->n_rows; i++)
@@ -86,33 +87,17 @@ static void begin(struct reading *r, enum wh_json_layout layout, const char *col
 
 static void run(struct reading *r, const char *text, size_t n)
 {
-    struct wh_json_reader *rd;
-    size_t at = (size_t)r->cfg.offset;
+    struct wh_text_rows rows = {NULL, NULL};
     r->cfg.schema = &r->schema;
     r->cfg.places = r->places;
     r->cfg.arg = r;
-    r->status = wh_json_reader_new(&r->cfg, &rd, &r->err);
+    r->status = wh_json_reader_new(&r->cfg, &rows.json, &r->err);
     if (r->status != WH_OK)
         return;
-    while (r->status == WH_OK) {
-        struct wh_batch b = {0};
-        bool hungry;
-        void *p;
-        size_t room;
-        r->status = wh_json_next(rd, &b, &hungry, &r->err);
-        if (r->status == WH_OK && !hungry)
-            show(r, &b);
-        if (r->status != WH_OK || !hungry)
-            continue;
-        assert_ok(wh_json_space(rd, &p, &room, &r->err));
-        size_t k = n - at < room ? n - at : room;
-        k = r->step && k > r->step ? r->step : k;
-        memcpy(p, text + at, k);
-        at += k;
-        wh_json_filled(rd, k, at == n);
-    }
-    r->end = wh_json_offset(rd);
-    wh_json_reader_free(rd);
+    r->status = read_rows(&rows, text, n, (size_t)r->cfg.offset, r->step ? r->step : SIZE_MAX, show,
+                          r, &r->err);
+    r->end = wh_json_offset(rows.json);
+    wh_text_rows_free(&rows);
 }
 
 static const char *got(struct wh_buf *b)

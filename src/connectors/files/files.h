@@ -12,7 +12,7 @@
 #include "core/buf.h"
 #include "formats/codec/codec.h"
 #include "local.h"
-#include "rows.h"
+#include "formats/rows.h"
 
 /* ---- options ----------------------------------------------------------------------------------
  */
@@ -190,7 +190,7 @@ struct files_parked {
     uint32_t file;
     int64_t at; /* text offset; 0 = empty place */
     struct files_input *input;
-    struct files_rows rows;
+    struct wh_text_rows rows;
     struct files_storage *storage;
     uint8_t *head;
     size_t head_n, head_at;
@@ -267,7 +267,7 @@ struct files_reader {
     bool sequential, cut;          /* cut: just now, and nothing was read since */
     struct files_token token;
     struct files_input *input;
-    struct files_rows rows;
+    struct wh_text_rows rows;
     enum wh_json_layout layout; /* of this file */
     uint8_t *head;              /* bytes read to see the header, not given to csv yet */
     size_t head_n, head_at;

@@ -390,7 +390,7 @@ static bool go_on(struct files_reader *rd)
     rd->begin = rd->token.start;
     rd->proven = true;
     files_input_adopt(rd->input, rd->ctx);
-    files_rows_adopt(&rd->rows, rd, rd->token.max_rows);
+    wh_text_rows_adopt(&rd->rows, rd, rd->token.max_rows);
     return true;
 }
 
@@ -398,7 +398,7 @@ static bool go_on(struct files_reader *rd)
 static void park(struct files_reader *rd)
 {
     struct files_parked p = {.file = rd->token.file,
-                             .at = files_rows_offset(&rd->rows),
+                             .at = wh_text_rows_offset(&rd->rows),
                              .input = rd->input,
                              .rows = rd->rows,
                              .storage = rd->storage,
@@ -411,7 +411,7 @@ static void park(struct files_reader *rd)
     files_input_adopt(rd->input, NULL);
     files_park(rd->sc, &p);
     rd->input = NULL;
-    rd->rows = (struct files_rows){NULL, NULL};
+    rd->rows = (struct wh_text_rows){NULL, NULL};
     rd->storage = NULL;
     rd->head = NULL;
 }
@@ -463,7 +463,7 @@ static wh_status feed(struct files_reader *rd, struct wh_error *reterr)
     void *p;
     size_t room, got;
     bool last = false;
-    WH_TRY(files_rows_space(&rd->rows, &p, &room, reterr));
+    WH_TRY(wh_text_rows_space(&rd->rows, &p, &room, reterr));
     if (rd->head_at < rd->head_n || rd->head_last) {
         got = rd->head_n - rd->head_at < room ? rd->head_n - rd->head_at : room;
         memcpy(p, rd->head + rd->head_at, got);
@@ -472,7 +472,7 @@ static wh_status feed(struct files_reader *rd, struct wh_error *reterr)
     } else {
         WH_TRY(files_input_read(rd->input, p, room, &got, &last, reterr));
     }
-    files_rows_filled(&rd->rows, got, last);
+    wh_text_rows_filled(&rd->rows, got, last);
     return WH_OK;
 }
 
@@ -482,7 +482,7 @@ static wh_status pump(struct files_reader *rd, struct wh_batch *ret, struct wh_e
         bool hungry;
         if (atomic_load(&rd->se->interrupted))
             return WH_LOST;
-        WH_TRY(files_rows_next(&rd->rows, ret, &hungry, reterr));
+        WH_TRY(wh_text_rows_next(&rd->rows, ret, &hungry, reterr));
         if (!hungry)
             return WH_OK;
         if (rd->ctx && rd->ctx->cancelled && rd->ctx->cancelled(rd->ctx))
@@ -553,13 +553,13 @@ wh_status files_reader_cut(void *self, struct wh_split *ret_rest, struct wh_spli
     if (rd->done)
         return WH_END;
     t.exact = true;
-    t.start = files_rows_offset(&rd->rows);
+    t.start = wh_text_rows_offset(&rd->rows);
     if (t.max_rows >= 0)
-        t.max_rows -= files_rows_count(&rd->rows);
+        t.max_rows -= wh_text_rows_count(&rd->rows);
     if (t.start >= t.end || t.max_rows == 0)
         return WH_END;
     if (ret_done) {
-        *ret_done = (struct wh_split){.est_rows = files_rows_count(&rd->rows),
+        *ret_done = (struct wh_split){.est_rows = wh_text_rows_count(&rd->rows),
                                       .est_bytes = t.start - rd->begin,
                                       .order_group = (uint64_t)t.file + 1,
                                       .order_seq = t.seq};
@@ -576,7 +576,7 @@ wh_status files_reader_end(void *self, struct wh_bytes *ret_end, struct wh_error
     struct pack k = {&rd->end, WH_OK};
     wh_buf_clear(&rd->end);
     pack_u64(&k, rd->token.file);
-    pack_u64(&k, (uint64_t)files_rows_offset(&rd->rows));
+    pack_u64(&k, (uint64_t)wh_text_rows_offset(&rd->rows));
     if (k.st != WH_OK)
         return no_memory(reterr);
     *ret_end = (struct wh_bytes){rd->end.p, rd->end.n};
@@ -607,9 +607,9 @@ wh_status files_reader_chain(void *self, const struct wh_bytes *prev_end,
 void files_reader_close(void *self)
 {
     struct files_reader *rd = self;
-    if (rd->cut && rd->sequential && files_rows_there(&rd->rows))
+    if (rd->cut && rd->sequential && wh_text_rows_there(&rd->rows))
         park(rd);
-    files_rows_free(&rd->rows);
+    wh_text_rows_free(&rd->rows);
     files_input_close(rd->input);
     if (rd->storage)
         files_storage_close(rd->storage);

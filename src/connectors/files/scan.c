@@ -722,7 +722,7 @@ wh_status files_correct(struct files_scan *sc, uint32_t file, int64_t start, int
 
 void files_parked_free(struct files_parked *p)
 {
-    files_rows_free(&p->rows);
+    wh_text_rows_free(&p->rows);
     files_input_close(p->input);
     if (p->storage)
         files_storage_close(p->storage);
