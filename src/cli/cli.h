@@ -25,6 +25,7 @@ enum {
     WH_G_LIMIT = 8192,   /* -j, --rate ... of a running run */
     WH_G_TAIL = 16384,   /* -n, the last ones */
     WH_G_GC = 32768,     /* --older, --all, --dry-run */
+    WH_G_DIRTY = 65536,  /* -n, how many rows */
 };
 
 struct wh_cli {
@@ -179,6 +180,8 @@ int wh_cli_save(struct wh_cli *, const char *file);
 /* The candidates for the last word; asked by the shells. */
 int wh_complete(struct wh_cli *, int argc, char **argv);
 int wh_cmd_tables(struct wh_cli *);
+int wh_cmd_dirty(struct wh_cli *);
+int wh_cli_dirty_export(struct wh_cli *, const struct wh_run_record *, const char *table);
 int wh_cmd_doctor(struct wh_cli *);
 int wh_cmd_version(struct wh_cli *);
 int wh_cmd_help(struct wh_cli *);
@@ -187,5 +190,11 @@ int wh_cmd_help(struct wh_cli *);
 struct wh_job *wh_cli_job(struct wh_cli *, const char *file);
 struct wh_job *wh_cli_copy_job(struct wh_cli *, size_t first_arg);
 int wh_cli_carry_out(struct wh_cli *, struct wh_job *take);
+/* How a run that was started ended: says what is to be said; the exit code. */
+int wh_cli_started(struct wh_cli *, int st, const struct wh_outcome *, const struct wh_error *);
+/* INTERFACE 6: of two exit codes, the one that counts. */
+int wh_cli_worse(int a, int b);
+/* A new file, or with --yes the one that is there emptied; -1: said why not, *ret_code is set. */
+int wh_cli_create(struct wh_cli *, const char *file, unsigned mode, int *ret_code);
 
 #endif

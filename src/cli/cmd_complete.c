@@ -253,6 +253,14 @@ static void offer_secret(struct asked *a)
         wh_ignore(wh_secrets_each(offer_secret_name, a, &e));
 }
 
+static void offer_dirty(struct asked *a)
+{
+    if (a->words < 3)
+        offer_list(a, "list export replay drop");
+    else if (a->words == 3)
+        offer_runs(a);
+}
+
 static void offer_conn(struct asked *a)
 {
     const struct wh_node *all = a->words < 3 ? NULL : wh_cli_connections(a->c);
@@ -274,6 +282,7 @@ static const struct {
     {"watch", offer_runs},
     {"logs", offer_runs},
     {"limit", offer_runs},
+    {"dirty", offer_dirty},
     {"resume", offer_runs},
     {"cancel", offer_runs},
     {"status", offer_runs},

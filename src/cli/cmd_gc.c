@@ -34,26 +34,52 @@ static void file(struct gc *g, const char *path)
         unlink(path);
 }
 
-static void archive(struct gc *g, const char *run)
+/* A folder of ours with its files, and its folders to that depth. */
+static void folder(struct gc *g, const char *path, int depth)
 {
-    char folder[4200], path[4500];
-    DIR *d;
-    snprintf(folder, sizeof(folder), "%s/dirty/%s", g->dir, run);
-    d = opendir(folder);
+    char inner[4500];
+    DIR *d = opendir(path);
     for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
-        snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
-        file(g, path);
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        snprintf(inner, sizeof(inner), "%s/%s", path, e->d_name);
+        file(g, inner);
+        if (depth > 0)
+            folder(g, inner, depth - 1);
     }
     if (d)
         closedir(d);
-    if (!g->c->dry_run)
-        rmdir(folder);
+    if (d && !g->c->dry_run)
+        rmdir(path);
+}
+
+static wh_status replays(void *arg, const struct wh_run_record *r)
+{
+    bool *unfinished = arg;
+    *unfinished = true;
+    return WH_END;
+}
+
+/* What a replay still reads stays. */
+static void replayed(struct gc *g, const char *run)
+{
+    char path[4200], job[128];
+    struct wh_error ignored;
+    bool unfinished = false;
+    snprintf(job, sizeof(job), "replay-%s", run);
+    if (wh_state_runs(g->c->store, job, NULL, true, replays, &unfinished, &ignored) != WH_OK ||
+        unfinished)
+        return;
+    snprintf(path, sizeof(path), "%s/replay/%s", g->dir, run);
+    folder(g, path, 1);
 }
 
 static void leftovers(struct gc *g, const char *run)
 {
     char path[4500];
-    archive(g, run);
+    snprintf(path, sizeof(path), "%s/dirty/%s", g->dir, run);
+    folder(g, path, 0);
+    replayed(g, run);
     snprintf(path, sizeof(path), "%s/logs/%s.jsonl", g->dir, run);
     file(g, path);
 }

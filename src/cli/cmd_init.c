@@ -120,19 +120,35 @@ static bool holds_secret(const struct wh_objref *ref)
            secret_in(k->from, ref->options) || secret_in(k->to, ref->options);
 }
 
-static int write_job(struct wh_cli *c, const char *file, struct wh_buf *b)
+int wh_cli_create(struct wh_cli *c, const char *file, unsigned mode, int *ret_code)
 {
     int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (c->yes ? O_TRUNC : O_EXCL);
+    int fd = open(file, flags, mode);
     struct wh_error e = {0};
+    if (fd >= 0)
+        return fd;
+    if (errno == EEXIST) {
+        *ret_code = wh_cli_usage(c, "E1012", "--yes writes over it", "%s is there already", file);
+        return -1;
+    }
+    wh_ignore(wh_fail_errno(&e, errno, "E5001", "cannot write %s", file));
+    *ret_code = wh_cli_fail(c, &e);
+    return -1;
+}
+
+static int write_job(struct wh_cli *c, const char *file, struct wh_buf *b)
+{
+    struct wh_error e = {0};
+    int code = 1;
     if (strcmp(file, "-") == 0)
         return wh_cli_print(b) ? 0 : 1;
-    int fd = open(file, flags, 0666);
-    if (fd < 0 && errno == EEXIST)
-        return wh_cli_usage(c, "E1012", "--yes writes over it", "%s is there already", file);
-    bool ok = fd >= 0 && wh_cli_write(fd, b->p, b->n);
+    int fd = wh_cli_create(c, file, 0666, &code);
+    if (fd < 0)
+        return code;
+    bool ok = wh_cli_write(fd, b->p, b->n);
     if (!ok)
         wh_ignore(wh_fail_errno(&e, errno, "E5001", "cannot write the job to %s", file));
-    if (fd >= 0 && close(fd) != 0 && ok)
+    if (close(fd) != 0 && ok)
         wh_ignore(wh_fail_errno(&e, errno, "E5001", "cannot write the job to %s", file));
     if (e.status)
         return wh_cli_fail(c, &e);

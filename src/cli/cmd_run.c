@@ -7,8 +7,8 @@
 
 #include "cli/cli.h"
 
-/* INTERFACE 6: of several exit codes, the first of these. */
-static int worse(int a, int b)
+/* Of several exit codes, the first of these. */
+int wh_cli_worse(int a, int b)
 {
     static const int order[] = {130, 143, 2, 10, 5, 7, 9, 1, 6, 4, 3, 0};
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
@@ -55,7 +55,7 @@ static int run_folder(struct wh_cli *c, const char *folder)
         return wh_cli_usage(c, "E1030", NULL, "folder %s holds no .yaml or .json job", folder);
     qsort(names, n, sizeof(*names), by_name);
     for (size_t i = 0; i < n && code != 130 && code != 143; i++)
-        code = worse(code, run_one(c, names[i]));
+        code = wh_cli_worse(code, run_one(c, names[i]));
     return code;
 }
 
@@ -69,7 +69,7 @@ int wh_cmd_run(struct wh_cli *c)
     for (size_t i = 0; i < c->args.n && code != 130 && code != 143; i++) {
         struct stat st;
         bool folder = stat(c->args.v[i], &st) == 0 && S_ISDIR(st.st_mode);
-        code = worse(code, folder ? run_folder(c, c->args.v[i]) : run_one(c, c->args.v[i]));
+        code = wh_cli_worse(code, folder ? run_folder(c, c->args.v[i]) : run_one(c, c->args.v[i]));
     }
     return code;
 }

@@ -103,6 +103,7 @@ static const struct flag flags[] = {
     {"status", 0, WH_G_LIST, F_TEXT, AT(status_filter), NULL, "S", "only failed, done, ..."},
     {"lines", 'n', WH_G_LIST, F_TEXT, AT(lines), NULL, "N", "at most N lines (default 20)"},
     {"lines", 'n', WH_G_TAIL, F_TEXT, AT(lines), NULL, "N", "only the last N lines"},
+    {"lines", 'n', WH_G_DIRTY, F_TEXT, AT(lines), NULL, "N", "at most N rows"},
     {"all", 0, WH_G_GC, F_BOOL, AT(all), NULL, NULL, "whatever its age (asks)"},
     {"older", 0, WH_G_GC, F_TEXT, AT(older), NULL, "D", "what ended so long ago (default 30d)"},
     {"dry-run", 0, WH_G_GC, F_BOOL, AT(dry_run), NULL, NULL, "only say it"},

@@ -88,6 +88,11 @@ const struct wh_command wh_commands[] = {
      "  wherry watch\n  wherry watch r-20261122-7f3a --stats 5s\n"},
     {"logs", "[RUN]", "what happened in a run, line by line", WH_G_TAIL, wh_cmd_logs, false,
      "  wherry logs\n  wherry logs r-20261122-7f3a -n 20\n"},
+    {"dirty", "VERB [RUN] [TABLE]", "refused rows: list, export, replay, drop",
+     WH_G_OUT | WH_G_DIRTY, wh_cmd_dirty, false,
+     "  wherry dirty list\n  wherry dirty list r-20261122-7f3a\n"
+     "  wherry dirty export r-20261122-7f3a orders -o bad.csv\n"
+     "  wherry dirty replay r-20261122-7f3a\n"},
     {"limit", "RUN", "slow a run down or let it go, while it runs", WH_G_LIMIT, wh_cmd_limit, false,
      "  wherry limit r-20261122-7f3a --rate 20MB/s -j 2\n"
      "  wherry limit r-20261122-7f3a --rate none\n"},
@@ -350,7 +355,7 @@ int wh_cmd_help(struct wh_cli *c)
 
 static int unknown_command(struct wh_cli *c, const char *word)
 {
-    static const char *const later[] = {"import", "dirty", "serve", "worker", "submit", NULL};
+    static const char *const later[] = {"import", "serve", "worker", "submit", NULL};
     const char *names[64];
     size_t n = 0;
     for (const char *const *l = later; *l; l++)

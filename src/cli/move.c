@@ -128,7 +128,7 @@ static struct wh_start start_of(struct wh_cli *c, struct wh_render *r)
                              .listener = wh_render_listener(r)};
 }
 
-static int told(struct wh_cli *c, int st, const struct wh_outcome *o, const struct wh_error *e)
+int wh_cli_started(struct wh_cli *c, int st, const struct wh_outcome *o, const struct wh_error *e)
 {
     if (st != WH_OK) {
         wh_cli_fail(c, e);
@@ -168,7 +168,7 @@ int wh_cli_carry_out(struct wh_cli *c, struct wh_job *job)
     struct wh_start start = start_of(c, r);
     start.override = NULL; /* laid over the job already */
     st = wh_start_job(job, services, state, &start, &o, &e);
-    int code = told(c, st, &o, &e);
+    int code = wh_cli_started(c, st, &o, &e);
     wh_free(o.text);
     wh_render_free(r);
     return code;
@@ -208,7 +208,7 @@ int wh_cmd_resume(struct wh_cli *c)
     const char *run = c->args.n ? c->args.v[0] : NULL;
     st = c->rebuild ? wh_start_rebuild(c->rebuild, job, run, services, state, &start, &o, &e)
                     : wh_start_resume(run, services, state, &start, &o, &e);
-    int code = told(c, st, &o, &e);
+    int code = wh_cli_started(c, st, &o, &e);
     wh_render_free(r);
     return code;
 }

@@ -508,7 +508,7 @@ static bool reserve_dirty(struct wh_attempt *at, struct wh_error *reterr)
     at->keep_archive = true;
     wh_ignore(wh_fail(reterr, WH_E_LIMIT, "E6001", "more dirty rows than allowed (%" PRId64 ")",
                       at->fr->flow->stream->dirty_rows));
-    wh_error_hint(reterr, "they are kept in %s/dirty/%s", at->run->services->state_dir,
+    wh_error_hint(reterr, "wherry dirty list %s shows them; allow some with --dirty rows=N",
                   at->run->id);
     return false;
 }

@@ -66,8 +66,8 @@ int wh_attempt_dirty(struct wh_attempt *at, const struct wh_dirty_row *row, stru
                       row->column ? row->column : "", row->column ? "" : "row", row->code,
                       row->text));
     wh_error_where(reterr, "%s", fr->flow->table);
-    wh_error_hint(reterr, "they are kept in %s/dirty/%s; allow some with --dirty rows=N",
-                  at->run->services->state_dir, at->run->id);
+    wh_error_hint(reterr, "wherry dirty list %s shows them; allow some with --dirty rows=N",
+                  at->run->id);
     return WH_E_LIMIT;
 }
 

@@ -179,6 +179,9 @@ static int add_line(struct wh_dirty *d, const struct wh_dirty_row *row)
     WH_TRY(add_text(b, "code", row->code));
     WH_TRY(add_text(b, "text", row->text));
     if (row->columns) {
+        bool mapped = row->flow && row->columns == &row->flow->tgt.accept;
+
+        WH_TRY(add_text(b, "side", mapped ? "to" : "from"));
         WH_TRY(add_values(d, row));
     } else {
         size_t n = row->raw.n < RAW_MOST ? row->raw.n : RAW_MOST;

@@ -15,12 +15,15 @@ sys.path.insert(0, HERE)
 import harness  # noqa: E402
 import output  # noqa: E402
 import own  # noqa: E402
+import refused  # noqa: E402
 import steer  # noqa: E402
 import words  # noqa: E402
 
 JOBS = [words.schema, words.schema_and_reader_agree, words.completion, words.complete_words, words.origin,
         own.connections, own.passwords, own.saved,
         steer.limit, steer.watch, steer.logs, steer.unlock, steer.gc,
+        refused.listed, refused.exported, refused.dropped, refused.replayed, refused.replay_refused,
+        refused.replay_killed,
         output.terminal, output.for_programs, output.traps]
 
 
