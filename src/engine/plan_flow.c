@@ -170,6 +170,8 @@ static int after(struct wh_endpoint *ep, int st, struct wh_error *reterr, const 
         if (st == WH_LOST)
             st = wh_fail(reterr, WH_E_IO, "E2008", "%s: the connection was lost", ep->name);
     }
+    if (st == WH_BLOCKED && reterr->code[0]) /* who holds the lock is said already */
+        st = reterr->status = WH_E_REMOTE;
     if (st > 0)
         st = wh_fail(reterr, WH_E_BUG, "E9003", "%s answered %s while planning", ep->name,
                      wh_status_name(st));

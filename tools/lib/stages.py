@@ -279,6 +279,12 @@ def postgresql(s):
     scripts(s, os.path.join('integration', 'postgresql'), DEPTH[s.tier])
 
 
+@stage('sqlite')
+def sqlite(s):
+    """what SQLite files can be, judged by Python's sqlite3"""
+    scripts(s, os.path.join('integration', 'sqlite'), DEPTH[s.tier])
+
+
 @stage('fuzz-replay')
 def fuzz_replay(s):
     """corpora and once-bad inputs through every parser"""

@@ -66,6 +66,9 @@ static const struct wh_option to_rows[] = {
                 .help = "How unsigned 64-bit integers are stored in new tables", .since = "0.1"),
     WH_OPT_BOOL(struct lite_to, foreign_keys, .def = "false", .group = "constraints",
                 .help = "Enforce foreign keys while loading", .since = "0.1"),
+    WH_OPT_BOOL(struct lite_to, strict, .def = "false", .group = "types",
+                .help = "New tables are STRICT: INTEGER, REAL, TEXT or BLOB columns",
+                .since = "0.1"),
     WH_OPT_END};
 
 const struct wh_options lite_to_table = {to_rows, sizeof(struct lite_to), "sqlite destination"};

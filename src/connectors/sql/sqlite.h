@@ -75,6 +75,7 @@ enum lite_u64 {
 struct lite_to {
     int uint64; /* enum lite_u64 */
     bool foreign_keys;
+    bool strict; /* new tables are STRICT */
 };
 
 extern const struct wh_options lite_connection_table, lite_from_table, lite_to_table;
@@ -165,6 +166,8 @@ void lite_bind_str(sqlite3_stmt *, int at, struct wh_str); /* borrowed until res
 void lite_lock_holders(const struct lite_ep *, char *out, size_t size);
 
 bool lite_is_wal(sqlite3 *db); /* sqlite_print.c */
+/* Is text in this file UTF-16? (What it cannot say in UTF-8, SQLite changes without a word.) */
+bool lite_is_utf16(sqlite3 *db);
 /* Call inside a read transaction of db. */
 wh_status lite_print_take(sqlite3 *db, const char *path, struct lite_print *ret);
 bool lite_print_equal(const struct lite_print *, const struct lite_print *);
@@ -195,6 +198,7 @@ struct lite_col {
     struct wh_type type;
     int pk; /* 1-based, 0 = none */
     bool not_null, generated, guessed, overruled;
+    bool any; /* stores what comes, as it comes: no declared type, or ANY in a STRICT table */
 };
 
 struct lite_table {
@@ -223,6 +227,8 @@ enum {
 };
 void lite_decl_for(struct wh_type *io, struct wh_str native, const struct lite_to *,
                    char decl[LITE_DECL]);
+/* The word that a STRICT table has for cells of this type. */
+const char *lite_strict_word(const struct wh_type *);
 /* Can cells of this type be stored under that affinity and come back unchanged? */
 bool lite_keeps(enum lite_affinity, const struct wh_type *);
 

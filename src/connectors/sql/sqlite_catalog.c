@@ -109,6 +109,9 @@ static wh_status add_column(struct lite_table *t, int *cap, sqlite3_stmt *s, int
     c->generated = hidden >= 2;
     c->affinity = lite_affinity_of(c->decl);
     c->promise = lite_type_of(c->decl, &c->type);
+    c->any = !*c->decl || (t->strict && wh_str_ieqs(wh_str(c->decl), "any"));
+    if (c->any) /* elsewhere ANY is a word like others, and means NUMERIC */
+        c->affinity = LITE_A_BLOB;
     /* Of a primary key only the rowid itself and tables without one promise a value. */
     c->type.nullable = !c->not_null && !(c->pk && (t->without_rowid || t->strict));
     t->n_cols++;

@@ -427,7 +427,12 @@ void lite_cell_why(sqlite3_value *cell, const struct wh_type *t, char *out, size
     size_t n;
 
     wh_ignore(wh_type_print(t, &type));
-    if (storage != SQLITE_BLOB && storage != SQLITE_NULL) {
+    if (storage == SQLITE_BLOB) {
+        snprintf(out, size, "a blob of %d bytes where %s is promised", sqlite3_value_bytes(cell),
+                 type.p ? type.p : "?");
+        return;
+    }
+    if (storage != SQLITE_NULL) {
         x = text_of(cell);
         valid = wh_utf8_valid(x.s, x.n);
     }
@@ -460,7 +465,24 @@ static wh_status hex_json(const unsigned char *p, size_t n, struct wh_buf *b)
     return wh_buf_adds(b, "\"}");
 }
 
-static wh_status cell_json(sqlite3_value *cell, struct wh_buf *b)
+bool lite_cell_wide(sqlite3_value *cell)
+{
+    int n = sqlite3_value_bytes16(cell); /* before it becomes UTF-8: what is odd there is lost */
+    const uint16_t *p = sqlite3_value_text16(cell);
+
+    if (n % 2)
+        return false;
+    for (int i = 0; p && i < n / 2; i++) {
+        bool high = p[i] >= 0xd800 && p[i] < 0xdc00, low = p[i] >= 0xdc00 && p[i] < 0xe000;
+
+        if (low || (high && (i + 1 >= n / 2 || p[i + 1] < 0xdc00 || p[i + 1] >= 0xe000)))
+            return false;
+        i += high;
+    }
+    return true;
+}
+
+static wh_status cell_json(sqlite3_value *cell, bool utf16, struct wh_buf *b)
 {
     char text[32];
     struct wh_str x;
@@ -473,6 +495,10 @@ static wh_status cell_json(sqlite3_value *cell, struct wh_buf *b)
             return wh_buf_adds(b, sqlite3_value_double(cell) > 0 ? "\"inf\"" : "\"-inf\"");
         return wh_buf_add(b, text, wh_print_f64(sqlite3_value_double(cell), text));
     case SQLITE_TEXT:
+        if (utf16 && !lite_cell_wide(cell)) {
+            x.n = (size_t)sqlite3_value_bytes16(cell);
+            return hex_json(sqlite3_value_text16(cell), x.n, b);
+        }
         x = text_of(cell);
         return wh_utf8_valid(x.s, x.n) ? wh_buf_json(b, x.s, x.n)
                                        : hex_json((const unsigned char *)x.s, x.n, b);
@@ -484,7 +510,7 @@ static wh_status cell_json(sqlite3_value *cell, struct wh_buf *b)
     }
 }
 
-wh_status lite_row_json(sqlite3_stmt *s, int first, struct wh_buf *b)
+wh_status lite_row_json(sqlite3_stmt *s, int first, bool utf16, struct wh_buf *b)
 {
     int n = sqlite3_column_count(s);
 
@@ -496,7 +522,7 @@ wh_status lite_row_json(sqlite3_stmt *s, int first, struct wh_buf *b)
             WH_TRY(wh_buf_adds(b, ", "));
         WH_TRY(wh_buf_json(b, name ? name : "", name ? strlen(name) : 0));
         WH_TRY(wh_buf_adds(b, ": "));
-        WH_TRY(cell_json(sqlite3_column_value(s, i), b));
+        WH_TRY(cell_json(sqlite3_column_value(s, i), utf16, b));
     }
     return wh_buf_addc(b, '}');
 }

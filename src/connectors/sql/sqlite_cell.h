@@ -34,6 +34,9 @@ const char *lite_cell_code(sqlite3_value *, const struct wh_type *);
 bool lite_is_decimal(const char *p, size_t n);
 /* The whole row as one JSON object, for the archive of dirty rows: blobs as {"hex": "..."}, invalid
  * text likewise. Columns from `first` on. */
-wh_status lite_row_json(sqlite3_stmt *, int first, struct wh_buf *);
+wh_status lite_row_json(sqlite3_stmt *, int first, bool utf16, struct wh_buf *);
+/* Text of a UTF-16 database: is it whole? SQLite would make other characters of halves of pairs.
+ * Asked before the cell is taken. */
+bool lite_cell_wide(sqlite3_value *);
 
 #endif

@@ -205,6 +205,10 @@ wh_status lite_fail(struct lite_se *se, int rc, struct wh_error *reterr, int sta
             reterr->retriable = m->retriable;
             reterr->native = rc;
             wh_error_where(reterr, "%s", se->ep->path);
+            if (rc == SQLITE_READONLY_DIRECTORY || rc == SQLITE_READONLY_CANTINIT)
+                wh_error_hint(reterr, "a file in WAL mode is read with the help of its -shm file, "
+                                      "which cannot be made here: copy the file, or have its owner "
+                                      "set journal_mode=delete");
         }
         return status;
     }

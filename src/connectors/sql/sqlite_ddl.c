@@ -54,6 +54,7 @@ static bool whole_key(const struct lite_fl *fl)
 wh_status lite_ddl_create(const struct lite_fl *fl, const char *table, bool keys, struct wh_buf *b)
 {
     struct wh_str name = wh_str(table);
+    bool any = false;
 
     WH_TRY(sql_add(b, "create table %i(", &name));
     for (int i = 0; i < fl->n_dest; i++) {
@@ -61,12 +62,15 @@ wh_status lite_ddl_create(const struct lite_fl *fl, const char *table, bool keys
         struct wh_str column = wh_str(d->name);
         bool nullable = fl->accept.children[i]->flags & ARROW_FLAG_NULLABLE;
 
-        WH_TRY(sql_add(b, "%s\n  %i %s%s", i ? "," : "", &column, d->decl,
+        if (d->computed) /* of a stage that is poured out: the table computes it */
+            continue;
+        WH_TRY(sql_add(b, "%s\n  %i %s%s", any ? "," : "", &column, d->decl,
                        nullable ? "" : " not null"));
+        any = true;
     }
     if (keys && (fl->n_keys || whole_key(fl)))
         WH_TRY(add_key(fl, b));
-    return wh_buf_adds(b, "\n)");
+    return wh_buf_adds(b, fl->strict ? "\n) strict" : "\n)");
 }
 
 /* ---- the same under another name ---------------------------------------------------------------
@@ -162,7 +166,7 @@ static wh_status conflict(const struct lite_fl *fl, enum wh_mode mode, struct wh
     for (int i = 0; i < fl->n_dest; i++) {
         struct wh_str name = wh_str(fl->dest[i].name);
 
-        if (is_key(fl, fl->dest[i].name))
+        if (is_key(fl, fl->dest[i].name) || fl->dest[i].computed)
             continue;
         WH_TRY(
             sql_add(b, any ? ", %i = excluded.%i" : "update set %i = excluded.%i", &name, &name));
@@ -198,7 +202,7 @@ static wh_status update(const struct lite_fl *fl, const char *into, const char *
         for (int i = 0; i < fl->n_dest; i++) {
             struct wh_str name = wh_str(fl->dest[i].name);
 
-            if (is_key(fl, fl->dest[i].name) != (pass == 1))
+            if (is_key(fl, fl->dest[i].name) != (pass == 1) || fl->dest[i].computed)
                 continue;
             WH_TRY(wh_buf_adds(b, !any ? "" : pass ? " and " : ", "));
             WH_TRY(pass ? sql_add(b, "%i.%i = ", &t, &name) : sql_add(b, "%i = ", &name));
@@ -218,6 +222,7 @@ wh_status lite_ddl_insert(const struct lite_fl *fl, const char *into, const char
                           bool numbered, enum wh_mode mode, struct wh_buf *b)
 {
     struct wh_str t = wh_str(into), f = wh_str(from);
+    bool any = false;
 
     if (mode == WH_MODE_UPDATE)
         return update(fl, into, from, numbered, b);
@@ -226,14 +231,21 @@ wh_status lite_ddl_insert(const struct lite_fl *fl, const char *into, const char
     for (int i = 0; i < fl->n_dest; i++) {
         struct wh_str name = wh_str(fl->dest[i].name);
 
-        WH_TRY(sql_add(b, i ? ", %i" : "%i", &name));
+        if (fl->dest[i].computed)
+            continue;
+        WH_TRY(sql_add(b, any ? ", %i" : "%i", &name));
+        any = true;
     }
     WH_TRY(wh_buf_adds(b, ") select "));
+    any = false;
     for (int i = 0; i < fl->n_dest; i++) {
         struct wh_str name = wh_str(fl->dest[i].name);
 
-        WH_TRY(wh_buf_adds(b, i ? ", " : ""));
+        if (fl->dest[i].computed)
+            continue;
+        WH_TRY(wh_buf_adds(b, any ? ", " : ""));
         WH_TRY(numbered ? wh_buf_printf(b, "fed.c%d", i) : sql_add(b, "fed.%i", &name));
+        any = true;
     }
     WH_TRY(sql_add(b, " from %i as fed", &f));
     switch (mode) {

@@ -44,6 +44,18 @@ bool lite_is_wal(sqlite3 *db)
     return wal;
 }
 
+bool lite_is_utf16(sqlite3 *db)
+{
+    sqlite3_stmt *s = NULL;
+    bool wide = false;
+
+    if (sqlite3_prepare_v2(db, "pragma encoding", -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        wide = wh_str_starts(lite_text_at(s, 0), "UTF-16");
+    sqlite3_finalize(s);
+    return wide;
+}
+
 /* The wal-index is mapped already: region 0 begins with the header, twice. */
 static int read_index(sqlite3 *db, uint8_t out[48])
 {
@@ -55,7 +67,8 @@ static int read_index(sqlite3 *db, uint8_t out[48])
         return SQLITE_IOERR;
     if (rc == SQLITE_OK)
         rc = f->pMethods->xShmMap(f, 0, 32768, 0, &map);
-    if (rc != SQLITE_OK)
+    if (rc != SQLITE_OK &&
+        !((rc & 0xff) == SQLITE_READONLY && map)) /* may be looked at, not changed */
         return rc;
     for (int i = 0; map && i < 48; i++)
         out[i] = ((const uint8_t volatile *)map)[i];

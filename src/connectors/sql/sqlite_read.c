@@ -21,7 +21,7 @@ struct lite_rd {
     struct lite_range range;
     int64_t ordinal; /* rows stepped over so far */
     int64_t last;    /* rowid of the last of them */
-    bool ended, broken;
+    bool ended, broken, utf16;
     struct wh_buf split; /* the token that `range` points into */
     struct wh_buf token[2];
 };
@@ -88,6 +88,7 @@ wh_status lite_reader_open(void *self, void *scan, void *session, const struct w
         return wh_fail(reterr, WH_LOST, "E2008", "the session is no longer in its snapshot");
     WH_TRY(same_shape(rd, reterr));
     WH_TRY(make_builder(rd, reterr));
+    rd->utf16 = lite_is_utf16(rd->se->db);
     return lite_select(rd->sc, rd->se, &rd->range, &rd->stmt, reterr);
 }
 
@@ -134,6 +135,28 @@ static inline int put_cell(sqlite3_stmt *s, int at, struct wh_column *c, int64_t
     return lite_cell_put(c, &v);
 }
 
+/* "orders, key ('Q7', 12)": tables without a rowid have nothing else that finds the row again. */
+static void key_words(const struct lite_rd *rd, char *out, size_t size)
+{
+    size_t n = (size_t)snprintf(out, size, "%.30s, key (", rd->sc->t.name);
+
+    for (int i = 0; i < rd->sc->n_first && n < size - 2; i++) {
+        bool text = sqlite3_column_type(rd->stmt, i) == SQLITE_TEXT;
+        const char *p = sqlite3_column_type(rd->stmt, i) == SQLITE_BLOB
+                            ? "a blob"
+                            : (const char *)sqlite3_column_text(rd->stmt, i);
+        size_t len = p ? strlen(p) : 0, keep = 0;
+
+        while (keep < len && wh_utf8_len(p + keep, len - keep) &&
+               keep + wh_utf8_len(p + keep, len - keep) <= 24)
+            keep += wh_utf8_len(p + keep, len - keep);
+        n += (size_t)snprintf(out + n, size - n, "%s%s%.*s%s%s", i ? ", " : "", text ? "'" : "",
+                              (int)keep, p ? p : "", keep < len ? "..." : "", text ? "'" : "");
+    }
+    if (n < size - 1)
+        snprintf(out + n, size - n, ")");
+}
+
 static wh_status reject(struct lite_rd *rd, int column, int why, struct wh_error *reterr)
 {
     struct wh_buf raw WH_CLEANUP(wh_buf_free) = WH_BUF(RAW_MAX);
@@ -145,12 +168,17 @@ static wh_status reject(struct lite_rd *rd, int column, int why, struct wh_error
 
     if (rd->sc->rowid_first)
         snprintf(position, sizeof position, "%s, rowid %lld", rd->sc->t.name, (long long)rd->last);
+    else if (rd->sc->n_first)
+        key_words(rd, position, sizeof position);
     else
         snprintf(position, sizeof position, "%s, row %lld of its split", rd->sc->t.name,
                  (long long)rd->ordinal);
     if (why == WH_E_LIMIT) {
         snprintf(text, sizeof text, "column \"%s\": %d bytes are more than a cell may have",
                  col->name, sqlite3_column_bytes(rd->stmt, at));
+    } else if (why == WH_E_TYPE) {
+        code = "E6005";
+        snprintf(text, sizeof text, "column \"%s\": text that is not valid UTF-16", col->name);
     } else if (sqlite3_column_type(rd->stmt, at) == SQLITE_NULL) {
         code = "E6002";
         snprintf(text, sizeof text, "column \"%s\": NULL though declared NOT NULL", col->name);
@@ -159,7 +187,7 @@ static wh_status reject(struct lite_rd *rd, int column, int why, struct wh_error
         lite_cell_why(sqlite3_column_value(rd->stmt, at), t, why_not, sizeof why_not);
         snprintf(text, sizeof text, "column \"%s\" %s: %s", col->name, col->decl, why_not);
     }
-    st = lite_row_json(rd->stmt, rd->sc->n_first, &raw);
+    st = lite_row_json(rd->stmt, rd->sc->n_first, rd->utf16, &raw);
     if (st == WH_E_NOMEM)
         return wh_fail(reterr, st, "E8002", "no memory for a rejected row");
     st =
@@ -169,6 +197,13 @@ static wh_status reject(struct lite_rd *rd, int column, int why, struct wh_error
     return WH_OK;
 }
 
+static bool half_pair(sqlite3_stmt *s, int at)
+{
+    sqlite3_value *cell = sqlite3_column_value(s, at);
+
+    return sqlite3_value_type(cell) == SQLITE_TEXT && !lite_cell_wide(cell);
+}
+
 /* Appends the current row, or rejects it. `rows` complete rows are in the builder. */
 static wh_status put_row(struct lite_rd *rd, int64_t *rows, int64_t *bytes, struct wh_error *reterr)
 {
@@ -176,13 +211,15 @@ static wh_status put_row(struct lite_rd *rd, int64_t *rows, int64_t *bytes, stru
     bool forgive = rd->sc->o && rd->sc->o->mismatch == LITE_MISMATCH_NULL;
 
     for (int i = 0; i < n; i++) {
-        int st = put_cell(rd->stmt, i + first, rd->columns[i], bytes);
+        int st = rd->utf16 && half_pair(rd->stmt, i + first)
+                     ? WH_E_TYPE
+                     : put_cell(rd->stmt, i + first, rd->columns[i], bytes);
 
         if (st == WH_OK)
             continue;
         if (st == WH_E_NOMEM || sqlite3_errcode(rd->se->db) == SQLITE_NOMEM)
             return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a row");
-        if (st == WH_E_DATA && forgive && rd->columns[i]->type.nullable) {
+        if ((st == WH_E_DATA || st == WH_E_TYPE) && forgive && rd->columns[i]->type.nullable) {
             if (wh_put_null(rd->columns[i]) != WH_OK)
                 return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a row");
             continue;

@@ -83,6 +83,32 @@ static int put_drop(struct sql_script *s, const struct lite_fl *fl, const char *
 
 static const char unique_only[] = "type = 'index' and sql like 'create unique%'";
 
+/* AUTOINCREMENT never gives a number twice, not even for a table whose rows were exchanged. */
+static wh_status keep_sequence(struct lite_se *se, const struct lite_fl *fl, struct sql_script *s,
+                               struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct wh_str table = wh_str(fl->table), stage = wh_str(fl->stage);
+    int64_t there;
+
+    WH_TRY(lite_number(se, "select 1 from sqlite_schema where name = 'sqlite_sequence'", 0, &there,
+                       reterr));
+    if (!there)
+        return WH_OK;
+    if (sql_add(&b, "select 1 from sqlite_sequence where name = %l", &table) != WH_OK)
+        return no_memory(reterr);
+    WH_TRY(lite_number(se, b.p, 0, &there, reterr));
+    if (!there)
+        return WH_OK;
+    if (sql_add(&s->b,
+                "insert into sqlite_sequence(name, seq) select %l, seq from sqlite_sequence where "
+                "name = %l",
+                &stage, &table) != WH_OK ||
+        sql_script_end(s) != WH_OK)
+        return no_memory(reterr);
+    return WH_OK;
+}
+
 /* The stage, with the unique indexes of the table it will replace: a duplicate is then the row's
  * fault, at once. Other indexes are made when it is full. */
 static wh_status script_stage(struct lite_se *se, const struct lite_fl *fl, struct sql_script *s,
@@ -93,6 +119,7 @@ static wh_status script_stage(struct lite_se *se, const struct lite_fl *fl, stru
         return no_memory(reterr);
     if (!fl->swaps || !fl->existed || fl->recreate || !se->db)
         return WH_OK;
+    WH_TRY(keep_sequence(se, fl, s, reterr));
     return dependants(se, fl, unique_only, s, put_on_stage, reterr);
 }
 

@@ -44,6 +44,7 @@ static wh_status copy_settings(struct lite_fl *fl, const struct wh_target *io,
     fl->ctx = io->ctx;
     fl->marker_off = io->marker_off;
     fl->recreate = io->create == WH_CREATE_RECREATE;
+    fl->strict = fl->o->strict;
     fl->staged = sql_is_staged(io);
     fl->swaps = io->mode == WH_MODE_OVERWRITE;
     sql_stage_name(&fl->fence, fl->stage);
@@ -78,7 +79,10 @@ static wh_status find_table(struct lite_fl *fl, struct lite_se *se, const struct
         return fl->table ? WH_OK : no_memory(reterr);
     }
     fl->existed = true;
-    return lite_describe_settled(se, fl->table, &fl->now, reterr);
+    WH_TRY(lite_describe_settled(se, fl->table, &fl->now, reterr));
+    if (!fl->recreate)
+        fl->strict = fl->now.strict;
+    return WH_OK;
 }
 
 static wh_status may_be_written(const struct lite_fl *fl, const struct wh_target *io,
@@ -162,9 +166,36 @@ static wh_status new_column(struct lite_fl *fl, const struct wh_target *io, int6
         d->never_null = true;
         t.nullable = false;
     }
+    if (fl->strict)
+        snprintf(d->decl, sizeof d->decl, "%s", lite_strict_word(&t));
     d->affinity = lite_affinity_of(d->decl);
     return set_accept(fl, io, i, fl->existed && !fl->recreate ? 0 : sql_key_position(f), d, &t,
                       reterr);
+}
+
+/* A generated column takes no value. Where the source computes it as well nothing is lost: the
+ * value is taken and counted, and the table computes its own. */
+static wh_status computed_column(struct lite_fl *fl, const struct wh_target *io, int64_t i,
+                                 const struct lite_col *c, struct wh_type *t,
+                                 struct wh_error *reterr)
+{
+    struct lite_dest *d = &fl->dest[i];
+    struct wh_str how;
+
+    if (!wh_meta_get(io->source->children[i], WH_META_GENERATED, &how) ||
+        !wh_str_eqs(how, "always")) {
+        wh_ignore(wh_fail(reterr, WH_E_TYPE, "E3005",
+                          "column \"%s\" of \"%s\" is generated: it takes no value from a source",
+                          c->name, fl->table));
+        if (reterr)
+            wh_error_hint(reterr, "leave it out: --columns '* except (%s)'", c->name);
+        return WH_E_TYPE;
+    }
+    d->name = c->name;
+    snprintf(d->decl, sizeof d->decl, "%s", c->decl);
+    d->affinity = c->affinity;
+    d->computed = true;
+    return set_accept(fl, io, i, 0, d, t, reterr);
 }
 
 /* An existing column takes the source's own type if it keeps those values, else its own. */
@@ -176,11 +207,9 @@ static wh_status old_column(struct lite_fl *fl, const struct wh_target *io, int6
     char decl[LITE_DECL];
     struct wh_type t, again;
 
-    if (c->generated)
-        return wh_fail(reterr, WH_E_TYPE, "E3005",
-                       "column \"%s\" of \"%s\" is generated: leave it out of columns", c->name,
-                       fl->table);
     WH_TRY(wh_type_of(f, &t, reterr));
+    if (c->generated)
+        return computed_column(fl, io, i, c, &t, reterr);
     lite_decl_for(&t, wh_str(c->decl), fl->o, decl);
     lite_type_of(decl, &again);
     d->name = c->name;
@@ -188,7 +217,7 @@ static wh_status old_column(struct lite_fl *fl, const struct wh_target *io, int6
     d->affinity = c->affinity;
     /* Untyped columns store what comes; else the values must read as this column's type. */
     if (!(lite_keeps(c->affinity, &t) &&
-          (!*c->decl || wh_type_equal(&again, &c->type) || wh_type_equal(&t, &c->type))))
+          (c->any || wh_type_equal(&again, &c->type) || wh_type_equal(&t, &c->type))))
         t = c->type;
     d->never_null = fl->now.alias >= 0 && c == &fl->now.cols[fl->now.alias];
     d->digits = t.kind == WH_K_DECTEXT && c->affinity != LITE_A_TEXT && c->affinity != LITE_A_BLOB;
@@ -318,6 +347,30 @@ static wh_status statements(struct lite_fl *fl, struct wh_error *reterr)
     return WH_OK;
 }
 
+/* A definition that names its own table ("check(t.a > 0)") says nothing under another name. */
+static wh_status try_stage(struct lite_fl *fl, struct lite_se *se, struct wh_error *reterr)
+{
+    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
+    char why[256];
+    int st;
+
+    if (!fl->swaps)
+        return WH_OK;
+    st = lite_prepare(se, fl->create_stage, &s, reterr);
+    if (st != WH_E_REMOTE)
+        return st;
+    snprintf(why, sizeof why, "%s", sqlite3_errmsg(se->db));
+    if (strstr(why, "already exists")) /* the stage of this very run, at resume */
+        return WH_OK;
+    wh_ignore(wh_fail(reterr, WH_E_UNSUPPORTED, "E3010",
+                      "\"%s\" cannot be made again under the name of a stage: %s", fl->table, why));
+    if (reterr)
+        wh_error_hint(reterr,
+                      "its definition names the table itself: take --mode truncate, or make "
+                      "the table without that");
+    return WH_E_UNSUPPORTED;
+}
+
 /* SQLite itself says whether the statement can run: unknown columns, a key without a unique index,
  * a wrong replace.where. */
 static wh_status try_statements(struct lite_fl *fl, struct lite_se *se, struct wh_error *reterr)
@@ -340,6 +393,7 @@ static wh_status try_statements(struct lite_fl *fl, struct lite_se *se, struct w
     wh_buf_clear(&b);
     if (lite_ddl_insert(fl, fl->table, LITE_FEED, true, fl->mode, &b) != WH_OK)
         return no_memory(reterr);
+    WH_TRY(try_stage(fl, se, reterr));
     WH_TRY(lite_feed_open(se, fl->n_dest, reterr));
     st = lite_prepare(se, b.p, &s, reterr);
     if (st == WH_E_REMOTE && sql_by_key(fl->mode)) {
@@ -407,12 +461,17 @@ static void say_note(const struct lite_fl *fl, struct wh_target *io)
     io->note[0] = 0;
     for (int i = 0; i < fl->n_dest && n < sizeof io->note - 160; i++) {
         const struct lite_dest *d = &fl->dest[i];
-        bool text = strstr(d->decl, "_TEXT") != NULL && strcmp(d->decl, "JSON_TEXT") != 0;
+        bool text =
+            !d->computed && strstr(d->decl, "_TEXT") != NULL && strcmp(d->decl, "JSON_TEXT") != 0;
 
         if (text)
             n += (size_t)snprintf(io->note + n, sizeof io->note - n,
                                   "%s%.40s is stored as exact text (%.30s)", n ? "; " : "", d->name,
                                   d->decl);
+        if (d->computed)
+            n += (size_t)snprintf(io->note + n, sizeof io->note - n,
+                                  "%s%.40s is generated: the table computes its own values",
+                                  n ? "; " : "", d->name);
         floats |= d->no_minus_zero;
         accepted |= d->lossy;
     }

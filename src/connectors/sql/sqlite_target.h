@@ -17,6 +17,7 @@ struct lite_dest {
     bool no_minus_zero; /* a REAL column stores -0.0 as 0.0, and that was not accepted */
     bool lossy;         /* it was accepted */
     bool no_numbers;    /* text into NUMERIC: SQLite would turn '007' into 7 */
+    bool computed;      /* generated at both ends: taken, but not inserted */
 };
 
 struct lite_fl {
@@ -30,6 +31,7 @@ struct lite_fl {
     enum wh_mode mode;
     bool existed; /* when the plan was made */
     bool recreate, staged, marker_off, swaps;
+    bool strict; /* columns that are made get the words of STRICT tables */
     char stage[SQL_STAGE_NAME];
     struct lite_table now; /* the table as it is, if it exists */
     struct lite_dest *dest;

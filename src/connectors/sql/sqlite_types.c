@@ -278,6 +278,31 @@ bool lite_keeps(enum lite_affinity a, const struct wh_type *t)
     }
 }
 
+const char *lite_strict_word(const struct wh_type *t)
+{
+    switch (t->kind) {
+    case WH_K_BOOL:
+    case WH_K_I8:
+    case WH_K_I16:
+    case WH_K_I32:
+    case WH_K_I64:
+    case WH_K_U8:
+    case WH_K_U16:
+    case WH_K_U32:
+    case WH_K_DURATION:
+        return "INTEGER";
+    case WH_K_F32:
+    case WH_K_F64:
+        return "REAL";
+    case WH_K_BINARY:
+        return "BLOB";
+    case WH_K_FIXED:
+        return t->logical == WH_L_UUID ? "TEXT" : "BLOB";
+    default:
+        return "TEXT";
+    }
+}
+
 /* The source's own words may stay if they are plain, mean the same type here and keep its values.
  * Nothing stands behind a parameter here: "time(3) without time zone" is no type of SQLite's. */
 static bool native_fits(struct wh_str native, const struct wh_type *t, char decl[LITE_DECL])

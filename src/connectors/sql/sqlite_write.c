@@ -31,8 +31,11 @@ struct lite_wr {
     size_t good_cap;
     struct sql_verdicts bad;
     int64_t send;
-    int64_t fed, changed; /* rows taken as input; rows SQLite says it changed */
+    int64_t fed, changed;       /* rows taken as input; rows SQLite says it changed */
+    char why[SQL_VERDICT_TEXT]; /* SQLite's words for the last refusal */
     struct wh_rowsum sum;
+    bool triggers; /* of the table: SQLite then reads all rows of a send before it inserts one */
+    bool utf16;
     bool open; /* inside our transaction */
     bool dead; /* SQLite ended it by itself */
 };
@@ -70,6 +73,24 @@ static wh_status not_behind_ourselves(struct lite_se *se, struct wh_error *reter
     return WH_E_UNSUPPORTED;
 }
 
+static wh_status has_triggers(struct lite_wr *wr, struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct wh_str table = wh_str(wr->fl->table);
+    int64_t n = 0;
+
+    if (wr->fl->staged) /* a stage has none */
+        return WH_OK;
+    if (sql_add(&b,
+                "select exists(select 1 from sqlite_schema where type = 'trigger' and tbl_name = "
+                "%l collate nocase)",
+                &table) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a statement");
+    WH_TRY(lite_number(wr->se, b.p, 0, &n, reterr));
+    wr->triggers = n != 0;
+    return WH_OK;
+}
+
 static wh_status open_inside(struct lite_wr *wr, const struct wh_unit *u, struct wh_error *reterr)
 {
     struct lite_fl *fl = wr->fl;
@@ -77,6 +98,8 @@ static wh_status open_inside(struct lite_wr *wr, const struct wh_unit *u, struct
 
     if (!fl->marker_off)
         WH_TRY(lite_marker_open(wr->se, &wr->fence, u->id, u->attempt, u->seed, reterr));
+    WH_TRY(has_triggers(wr, reterr));
+    wr->utf16 = lite_is_utf16(wr->se->db);
     WH_TRY(lite_feed_open(wr->se, fl->n_dest, reterr));
     st = lite_prepare(wr->se, fl->insert, &wr->insert, reterr);
     if (st == WH_E_REMOTE)
@@ -133,12 +156,18 @@ enum check {
     CHECK_NO_NUMBERS = 8,  /* '007' becomes 7 in a NUMERIC column */
     CHECK_MINUS_ZERO = 32, /* becomes 0.0 in a REAL column */
     CHECK_JSON = 16,       /* a JSON number may, if it has no more than 15 digits */
+    CHECK_WIDE = 64,       /* U+FFFE and U+FFFF become U+FFFD in a UTF-16 database */
 };
 
-static unsigned checks_of(const struct lite_dest *d, const struct wh_view *v)
+static unsigned checks_of(const struct lite_wr *wr, const struct lite_dest *d,
+                          const struct wh_view *v)
 {
     unsigned c = 0;
 
+    if (d->computed)
+        return 0;
+    if (wr->utf16 && v->type.kind == WH_K_UTF8)
+        c |= CHECK_WIDE;
     if (d->never_null && (v->validity || v->type.kind == WH_K_NULL))
         c |= CHECK_NULL;
     if (v->type.kind == WH_K_F32 || v->type.kind == WH_K_F64)
@@ -170,6 +199,15 @@ static bool looks_like_number(const char *p, size_t n)
     return lite_is_decimal(p, n);
 }
 
+/* U+FFFE or U+FFFF: EF BF BE, EF BF BF. */
+static bool has_noncharacter(const char *p, size_t n)
+{
+    for (const char *end = p + n; (p = memchr(p, 0xef, (size_t)(end - p))) != NULL; p++)
+        if (end - p > 2 && (uint8_t)p[1] == 0xbf && (uint8_t)p[2] >= 0xbe)
+            return true;
+    return false;
+}
+
 static wh_status check_cell(struct lite_wr *wr, int64_t row, int64_t i, int col, unsigned checks,
                             const struct wh_view *v, bool *ret_bad)
 {
@@ -193,8 +231,13 @@ static wh_status check_cell(struct lite_wr *wr, int64_t row, int64_t i, int col,
                           "column \"%s\" is REAL: SQLite would store -0.0 as 0.0 (--accept-lossy "
                           "lets it)",
                           name));
-    } else if (checks & (CHECK_DIGITS | CHECK_NO_NUMBERS | CHECK_JSON)) {
+    } else if (checks & (CHECK_DIGITS | CHECK_NO_NUMBERS | CHECK_JSON | CHECK_WIDE)) {
         b = wh_view_bytes(v, i);
+        if (checks & CHECK_WIDE && b.n && has_noncharacter(b.p, b.n))
+            WH_TRY(sql_judge(&wr->bad, wr->send, row, col, "E6005",
+                             "column \"%s\": in a UTF-16 database SQLite would store U+FFFE and "
+                             "U+FFFF as U+FFFD",
+                             name));
         if ((checks & CHECK_DIGITS || (checks & CHECK_JSON && looks_like_number(b.p, b.n))) &&
             too_many_digits(b.p, b.n))
             WH_TRY(sql_judge(&wr->bad, wr->send, row, col, "E6013",
@@ -245,7 +288,7 @@ static wh_status check_column(struct lite_wr *wr, int col, const int32_t *rows, 
                               int64_t n, bool *ret_any)
 {
     const struct wh_view *v = &wr->se->feed->cols[col].view;
-    unsigned checks = checks_of(&wr->fl->dest[col], v);
+    unsigned checks = checks_of(wr, &wr->fl->dest[col], v);
 
     if (!checks || (!(checks & ~(CHECK_NAN | CHECK_MINUS_ZERO)) && !rows && all_plain(v, first, n)))
         return WH_OK;
@@ -268,7 +311,7 @@ static wh_status needs_checks(struct lite_wr *wr, bool *ret)
 {
     *ret = false;
     for (int i = 0; i < wr->fl->n_dest; i++)
-        *ret |= checks_of(&wr->fl->dest[i], &wr->se->feed->cols[i].view) != 0;
+        *ret |= checks_of(wr, &wr->fl->dest[i], &wr->se->feed->cols[i].view) != 0;
     return WH_OK;
 }
 
@@ -290,6 +333,64 @@ static wh_status add_hash(struct lite_wr *wr, const struct window *w, int64_t at
                    : wh_rowhash_add(&wr->sum, views, wr->fl->n_dest, NULL, w->first + at, n);
 }
 
+static bool is_row_fault(int rc)
+{
+    return (rc & 0xff) == SQLITE_CONSTRAINT || (rc & 0xff) == SQLITE_TOOBIG ||
+           (rc & 0xff) == SQLITE_MISMATCH;
+}
+
+/* No row's fault: the unit ends. */
+static wh_status ended(struct lite_wr *wr, int rc, struct wh_error *reterr)
+{
+    wr->dead = sqlite3_get_autocommit(wr->se->db);
+    return lite_fail(wr->se, rc, reterr, WH_E_REMOTE, "E5001", "cannot write to \"%s\"",
+                     wr->fl->table);
+}
+
+static wh_status still_open(struct lite_wr *wr, int rc, struct wh_error *reterr)
+{
+    if (!sqlite3_get_autocommit(wr->se->db))
+        return WH_OK;
+    wr->dead = true;
+    return lite_fail(wr->se, rc, reterr, WH_E_REMOTE, "E5011",
+                     "\"%s\" refused a row and rolled the whole unit back", wr->fl->table);
+}
+
+/* Modes in which every row that is taken is a change. */
+static bool is_plain(const struct lite_fl *fl)
+{
+    return fl->staged || fl->mode == WH_MODE_APPEND || fl->mode == WH_MODE_TRUNCATE ||
+           fl->mode == WH_MODE_OVERWRITE;
+}
+
+/* The same where triggers stand between: which rows are in cannot be known, so all or none is. A
+ * trigger that skips rows (RAISE(IGNORE)) is seen by the count. */
+static wh_status feed_whole(struct lite_wr *wr, int64_t n, bool *ret_kept, int *ret_rc,
+                            struct wh_error *reterr)
+{
+    int64_t before = wr->changed;
+
+    WH_TRY(lite_exec(wr->se, "savepoint wherry_feed", reterr));
+    *ret_rc = sqlite3_step(wr->insert);
+    if (*ret_rc == SQLITE_DONE) {
+        wr->changed += sqlite3_changes64(wr->se->db);
+        if (!is_plain(wr->fl) || wr->changed - before == n) {
+            sqlite3_reset(wr->insert);
+            *ret_kept = true;
+            return lite_exec(wr->se, "release wherry_feed", reterr);
+        }
+        wr->changed = before;
+        *ret_rc = SQLITE_CONSTRAINT_TRIGGER;
+    }
+    snprintf(wr->why, sizeof wr->why, "%s",
+             sqlite3_errcode(wr->se->db) == SQLITE_DONE ? "a trigger of the table skipped the row"
+                                                        : sqlite3_errmsg(wr->se->db));
+    if (!is_row_fault(*ret_rc) || sqlite3_get_autocommit(wr->se->db))
+        return WH_OK; /* the caller says it */
+    sqlite3_reset(wr->insert);
+    return lite_exec(wr->se, "rollback to wherry_feed; release wherry_feed", reterr);
+}
+
 /* One statement over rows [at, at + n). *ret_kept: how many of them are in; n if all. Fails only
  * for what is no row's fault. `rc` of a row's refusal is returned in *ret_rc. */
 static wh_status feed(struct lite_wr *wr, const struct window *w, int64_t at, int64_t n,
@@ -303,6 +404,12 @@ static wh_status feed(struct lite_wr *wr, const struct window *w, int64_t at, in
     f->first = w->first + at;
     f->n = n;
     f->at = 0;
+    if (wr->triggers) {
+        WH_TRY(feed_whole(wr, n, ret_kept, ret_rc, reterr));
+        *ret_stopped = n;
+        return is_row_fault(*ret_rc) || *ret_rc == SQLITE_DONE ? still_open(wr, *ret_rc, reterr)
+                                                               : ended(wr, *ret_rc, reterr);
+    }
     rc = sqlite3_step(wr->insert);
     changes =
         rc == SQLITE_DONE || sqlite3_changes64(wr->se->db) > 0 ? sqlite3_changes64(wr->se->db) : 0;
@@ -315,17 +422,11 @@ static wh_status feed(struct lite_wr *wr, const struct window *w, int64_t at, in
         *ret_kept = true;
         return WH_OK;
     }
-    if ((rc & 0xff) != SQLITE_CONSTRAINT && (rc & 0xff) != SQLITE_TOOBIG &&
-        (rc & 0xff) != SQLITE_MISMATCH) {
-        wr->dead = sqlite3_get_autocommit(wr->se->db);
-        return lite_fail(wr->se, rc, reterr, WH_E_REMOTE, "E5001", "cannot write to \"%s\"",
-                         wr->fl->table);
-    }
-    if (sqlite3_get_autocommit(wr->se->db)) {
-        wr->dead = true;
-        return lite_fail(wr->se, rc, reterr, WH_E_REMOTE, "E5011",
-                         "\"%s\" refused a row and rolled the whole unit back", wr->fl->table);
-    }
+    if (!is_row_fault(rc))
+        return ended(wr, rc, reterr);
+    WH_TRY(still_open(wr, rc, reterr));
+    snprintf(wr->why, sizeof wr->why, "%s", sqlite3_errmsg(wr->se->db));
+    sqlite3_reset(wr->insert);
     /* Kept changes are counted; none means that there were none or that all were taken back. */
     *ret_kept = changes > 0;
     wr->changed += changes;
@@ -355,7 +456,6 @@ static wh_status feed_range(struct lite_wr *wr, const struct window *w, int64_t 
     while (at < end) {
         int64_t n = wr->fl->mode == WH_MODE_UPDATE && !wr->fl->staged ? 1 : end - at;
         int64_t stopped = 0;
-        char why[SQL_VERDICT_TEXT];
         bool kept = false;
         int rc;
 
@@ -366,8 +466,6 @@ static wh_status feed_range(struct lite_wr *wr, const struct window *w, int64_t 
             at += n;
             continue;
         }
-        snprintf(why, sizeof why, "%s", sqlite3_errmsg(wr->se->db));
-        sqlite3_reset(wr->insert);
         if (stopped >= n && n > 1) { /* known only at the statement's end: halve it */
             WH_TRY(feed_range(wr, w, at, at + n / 2, reterr));
             at += n / 2;
@@ -383,7 +481,7 @@ static wh_status feed_range(struct lite_wr *wr, const struct window *w, int64_t 
         }
         at += stopped;
         if (sql_judge(&wr->bad, wr->send, w->numbers ? w->numbers[at] : at, -1, code_of(rc), "%s",
-                      why) != WH_OK)
+                      wr->why) != WH_OK)
             return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for verdicts");
         at++;
     }
@@ -473,15 +571,43 @@ wh_status lite_writer_flush(void *self, int64_t deadline_ns, struct wh_acks *ret
     return WH_OK;
 }
 
+/* Deferred foreign keys are judged by the commit, which would name no row and be tried again. */
+static wh_status no_orphans(struct lite_wr *wr, struct wh_error *reterr)
+{
+    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
+    int open = 0, most, st;
+
+    if (!wr->fl->o->foreign_keys ||
+        sqlite3_db_status(wr->se->db, SQLITE_DBSTATUS_DEFERRED_FKS, &open, &most, 0) != SQLITE_OK ||
+        !open)
+        return WH_OK;
+    WH_TRY(
+        lite_prepare(wr->se, "select rowid, parent from pragma_foreign_key_check(?1)", &s, reterr));
+    lite_bind_str(s, 1, wh_str(wr->fl->staged ? wr->fl->stage : wr->fl->table));
+    if (sqlite3_step(s) == SQLITE_ROW)
+        st =
+            wh_fail(reterr, WH_E_DATA, "E5011",
+                    "a deferred foreign key of \"%s\" finds no row in \"%.*s\": the row with rowid "
+                    "%.*s, and perhaps others",
+                    wr->fl->table, WH_STR_FMT(lite_text_at(s, 1)), WH_STR_FMT(lite_text_at(s, 0)));
+    else
+        st = wh_fail(reterr, WH_E_DATA, "E5011",
+                     "deferred foreign keys are violated by what was written to \"%s\"",
+                     wr->fl->table);
+    if (reterr)
+        wh_error_hint(reterr, "load the other table first, or leave foreign_keys off");
+    return st;
+}
+
 wh_status lite_writer_seal(void *self, struct wh_tally *ret, struct wh_error *reterr)
 {
     struct lite_wr *wr = self;
     bool may_skip = wr->fl->mode == WH_MODE_INSERT_IGNORE || wr->fl->mode == WH_MODE_UPDATE;
-    bool plain = wr->fl->staged || wr->fl->mode == WH_MODE_APPEND ||
-                 wr->fl->mode == WH_MODE_TRUNCATE || wr->fl->mode == WH_MODE_OVERWRITE;
+    bool plain = is_plain(wr->fl);
 
     if (!wr->open || wr->dead)
         return wh_fail(reterr, WH_LOST, "E2008", "the transaction of this unit is gone");
+    WH_TRY(no_orphans(wr, reterr));
     *ret = (struct wh_tally){.rows = wr->fed,
                              .bytes = -1,
                              .has_hash = true,
