@@ -496,6 +496,12 @@ struct wh_target {
     const bool *keeps_infinite;
     struct wh_str comment;  /* asked: for a table that is made; may be empty */
     struct wh_str say_warn; /* warnings for the plan, one a line; lives as say_create does */
+    /* Asked (WH_CAP_STATEMENTS): statements of the job, the last steps of PREPARE and of FINISH,
+     * each a transaction with its marker, flagged WH_STEP_STATEMENT; {target} in them is the
+     * object's quoted name. They live as long as the target. */
+    const char *const *before, *const *after;
+    size_t n_before, n_after;
+    bool repeat_before; /* `before` is flagged WH_STEP_REPEAT */
 };
 
 enum {
@@ -575,6 +581,8 @@ enum {
     WH_STEP_TRANSACTIONAL = 2, /* its marker is in the same transaction */
     WH_STEP_DESTRUCTIVE = 4,   /* coordinator only */
     WH_STEP_OPTIONAL = 8,      /* failure is a warning */
+    WH_STEP_STATEMENT = 16,    /* write.before, write.after of the job */
+    WH_STEP_REPEAT = 32,       /* once in every epoch, until its flow is moved */
 };
 
 /* Everything a destination does outside a writer: small, named, idempotent. */
@@ -666,6 +674,7 @@ enum {
     WH_CAP_LOCAL = 128,    /* no network: a lock of ours on this host is enough */
     WH_CAP_SPLIT_BY = 256, /* understands scan.split_by */
     WH_CAP_PATHS = 512,    /* an object is a path, taken whole; so it is where there is `storage` */
+    WH_CAP_STATEMENTS = 1024, /* runs wh_target.before and .after */
 };
 
 struct wh_capabilities {

@@ -55,6 +55,8 @@ struct wh_write_options {
     int atomic; /* enum wh_atomic or -1 = not asked */
     const char *replace_where;
     bool marker_off;
+    struct wh_list before, after; /* statements at the destination */
+    int on_resume;                /* 1: `before` runs again with every resume */
 };
 
 struct wh_stream {

@@ -45,6 +45,10 @@ static const struct wh_enum validates[] = {
     {2, "stats", NULL, "not in this build; 'checksum' proves more"},
     {3, "checksum"},
     {0, NULL}};
+static const struct wh_enum on_resumes[] = {
+    {0, "skip", "write.before that was done is not done again"},
+    {1, "repeat", "write.before runs again with every resume"},
+    {0, NULL}};
 static const struct wh_enum reject_or_null[] = {{0, "reject"}, {1, "null"}, {0, NULL}};
 static const struct wh_enum reject_null_keep[] = {
     {0, "reject"}, {1, "null"}, {2, "keep"}, {0, NULL}};
@@ -79,19 +83,17 @@ static const struct wh_options stream_table = {stream_rows, sizeof(S), "a stream
 static const struct wh_option write_rows[] = {
     ROW(S, "mode", write.mode, WH_T_ENUM, int, .values = modes, .def = "append"),
     ROW(S, "keys", write.keys, WH_T_COLUMNS, struct wh_list, .aliases = "key"),
-    ROW(S, "atomic", write.atomic, WH_T_ENUM, int, .values = atomics), WH_OPT_END};
+    ROW(S, "atomic", write.atomic, WH_T_ENUM, int, .values = atomics),
+    ROW(S, "on_resume", write.on_resume, WH_T_ENUM, int, .values = on_resumes, .def = "skip"),
+    WH_OPT_END};
 static const struct wh_options write_table = {write_rows, sizeof(S), "write"};
-static const struct wh_job_key write_keys[] = {
-    {"mode"},
-    {"keys"},
-    {"key"},
-    {"atomic"},
-    {"marker"},
-    {"replace"},
-    {"before", true, "run the statement with the server's own client before"},
-    {"after", true, "run the statement with the server's own client afterwards"},
-    {"on_resume", true, NULL},
-    {NULL}};
+static const struct wh_option statement_rows[] = {
+    ROW(S, "before", write.before, WH_T_LIST, struct wh_list),
+    ROW(S, "after", write.after, WH_T_LIST, struct wh_list), WH_OPT_END};
+static const struct wh_options statement_table = {statement_rows, sizeof(S), "write"};
+static const struct wh_job_key write_keys[] = {{"mode"},      {"keys"},    {"key"},    {"atomic"},
+                                               {"marker"},    {"replace"}, {"before"}, {"after"},
+                                               {"on_resume"}, {NULL}};
 
 static const struct wh_option table_rows[] = {
     ROW(S, "create", create, WH_T_ENUM, int, .values = creates, .def = "if-missing"),
@@ -277,10 +279,82 @@ static bool set_marker(struct wh_job_reading *r, const struct wh_node *node, str
     return false;
 }
 
+/* What would end our transaction, or stay behind it in the session. */
+static const char *const own_words[] = {"begin",  "start",   "commit",    "end",        "rollback",
+                                        "abort",  "release", "savepoint", "prepare",    "set",
+                                        "reset",  "discard", "pragma",    "attach",     "detach",
+                                        "vacuum", "listen",  "unlisten",  "checkpoint", NULL};
+
+/* The first word of a statement, behind blanks and comments. */
+static struct wh_str first_word(const char *sql)
+{
+    size_t n = 0;
+
+    for (;;) {
+        sql += strspn(sql, " \t\r\n(;");
+        if (strncmp(sql, "--", 2) == 0)
+            sql += strcspn(sql, "\n");
+        else if (strncmp(sql, "/*", 2) == 0)
+            sql = strstr(sql, "*/") ? strstr(sql, "*/") + 2 : "";
+        else
+            break;
+    }
+    while ((sql[n] | 0x20) >= 'a' && (sql[n] | 0x20) <= 'z')
+        n++;
+    return (struct wh_str){sql, n};
+}
+
+static bool check_statement(struct wh_job_reading *r, const char *sql, const struct wh_node *node)
+{
+    struct wh_str word = first_word(sql);
+
+    if (!word.n) {
+        wh_problem_add(r->problems, "E1068", wh_job_where(r, node), "leave it out",
+                       "the statement is empty");
+        return false;
+    }
+    for (size_t i = 0; own_words[i]; i++)
+        if (wh_str_ieqs(word, own_words[i])) {
+            wh_problem_add(r->problems, "E1068", wh_job_where(r, node),
+                           "run it with the server's own client",
+                           "each statement runs in a transaction of its own, with the record that "
+                           "it was done: '%s' cannot stand there",
+                           own_words[i]);
+            return false;
+        }
+    return true;
+}
+
+/* before: or after: SQL, or a list of it. */
+static bool set_statements(struct wh_job_reading *r, const struct wh_node *node, const char *key,
+                           struct wh_list *list, struct wh_stream *s)
+{
+    const struct wh_node *value = wh_node_get(node, key);
+
+    if (!value || value->kind == WH_NODE_NULL)
+        return true;
+    list->n = 0;
+    if (!wh_options_set(&statement_table, s, r->arena, key, value, wh_job_where(r, value),
+                        r->problems))
+        return false;
+    for (size_t i = 0; i < list->n; i++) {
+        const struct wh_node *item = value->kind == WH_NODE_LIST ? value->items[i] : value;
+        const struct wh_node *text = plain(r, item);
+
+        if (!text || !check_statement(r, text->text, item))
+            return false;
+        list->v[i] = text->text;
+    }
+    return true;
+}
+
 static bool set_write(struct wh_job_reading *r, const struct wh_node *node, struct wh_stream *s)
 {
     const struct wh_node *marker = wh_node_get(node, "marker"), *replace;
     bool ok = set_group(r, node, "write", write_keys, &write_table, s);
+
+    ok = ok && set_statements(r, node, "before", &s->write.before, s) &&
+         set_statements(r, node, "after", &s->write.after, s);
 
     if (marker)
         ok = set_marker(r, marker, s) && ok;
@@ -439,9 +513,9 @@ static bool set_stream_key(struct wh_job_reading *r, const struct wh_node *key,
 
 static int init_stream(struct wh_job_reading *r, struct wh_stream *s)
 {
-    static const struct wh_options *const tables[] = {&stream_table,   &write_table, &table_table,
-                                                      &dirty_table,    &split_table, &guard_table,
-                                                      &row_bytes_table};
+    static const struct wh_options *const tables[] = {
+        &stream_table, &write_table, &statement_table, &table_table,
+        &dirty_table,  &split_table, &guard_table,     &row_bytes_table};
 
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         WH_TRY(wh_options_init(tables[i], s, r->arena));
@@ -616,7 +690,7 @@ bool wh_job_run_settings(struct wh_job_reading *r, const struct wh_node *node,
 
 const struct wh_job_group wh_job_groups[] = {
     {"", stream_keys, {&stream_table}, NULL},
-    {"write", write_keys, {&write_table}, NULL},
+    {"write", write_keys, {&write_table, &statement_table}, NULL},
     {"table", table_keys, {&table_table}, NULL},
     {"split", split_keys, {&split_table}, "auto, none"},
     {"values", NULL, {&values_table, &row_bytes_table}, NULL},

@@ -158,6 +158,18 @@ static int line_values(struct lines *l, const struct wh_stream *s)
     return line_i64(l, "values.max_row_bytes", s->max_row_bytes);
 }
 
+/* Each in a line of its own: a comma may stand in any of them. */
+static int line_statements(struct lines *l, const char *key, struct wh_list list)
+{
+    for (size_t i = 0; i < list.n; i++) {
+        char numbered[40];
+
+        snprintf(numbered, sizeof numbered, "%s.%04zu", key, i + 1);
+        WH_TRY(line(l, numbered, list.v[i]));
+    }
+    return WH_OK;
+}
+
 static int line_stream(struct lines *l, const struct wh_stream *s)
 {
     static const char *const merges[] = {NULL, "same", "union", "common"};
@@ -172,6 +184,9 @@ static int line_stream(struct lines *l, const struct wh_stream *s)
     WH_TRY(line_list(l, "write.keys", s->write.keys));
     WH_TRY(line_i64(l, "write.atomic", s->write.atomic));
     WH_TRY(line(l, "write.replace.where", s->write.replace_where));
+    WH_TRY(line_statements(l, "write.before", s->write.before));
+    WH_TRY(line_statements(l, "write.after", s->write.after));
+    WH_TRY(line(l, "write.on_resume", s->write.on_resume ? "repeat" : NULL));
     WH_TRY(line(l, "write.marker", s->write.marker_off ? "off" : NULL));
     WH_TRY(line_i64(l, "table.create", s->create));
     WH_TRY(line_i64(l, "table.evolve", s->evolve));

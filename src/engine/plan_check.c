@@ -94,6 +94,16 @@ static int refuse_split_by(const struct wh_stream *s, struct wh_error *reterr)
     return st;
 }
 
+static int refuse_statements(const struct wh_stream *s, struct wh_error *reterr)
+{
+    int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1068", "%s runs no SQL: write.%s is not possible",
+                     s->to.connector->name, s->write.before.n ? "before" : "after");
+
+    wh_error_where(reterr, "%s", s->where_place);
+    wh_error_hint(reterr, "leave it out, or run a program of yours before and after wherry");
+    return st;
+}
+
 /* What needs no server. */
 int wh_plan_check_stream(const struct wh_stream *s, struct wh_error *reterr)
 {
@@ -104,6 +114,8 @@ int wh_plan_check_stream(const struct wh_stream *s, struct wh_error *reterr)
         return refuse_mode(s, reterr);
     if (s->write.atomic >= 0 && !(to->atomics & 1u << s->write.atomic))
         return refuse_atomic(s, reterr);
+    if ((s->write.before.n || s->write.after.n) && !(to->flags & WH_CAP_STATEMENTS))
+        return refuse_statements(s, reterr);
     if (s->where && !(from->flags & WH_CAP_WHERE))
         return refuse_filter(s, "where", reterr);
     if (s->split_by && !(from->flags & WH_CAP_SPLIT_BY))
@@ -249,6 +261,10 @@ int wh_plan_check_flow(struct wh_planner *p, struct wh_flow *f, struct wh_error 
         wh_problem_warn(&f->notes, "E5009", s->where_place, NULL,
                         "truncate empties in place: after a failure it is partly filled until "
                         "'wherry resume'");
+    if (s->write.before.n && s->write.on_resume == 1 && f->tgt.atomic_given == WH_ATOMIC_UNIT)
+        wh_problem_warn(&f->notes, "E1068", s->where_place, "'on_resume: skip' runs it once",
+                        "write.before runs again with every resume, where rows of committed units "
+                        "are then there already");
     return WH_OK;
 }
 
@@ -543,7 +559,7 @@ static void follow(struct wh_flow *f, const struct wh_flow *leader)
 
     f->leader = leader;
     for (size_t i = 0; i < f->n_steps; i++)
-        if (f->steps[i].step.phase != WH_PREPARE)
+        if (f->steps[i].step.phase != WH_PREPARE && !(f->steps[i].step.flags & WH_STEP_STATEMENT))
             f->steps[n++] = f->steps[i];
     f->n_steps = n;
     f->tgt.say_create.n = 0;

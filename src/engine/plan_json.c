@@ -95,6 +95,10 @@ static int steps(struct wh_buf *out, const struct wh_flow *f)
         WH_TRY(flag(out, "transactional", s->flags & WH_STEP_TRANSACTIONAL));
         WH_TRY(flag(out, "parallel", s->flags & WH_STEP_PARALLEL));
         WH_TRY(flag(out, "optional", s->flags & WH_STEP_OPTIONAL));
+        if (s->flags & WH_STEP_STATEMENT)
+            WH_TRY(flag(out, "statement", true));
+        if (s->flags & WH_STEP_REPEAT)
+            WH_TRY(flag(out, "repeat", true));
         WH_TRY(wh_buf_addc(out, '}'));
     }
     return wh_buf_addc(out, ']');

@@ -324,9 +324,19 @@ static int add_steps(const struct wh_flow *f, struct wh_buf *out)
 
         if (s->phase == WH_DROP)
             continue; /* only when a flow starts again or is given up */
-        WH_TRY(key(out, (int)s->phase == before ? "" : phases[s->phase]));
-        before = (int)s->phase;
+        bool own = s->flags & WH_STEP_STATEMENT;
+        int word = own ? 10 + (int)s->phase : (int)s->phase;
+
+        WH_TRY(key(out, word == before                 ? ""
+                        : own && s->phase == WH_FINISH ? "after"
+                        : own                          ? "before"
+                                                       : phases[s->phase]));
+        before = word;
         WH_TRY(add_line(out, s->say, 2000));
+        if (s->flags & WH_STEP_REPEAT)
+            WH_TRY(wh_buf_adds(out, "   [again with every resume]"));
+        else if (own && f->stream->write.marker_off)
+            WH_TRY(wh_buf_adds(out, "   [at least once]"));
         if (s->flags & WH_STEP_DESTRUCTIVE)
             WH_TRY(wh_buf_adds(out, "   [destructive]"));
         if (s->flags & WH_STEP_OPTIONAL)

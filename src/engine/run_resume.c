@@ -115,6 +115,8 @@ static int load_flow(struct wh_runtime *run, struct wh_run_flow *fr, const struc
     fr->resumed = true;
     fr->recorded_state = r->state;
     fr->stage = stage_of(r->state);
+    if (fr->stage == WH_AT_MOVING && fr->flow->stream->write.on_resume == 1)
+        fr->stage = WH_AT_WAITING; /* its `before` runs once more */
     fr->fence.generation = r->generation;
     fr->flow->generation = r->generation;
     fr->next_unit = r->next_unit > 0 ? r->next_unit : 1;

@@ -259,6 +259,34 @@ static int step_failed(struct wh_runtime *run, struct wh_run_flow *fr, struct wh
     return st;
 }
 
+static struct wh_step step_of(const struct wh_step_record *r)
+{
+    return (struct wh_step){.id = r->id,
+                            .after = r->after,
+                            .phase = (enum wh_phase)r->phase,
+                            .flags = r->flags,
+                            .say = {r->say, strlen(r->say)},
+                            .token = r->token};
+}
+
+/* A step that was done, once more in this epoch (its marker tells). The journal stays as it is. */
+static int repeat_step(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_session **s,
+                       const struct wh_step_record *r, struct wh_retry *retry,
+                       struct wh_error *reterr)
+{
+    struct applying a = {.run = run, .fr = fr, .s = s, .retry = retry, .step = step_of(r)};
+    struct wh_bytes receipt = {0};
+    int st;
+
+    if (!wh_run_still_ours(run))
+        return wh_fail(reterr, WH_FENCED, "E7010", "another process owns run %s", run->id);
+    st = apply_until(&a, &receipt, reterr);
+    wh_kill_step(r->phase, 2);
+    if (st != WH_OK && st != WH_FENCED && !reterr->where[0])
+        wh_error_where(reterr, "%s, write.before again: %.120s", fr->flow->table, r->say);
+    return st;
+}
+
 static int run_step(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_session **s,
                     struct wh_step_record *r, struct wh_receipts *receipts, struct wh_retry *retry,
                     struct wh_error *reterr)
@@ -267,12 +295,7 @@ static int run_step(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_se
     struct wh_bytes receipt = {0};
     int st;
 
-    a.step = (struct wh_step){.id = r->id,
-                              .after = r->after,
-                              .phase = (enum wh_phase)r->phase,
-                              .flags = r->flags,
-                              .say = {r->say, strlen(r->say)},
-                              .token = r->token};
+    a.step = step_of(r);
     /* FAILED counts as an intent as well: what failed may still have been done in part. */
     a.maybe_done = r->state == WH_STEP_INTENDED || r->state == WH_STEP_FAILED;
     wh_kill_step(r->phase, 0);
@@ -373,13 +396,17 @@ static int run_steps(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_s
     if (st == WH_OK && phase == WH_PUBLISH)
         st = guard_before_publish(fr, reterr);
     for (size_t i = 0; st == WH_OK && i < n; i++) {
-        if (v[i].state == WH_STEP_DONE)
+        bool done = v[i].state == WH_STEP_DONE, again = fr->resumed && v[i].flags & WH_STEP_REPEAT;
+
+        /* What several tables share, the first of them did. */
+        if ((done && !again) || (v[i].flags & WH_STEP_STATEMENT && fr->flow->leader))
             continue;
         if (run->stop_level >= 2 || run->fenced) {
             st = wh_fail(reterr, WH_E_CANCELLED, "E7015", "asked to stop");
             break;
         }
-        st = run_step(run, fr, s, &v[i], &receipts, retry, reterr);
+        st = done ? repeat_step(run, fr, s, &v[i], retry, reterr)
+                  : run_step(run, fr, s, &v[i], &receipts, retry, reterr);
     }
     wh_receipts_close(cursor);
     return st;
@@ -419,8 +446,13 @@ int wh_flow_set(struct wh_run_flow *fr, enum wh_flow_state state, struct wh_erro
 static int prepare(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_session **s,
                    struct wh_error *reterr)
 {
-    if (fr->resumed && fr->recorded_state >= WH_FLOW_MOVING && fr->recorded_state < WH_FLOW_FAILED)
-        return WH_OK; /* prepared by an earlier process */
+    if (fr->resumed && fr->recorded_state >= WH_FLOW_MOVING &&
+        fr->recorded_state < WH_FLOW_FAILED) { /* prepared by an earlier process */
+        bool again = fr->flow->stream->write.on_resume == 1 && !fr->flow->leader &&
+                     fr->recorded_state == WH_FLOW_MOVING;
+
+        return again ? wh_flow_steps(run, fr, s, WH_PREPARE, reterr) : WH_OK;
+    }
     WH_TRY(wh_flow_set(fr, WH_FLOW_PREPARING, reterr));
     if (!fr->flow->leader) /* else the leader, which stands before it, made what they share */
         WH_TRY(wh_flow_steps(run, fr, s, WH_PREPARE, reterr));

@@ -22,6 +22,7 @@ import kills  # noqa: E402
 import many  # noqa: E402
 import night  # noqa: E402
 import plans  # noqa: E402
+import statements  # noqa: E402
 import stops  # noqa: E402
 
 # Jobs for every case, and jobs that stand alone; the longest first.
@@ -41,7 +42,8 @@ ALONE = [many.upserts, many.one_fails, many.two_resumes, many.discard_living, ma
          again.same_identity, again.job_changed, again.copy_does_not_guess, again.targets, again.fresh,
          again.target_changed, again.living_owner_stopped,
          night.stopped_while_it_waits, night.lost_state, night.owner_elsewhere, night.restored,
-         night.what_was_committed, night.closed_pipe]
+         night.what_was_committed, night.closed_pipe,
+         statements.statements, statements.statements_again, statements.statement_fails]
 
 
 # No hard case keeps a memo, nor does one do anything after its publishing: there, what is real is killed.

@@ -188,9 +188,11 @@ static void refusals(void **state)
         {HEAD "    write: { mode: upsrt }\n",
          "E1002 t.yaml:5:20: mode: 'upsrt' is not known | did you mean 'upsert'? one of append, "
          "overwrite, truncate, upsert, replace, update, insert-ignore, delete-insert"},
-        {HEAD "    write: { before: [x] }\n",
-         "E1014 t.yaml:5:14: 'before' of write is not offered by this build yet | run the "
-         "statement with the server's own client before"},
+        {HEAD "    write: { before: [delete from t, /* c */ Commit] }\n",
+         "E1068 t.yaml:5:38: each statement runs in a transaction of its own, with the record that "
+         "it was done: 'commit' cannot stand there | run it with the server's own client"},
+        {HEAD "    write: { after: '-- nothing' }\n",
+         "E1068 t.yaml:5:21: the statement is empty | leave it out"},
         {HEAD "    write: { mode: delete-insert }\n",
          "E1063 t.yaml:3:5: mode delete-insert needs to be told which rows to replace | "
          "--replace-where SQL; in a job file write: { replace: { where: SQL } }"},

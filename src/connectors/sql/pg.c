@@ -124,7 +124,7 @@ static const char *const frames[] = {PG_FRAME, NULL};
 
 static const struct wh_capabilities caps = {
     .flags = WH_CAP_MARKER | WH_CAP_WHOLE_DATABASE | WH_CAP_WHERE | WH_CAP_QUERY |
-             WH_CAP_PROJECTION | WH_CAP_LIMIT | WH_CAP_SPLIT_BY,
+             WH_CAP_PROJECTION | WH_CAP_LIMIT | WH_CAP_STATEMENTS | WH_CAP_SPLIT_BY,
     .frames = frames,
     .modes = (1 << WH_MODE_COUNT) - 1, /* all of them */
     .commit_class = WH_CLASS_T,

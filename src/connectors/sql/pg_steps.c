@@ -357,11 +357,9 @@ static wh_status sequences(struct listing *l, struct wh_error *reterr)
     return st;
 }
 
-wh_status pg_steps(void *self, void *session, enum wh_phase phase, struct wh_receipts *receipts,
-                   struct wh_step_sink *out, struct wh_error *reterr)
+static wh_status list_own(struct pg_fl *fl, struct listing *l, enum wh_phase phase,
+                          struct wh_error *reterr)
 {
-    struct pg_fl *fl = self;
-    struct listing l = {.fl = fl, .se = session, .out = out};
     struct sql_shape shape = {.existed = fl->existed,
                               .creates = fl->create != NULL,
                               .clears = fl->mode == WH_MODE_TRUNCATE,
@@ -371,10 +369,20 @@ wh_status pg_steps(void *self, void *session, enum wh_phase phase, struct wh_rec
     for (int i = 0; i < fl->n_dest; i++)
         shape.adds |= fl->dest[i].added;
     if (phase == WH_SETTLE && fl->staged)
-        return settle(&l, reterr);
+        return settle(l, reterr);
     if (phase == WH_FINISH)
-        return sequences(&l, reterr);
-    return sql_steps_of(&shape, phase, &l.id, fill, &l, out, reterr);
+        return sequences(l, reterr);
+    return sql_steps_of(&shape, phase, &l->id, fill, l, l->out, reterr);
+}
+
+wh_status pg_steps(void *self, void *session, enum wh_phase phase, struct wh_receipts *receipts,
+                   struct wh_step_sink *out, struct wh_error *reterr)
+{
+    struct pg_fl *fl = self;
+    struct listing l = {.fl = fl, .se = session, .out = out};
+
+    WH_TRY(list_own(fl, &l, phase, reterr));
+    return sql_statement_steps(&fl->statements, phase, &l.id, out, reterr);
 }
 
 /* ---- doing -------------------------------------------------------------------------------------
@@ -443,10 +451,37 @@ static wh_status done_before(struct pg_fl *fl, struct pg_se *se, char kind, bool
 /* Who needs the table alone does not wait long for it: everybody else would wait behind. */
 static int64_t patience(const struct pg_fl *fl, char kind)
 {
-    bool rows_only =
-        kind == SQL_STEP_POUR || (kind == SQL_STEP_SWAP && fl->publish == PG_PUB_MERGE);
+    bool rows_only = kind == SQL_STEP_POUR || kind == SQL_STEP_BEFORE || kind == SQL_STEP_AFTER ||
+                     (kind == SQL_STEP_SWAP && fl->publish == PG_PUB_MERGE);
 
     return rows_only ? fl->ep->o->lock_timeout : PG_STEP_LOCK_MS;
+}
+
+/* A statement of the job, alone in its transaction, under the role's own search path. With
+ * parameters, though there are none, the server takes exactly one statement. */
+static wh_status run_statement(struct pg_fl *fl, struct pg_se *se, struct wh_bytes token,
+                               struct wh_error *reterr)
+{
+    static const char *const none[] = {NULL};
+    struct wh_buf text WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+    int st;
+
+    WH_TRY(sql_statement_text(&fl->statements, token, &text, reterr));
+    WH_TRY(pg_exec(se->c, "set local search_path to default", reterr));
+    st = pg_query(se->c, text.p, 0, none, &r, reterr);
+    if (st == WH_OK && pg_transaction(se->c) != 'T')
+        st = wh_fail(reterr, WH_E_USAGE, "E5016", "%.160s: it ended our transaction", text.p);
+    if (st < 0 && st != WH_E_CANCELLED && reterr) {
+        char words[sizeof reterr->message];
+
+        snprintf(words, sizeof words, "%s", reterr->message);
+        snprintf(reterr->message, sizeof reterr->message, "%.120s: %.300s", text.p, words);
+        snprintf(reterr->code, sizeof reterr->code, "E5016");
+    }
+    if (st == WH_OK)
+        st = pg_exec(se->c, "set local search_path to ''", reterr);
+    return st;
 }
 
 static wh_status apply_inside(struct pg_fl *fl, struct pg_se *se, const struct wh_step *step,
@@ -459,6 +494,8 @@ static wh_status apply_inside(struct pg_fl *fl, struct pg_se *se, const struct w
         st = may_drop(se, fl->markers, f, reterr);
     if (st == WH_OK && step->phase == WH_PUBLISH)
         st = pg_mute_triggers(se, fl->o, reterr);
+    if (st == WH_OK && sql_is_statement(step->token))
+        return run_statement(fl, se, step->token, reterr);
     if (st == WH_OK)
         st = script_of(se, fl, step->token, &s, reterr);
     if (st == WH_OK)
@@ -487,12 +524,12 @@ wh_status pg_apply(void *self, void *session, const struct wh_step *step, const 
     struct pg_fl *fl = self;
     struct pg_se *se = session;
     bool marked = !fl->marker_off && step->phase != WH_DROP, done = false;
-    struct pg_mark m = {
-        .schema = fl->markers, .fence = *f, .unit = sql_step_unit(step), .attempt = 1};
+    struct pg_mark m = {.schema = fl->markers, .attempt = 1};
     int st = WH_OK;
 
     if (step->token.n < 1 || step->token.n > 16)
         return wh_fail(reterr, WH_E_STATE, "E7016", "the stored step is of another version");
+    m.unit = sql_step_mark(step, f, &m.fence);
     m.lock_ms = patience(fl, *(const char *)step->token.p);
     if (pg_transaction(se->c) != 'I')
         pg_rollback(se->c);

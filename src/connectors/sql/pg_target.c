@@ -751,6 +751,7 @@ static wh_status look(struct pg_fl *fl, struct pg_se *se, struct wh_target *io,
     WH_TRY(copy_settings(fl, io, reterr));
     WH_TRY(find_table(fl, se, io, reterr));
     WH_TRY(set_names(fl, reterr));
+    fl->statements = sql_statements_of(io, fl->name);
     WH_TRY(by_memo(fl, io, reterr));
     WH_TRY(may_be_written(fl, io, reterr));
     WH_TRY(keys(fl, io, reterr));

@@ -73,6 +73,7 @@ struct pg_fl {
     const char **keys;
     size_t n_keys;
     const char *replace_where;
+    struct sql_statements statements;
     const char *comment; /* of a table that is made; NULL */
     struct ArrowSchema accept;
     const char *create, *create_stage; /* DDL; NULL where nothing is made */

@@ -45,6 +45,10 @@ size_t sql_stage_prefix(const struct wh_fence *, char out[SQL_STAGE_NAME]);
 
 /* Number of a step's marker in wherry_unit: negative, so that no unit has it. */
 int64_t sql_step_unit(const struct wh_step *);
+/* The same for a step about to be done: a statement of the job is done once in the run, whichever
+ * generation its flow is at, or (WH_STEP_REPEAT) once in the epoch. *ret is the fence to mark with.
+ */
+int64_t sql_step_mark(const struct wh_step *, const struct wh_fence *, struct wh_fence *ret);
 
 /* 1-based position of a column in its source's primary key (wherry.key), 0 = none. */
 int sql_key_position(const struct ArrowSchema *field);
@@ -146,6 +150,8 @@ enum sql_step_kind {
     SQL_STEP_POUR = 'p',
     SQL_STEP_DROP = 'd',
     SQL_STEP_SEQUENCES = 'q',
+    SQL_STEP_BEFORE = 'B', /* with its number: statements of the job */
+    SQL_STEP_AFTER = 'A',
 };
 
 /* What a target needs. */
@@ -160,6 +166,21 @@ typedef int (*sql_script_fn)(void *self, struct wh_bytes token, struct sql_scrip
 wh_status sql_step_add(enum wh_phase, uint32_t *id, struct wh_bytes token, uint32_t flags,
                        sql_script_fn, void *self, struct wh_step_sink *out,
                        struct wh_error *reterr);
+/* Statements of the job for one target. */
+struct sql_statements {
+    const char *const *before, *const *after;
+    size_t n_before, n_after;
+    bool repeat;
+    const char *target; /* what {target} means: the quoted name */
+};
+struct sql_statements sql_statements_of(const struct wh_target *, const char *target);
+/* Those of this phase as steps behind *id. */
+wh_status sql_statement_steps(const struct sql_statements *, enum wh_phase, uint32_t *id,
+                              struct wh_step_sink *out, struct wh_error *reterr);
+bool sql_is_statement(struct wh_bytes token);
+/* The text that the token means, its {target} filled in. */
+wh_status sql_statement_text(const struct sql_statements *, struct wh_bytes token, struct wh_buf *,
+                             struct wh_error *reterr);
 /* The steps that every dialect has in this phase. */
 wh_status sql_steps_of(const struct sql_shape *, enum wh_phase, uint32_t *id, sql_script_fn,
                        void *self, struct wh_step_sink *out, struct wh_error *reterr);

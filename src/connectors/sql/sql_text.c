@@ -115,6 +115,16 @@ int64_t sql_step_unit(const struct wh_step *s)
     return -((int64_t)(s->phase + 1) * 1000000 + s->id);
 }
 
+int64_t sql_step_mark(const struct wh_step *s, const struct wh_fence *f, struct wh_fence *ret)
+{
+    int64_t unit = sql_step_unit(s);
+
+    *ret = *f;
+    if (s->flags & WH_STEP_STATEMENT)
+        ret->generation = 1;
+    return s->flags & WH_STEP_REPEAT ? unit - (int64_t)f->epoch * 100000000 : unit;
+}
+
 int sql_key_position(const struct ArrowSchema *field)
 {
     struct wh_str text = {0};

@@ -224,7 +224,8 @@ wh_status lite_steps(void *self, void *session, enum wh_phase phase, struct wh_r
 
     for (int i = 0; i < fl->n_dest; i++)
         shape.adds |= fl->dest[i].added;
-    return sql_steps_of(&shape, phase, &id, fill, &l, out, reterr);
+    WH_TRY(sql_steps_of(&shape, phase, &id, fill, &l, out, reterr));
+    return sql_statement_steps(&fl->statements, phase, &id, out, reterr);
 }
 
 /* ---- doing -------------------------------------------------------------------------------------
@@ -268,17 +269,42 @@ static wh_status may_drop(struct lite_se *se, const struct wh_fence *f, struct w
     return WH_OK;
 }
 
+/* A statement of the job, alone in its transaction; rows that it answers are dropped. */
+static wh_status run_statement(struct lite_fl *fl, struct lite_se *se, struct wh_bytes token,
+                               struct wh_error *reterr)
+{
+    struct wh_buf text WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
+    int rc = SQLITE_DONE, st;
+
+    WH_TRY(sql_statement_text(&fl->statements, token, &text, reterr));
+    st = lite_prepare(se, text.p, &s, reterr);
+    while (st == WH_OK && (rc = sqlite3_step(s)) == SQLITE_ROW)
+        ;
+    if (st == WH_OK && rc != SQLITE_DONE)
+        st = lite_fail(se, rc, reterr, WH_E_REMOTE, "E5016", "%.160s", text.p);
+    if (st == WH_OK && sqlite3_get_autocommit(se->db))
+        st = wh_fail(reterr, WH_E_USAGE, "E5016", "%.160s: it ended our transaction", text.p);
+    if ((st == WH_E_REMOTE || st == WH_E_USAGE) && reterr)
+        snprintf(reterr->code, sizeof reterr->code, "E5016");
+    return st;
+}
+
 static wh_status apply_inside(struct lite_fl *fl, struct lite_se *se, const struct wh_step *step,
                               const struct wh_fence *fence, struct wh_error *reterr)
 {
     struct sql_script s = SQL_SCRIPT;
     char kind = *(const char *)step->token.p;
+    struct wh_fence marked;
+    int64_t unit = sql_step_mark(step, fence, &marked);
     int st;
 
     if (step->phase == WH_DROP)
         WH_TRY(may_drop(se, fence, reterr));
     else if (!fl->marker_off)
-        WH_TRY(lite_marker_open(se, fence, sql_step_unit(step), 1, (struct wh_bytes){0}, reterr));
+        WH_TRY(lite_marker_open(se, &marked, unit, 1, (struct wh_bytes){0}, reterr));
+    if (sql_is_statement(step->token))
+        return run_statement(fl, se, step->token, reterr);
     st = script_of(se, fl, kind, &s, reterr);
     if (st == WH_OK)
         st = run_script(se, &s, reterr);
@@ -315,7 +341,7 @@ wh_status lite_apply(void *self, void *session, const struct wh_step *step,
     bool done = false;
     int st;
 
-    if (step->token.n != 1)
+    if (step->token.n != 1 && !sql_is_statement(step->token))
         return wh_fail(reterr, WH_E_STATE, "E7016", "the stored step is of another version");
     if (step->phase == WH_DROP && !se->db)
         return WH_OK;

@@ -313,6 +313,17 @@ static wh_status keys(struct lite_fl *fl, const struct wh_target *io, struct wh_
 /* ---- statements --------------------------------------------------------------------------------
  */
 
+static wh_status statements_of_job(struct lite_fl *fl, const struct wh_target *io,
+                                   struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+
+    if (sql_ident(&b, wh_str(fl->table)) != WH_OK)
+        return no_memory(reterr);
+    fl->statements = sql_statements_of(io, wh_arena_strdup(fl->arena, b.p));
+    return fl->statements.target ? WH_OK : no_memory(reterr);
+}
+
 static wh_status statements(struct lite_fl *fl, struct wh_error *reterr)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
@@ -556,6 +567,7 @@ static wh_status target_open(void *self, void *ep, void *session, struct wh_targ
     WH_TRY(may_be_written(fl, io, reterr));
     WH_TRY(keys(fl, io, reterr));
     WH_TRY(columns(fl, io, reterr));
+    WH_TRY(statements_of_job(fl, io, reterr));
     WH_TRY(statements(fl, reterr));
     WH_TRY(try_statements(fl, se, reterr));
     WH_TRY(count_existing(fl, se, io, reterr));

@@ -39,6 +39,7 @@ struct lite_fl {
     const char **keys;
     size_t n_keys;
     const char *replace_where;
+    struct sql_statements statements;
     struct ArrowSchema accept;
     const char *create, *create_stage; /* DDL; NULL where nothing is made */
     const char *insert;                /* rows into the table, or into the stage */

@@ -345,6 +345,58 @@ def killed_elsewhere(t, server):
             t.check(s.dst('select (select count(*) from wherry_unit), (select count(*) from wherry_target)') == '0|0', 'closed: ' + point)
 
 
+STATEMENTS = """version: 1
+name: said
+streams:
+  - from: '%s'
+    to: '%s'
+    write:
+      mode: %s
+      before: "insert into log select 'before', count(*) from {target}"
+      after: ["insert into log select 'after', count(*) from t", 'analyze {target}']
+      on_resume: %s
+"""
+
+
+def statements(t, server):
+    """write.before and write.after run once each, whatever is killed; a refused one has the server's words."""
+    with Site(server, 'statements') as s:
+        s.src("create table t(k int primary key, v text); insert into t select g, 'v' from generate_series(1, 900) g")
+        job = s.place.path('job.yaml')
+
+        def run(mode, on_resume='skip', words=('', ''), **env):
+            s.dst('drop table if exists t, log; create table t(k int primary key, v text); create table log(what text, n bigint)')
+            with open(job, 'w', encoding='utf-8') as f:
+                f.write((STATEMENTS % (*s.urls(), mode, on_resume)).replace(*words))
+            return s.place.run('run', 'job.yaml', '--no-progress', '--json', **env)
+
+        def log():
+            return s.dst("select string_agg(what || ' ' || n, ', ' order by what desc, n) from log")
+        for mode in ('append', 'overwrite', 'truncate'):
+            for point in (None, 'prepare-step-intended:1', 'prepare-step-applied:1', 'prepare-step-applied:2', 'commit-after',
+                          'finish-step-before', 'finish-step-applied:1', 'finish-step-recorded:1', 'finish-step-applied:2', 'closing-recorded'):
+                if point == 'prepare-step-applied:2' and mode == 'append':
+                    continue  # it has one step
+                code, out, err = run(mode, WH_TEST_KILL=point)
+                t.check(code == (-signal.SIGKILL if point else 0), '%s: killed at %s' % (mode, point), went(code, out, err))
+                if point:
+                    code, out, err = s.place.run('resume', '--json')
+                t.check(code == 0 and log() == 'before 0, after 900', '%s, killed at %s: once each' % (mode, point),
+                        log() + went(code, out, err))
+        for point, times in (('prepare-step-recorded', 2), ('commit-after', 2), ('finish-step-before', 1)):
+            code, out, err = run('overwrite', 'repeat', WH_TEST_KILL=point + (':2' if 'prepare' in point else ''))
+            code, out, err = s.place.run('resume', '--json')
+            t.check(code == 0 and log() == ', '.join(['before 0'] * times + ['after 900']), 'repeat, killed at ' + point, log() + went(code, out, err))
+        for words, says in ((('{target}"', 'nowhere"'), 'relation "nowhere" does not exist'), (('{target}"', '{target}; select 1"'), 'multiple commands'),
+                            (("'analyze", "'create index concurrently i on t(v)', 'analyze"), 'cannot run inside a transaction block')):
+            code, out, err = run('append', words=words)
+            event = harness.finished(out)
+            t.check(code == 1 and event['tables'][0]['error']['code'] == 'E5016' and says in event['tables'][0]['error']['message'],
+                    'a refused statement: ' + says, went(code, out, err))
+            code, out, err = s.place.run('cancel', event['run'], '--discard', '--yes')
+            t.check(code == 0, 'given up: ' + says, went(code, out, err))
+
+
 def comments(t, server):
     """A table that is made has the comments of the table that it is made like."""
     with Site(server, 'comments') as s:
@@ -400,7 +452,7 @@ def hosts(t, server):
     place.remove()
 
 
-TESTS = [refused_in_frames, frames_of_casts, away, away_for_long, source_restarts, discarded, infinities, sequences, killed_elsewhere, comments, schemas, hosts]
+TESTS = [refused_in_frames, frames_of_casts, away, away_for_long, source_restarts, discarded, infinities, sequences, killed_elsewhere, statements, comments, schemas, hosts]
 
 
 def main():
