@@ -169,6 +169,10 @@ struct wh_ctx {
     /* An attempt's: reader_open gives columns even though the engine took frames. A row of a frame
      * was refused, and only columns can be told apart, archived and narrowed. */
     bool decoded;
+    /* The instant that a setting means, in microseconds since 1970 UTC: RFC 3339; a date or a date
+     * and time in the job's zone; a duration before the planned time of the run ("2d"). E1002. */
+    wh_status (*instant)(const struct wh_ctx *, const char *text, int64_t *ret_us,
+                         struct wh_error *reterr);
 };
 
 /* ---- endpoint ----------------------------------------------------------------------------------
@@ -345,6 +349,7 @@ struct wh_scan {
     char frame_why[160]; /* a frame that the destination takes is not offered: why, for the plan */
     int pins;            /* tables that the run's snapshot locks for this scan; 0 = none */
     struct wh_str comment; /* of the object, for a table that is made; lives as long as the scan */
+    bool retires; /* `retire` will take something away: what was read cannot be read again */
 };
 
 /* An infinite date or timestamp. */
@@ -359,6 +364,8 @@ enum wh_infinite {
 struct wh_source_ops {
     uint32_t size;
     size_t sc_size, rd_size;
+    /* END: there is nothing to read, and the options say that this is well: the plan goes without.
+     */
     wh_status (*scan_open)(void *sc, void *ep, void *se, struct wh_scan *io,
                            struct ArrowSchema *ret, struct wh_error *reterr);
     /* Lazy: cursor NULL (or empty) = first. ret_cursor is stored with the drawn unit. OK, END. */
@@ -395,6 +402,11 @@ struct wh_source_ops {
     /* Optional: dates and timestamps of this source may be infinite. What becomes of those of each
      * column of the scan's schema (without a call: WH_INFINITE_REJECT). While no reader is open. */
     void (*infinite)(void *sc, const enum wh_infinite *how, int64_t n);
+    /* Optional: the last word to a source, without its scan. All rows of the run are final at every
+     * destination, and the run is recorded as closing: files that were read are removed, say.
+     * bounds = ret_bounds of the plan. Repeatable: a resume repeats it until the run is closed. */
+    wh_status (*retire)(void *ep, const struct wh_fence *, struct wh_bytes bounds,
+                        struct wh_error *reterr);
 };
 
 /* ---- destination --------------------------------------------------------------------------------

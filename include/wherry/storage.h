@@ -68,6 +68,8 @@ struct wh_storage_ops {
     wh_status (*put_keep)(void *out, struct wh_error *reterr);
     /* What was read is not expected to be read again: a cache need not keep it. Optional. */
     void (*forget)(void *in);
+    /* Another name for a file, at once and durable: WH_REFUSED if it exists already. Optional. */
+    wh_status (*move)(void *st, const char *from, const char *to, struct wh_error *reterr);
 };
 
 #endif

@@ -2,9 +2,13 @@
 #include "engine/service.h"
 #include "engine/registry.h"
 #include "engine/run.h"
+#include "engine/zone.h"
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/options.h"
+#include "data/number.h"
+#include "data/type.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -226,6 +230,51 @@ static int ctx_storage(const struct wh_ctx *ctx, const char *connection,
     return WH_OK;
 }
 
+/* ---- instants ----------------------------------------------------------------------------------
+ */
+
+/* A wall time of the job's zone. */
+static int in_zone(const struct wh_ctx *ctx, int64_t wall_us, int64_t *ret_us,
+                   struct wh_error *reterr)
+{
+    struct wh_arena *arena WH_CLEANUP(wh_arena_freep) = wh_arena_new(1 << 20);
+    struct wh_zone *utc = NULL, *zone = NULL;
+
+    if (!arena)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a time zone");
+    WH_TRY(wh_zone_open(arena, "UTC", &utc, reterr));
+    WH_TRY(wh_zone_open(arena, ctx->timezone, &zone, reterr));
+    struct wh_civil wall = wh_zone_civil(utc, wall_us);
+
+    *ret_us = wh_zone_instant(zone, &wall);
+    return WH_OK;
+}
+
+static int ctx_instant(const struct wh_ctx *ctx, const char *text, int64_t *ret_us,
+                       struct wh_error *reterr)
+{
+    size_t n = strlen(text);
+    bool zoned = false;
+    int64_t ms, us;
+    int32_t days;
+
+    if (wh_parse_duration(text, &ms)) {
+        *ret_us = self_of(ctx)->base->planned_us - ms * 1000;
+        return WH_OK;
+    }
+    if (wh_read_date(text, n, &days))
+        return in_zone(ctx, (int64_t)days * 86400 * 1000000, ret_us, reterr);
+    if (!wh_read_timestamp(text, n, WH_MICRO, &us, &zoned))
+        return wh_fail(reterr, WH_E_USAGE, "E1002",
+                       "'%s' is no time: 2026-11-22, 2026-11-22T08:00:00Z, or a duration before "
+                       "now (2d)",
+                       text);
+    if (!zoned)
+        return in_zone(ctx, us, ret_us, reterr);
+    *ret_us = us;
+    return WH_OK;
+}
+
 /* ---- making contexts ---------------------------------------------------------------------------
  */
 
@@ -247,6 +296,7 @@ static const struct wh_ctx ctx_template = {
     .holder_touch = wh_ctx_holder_touch,
     .holder_release = wh_ctx_holder_release,
     .hurried = ctx_hurried,
+    .instant = ctx_instant,
 };
 
 int wh_services_new(const char *state_dir, const char *program, struct wh_services **ret,
@@ -309,6 +359,7 @@ int wh_ctx_endpoint(struct wh_services *sv, struct wh_endpoint *ep, const char *
     pthread_mutex_init(&self->mutex, NULL);
     self->services = sv;
     self->endpoint = ep;
+    self->planned_us = wh_wall_us();
     self->base = self;
     snprintf(self->run, sizeof self->run, "%s", run ? run : "");
     ep->ctx = ctx_template;
@@ -319,6 +370,13 @@ int wh_ctx_endpoint(struct wh_services *sv, struct wh_endpoint *ep, const char *
     ep->ctx.state_dir = sv->state_dir;
     wh_ctx_tag(ep, 0, "c");
     return WH_OK;
+}
+
+void wh_ctx_planned(struct wh_endpoint *ep, int64_t planned_us)
+{
+    struct wh_ctx_self *self = ep->ctx.self;
+
+    self->planned_us = planned_us;
 }
 
 void wh_ctx_endpoint_free(struct wh_endpoint *ep)

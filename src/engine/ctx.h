@@ -16,6 +16,8 @@ void wh_services_free(struct wh_services *);
 wh_status wh_ctx_endpoint(struct wh_services *, struct wh_endpoint *, const char *run,
                           const char *timezone, struct wh_error *reterr);
 void wh_ctx_endpoint_free(struct wh_endpoint *);
+/* What `instant` counts durations back from. */
+void wh_ctx_planned(struct wh_endpoint *, int64_t planned_us);
 
 /* Body of the hidden command `wherry hold CONNECTOR FILE TTL_MS` (CONTRACT 5); argv as of main. */
 int wh_hold_main(int argc, char **argv);

@@ -66,6 +66,8 @@ static const struct wh_kill_name names[] = {
     {"closing-recorded", "close"},
     {"run-close-before", "close"},
     {"run-close-after", "close"}, /* closed there, not recorded here */
+    {"retire-before", "close"},   /* closed at every destination; sources know nothing of it */
+    {"retire-after", "close"},
     {"closed-recorded", "close"},
     {"targets-released", "close"},
     {"run-ended", "close"},

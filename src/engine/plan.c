@@ -327,6 +327,15 @@ static void expect_nothing(struct wh_endpoint *from, struct wh_endpoint *to)
         expect(to, &none, NULL, true);
 }
 
+/* The source has nothing to read, and was told that this is well. */
+static void nothing_there(struct wh_planner *p, struct wh_flow *f)
+{
+    wh_problem_warn(&p->plan->problems, "E1028", f->stream->from.where, NULL,
+                    "%s: there is nothing to read; it is left out", f->table);
+    wh_plan_flow_free(f);
+    p->plan->n_flows--;
+}
+
 static int plan_objects(struct wh_planner *p, const struct wh_stream *s, struct wh_endpoint *from,
                         struct wh_endpoint *to, const struct wh_name *names, size_t n)
 {
@@ -352,7 +361,9 @@ static int plan_objects(struct wh_planner *p, const struct wh_stream *s, struct 
 
         if (st == WH_E_NOMEM && !err.code[0])
             wh_ignore(wh_plan_no_memory(&err));
-        if (st != WH_OK)
+        if (st == WH_END)
+            nothing_there(p, f);
+        else if (st != WH_OK)
             refused(p, f, st, &err);
     }
     if (n > 1)

@@ -184,6 +184,8 @@ static int open_endpoint(struct wh_planner *p, struct wh_endpoint *ep, struct wh
         return wh_plan_no_memory(reterr);
     WH_TRY(
         wh_ctx_endpoint(p->services, ep, p->plan->run, p->job ? p->job->timezone : NULL, reterr));
+    if (p->job && p->job->planned_us)
+        wh_ctx_planned(ep, p->job->planned_us);
     ep->open_called = true;
     return c->endpoint->open ? c->endpoint->open(ep->ep, &ep->ctx, WH_COORDINATOR, ep->opts, reterr)
                              : WH_OK;

@@ -201,9 +201,21 @@ static int open_scan(struct wh_planner *p, struct wh_flow *f, const struct wh_fr
     reterr->code[0] = reterr->where[0] = 0;
     int st = ops->scan_open(f->sc, f->from->ep, se, &io, &f->source_schema, reterr);
 
+    if (st == WH_END && !frozen) {
+        close_scan(f);
+        return st;
+    }
     st = after(f->from, st, reterr, f->stream->from.where);
     if (st != WH_OK) {
         f->source_schema.release = NULL;
+        return st;
+    }
+    if (io.retires && f->stream->validate) {
+        st = wh_fail(reterr, WH_E_USAGE, "E1007",
+                     "%s: validate reads the source again after the run, and after_read takes it "
+                     "away",
+                     f->table ? f->table : f->stream->name);
+        wh_error_hint(reterr, "leave one of them out");
         return st;
     }
     return keep_scan(p, f, &io, reterr);

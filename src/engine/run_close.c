@@ -125,6 +125,30 @@ int wh_run_close_there(struct wh_runtime *run, struct wh_error *reterr)
     return WH_OK;
 }
 
+/* Rows are final everywhere: sources may do away with what was read. The run stays `closing` until
+ * all have, so that a resume repeats it. */
+static int retire_sources(struct wh_runtime *run, struct wh_error *reterr)
+{
+    struct wh_fence fence = {.run = {run->id, strlen(run->id)}, .epoch = run->epoch};
+    bool first = true;
+
+    for (size_t i = 0; i < run->plan->n_flows; i++) {
+        const struct wh_flow *f = run->plan->flows[i];
+        const struct wh_source_ops *ops = f->from->connector->source;
+
+        if (!ops->retire || f->refused)
+            continue;
+        if (first)
+            wh_kill_point("retire-before");
+        first = false;
+        fence.flow = (uint32_t)f->index;
+        WH_TRY(ops->retire(f->from->ep, &fence, f->scan.ret_bounds, reterr));
+    }
+    if (!first)
+        wh_kill_point("retire-after");
+    return WH_OK;
+}
+
 static int close_all(struct wh_runtime *run, struct wh_error *reterr)
 {
     wh_sessions_close(run, NULL, -1); /* no lane of ours holds the run's row */
@@ -134,6 +158,7 @@ static int close_all(struct wh_runtime *run, struct wh_error *reterr)
     }
     wh_kill_point("closing-recorded");
     WH_TRY(wh_run_close_there(run, reterr));
+    WH_TRY(retire_sources(run, reterr));
     WH_TRY(set_run(run, WH_RUN_CLOSED, reterr));
     wh_kill_point("closed-recorded");
     return WH_OK;

@@ -51,6 +51,7 @@ struct wh_opened_storage {
 
 /* `self` of an endpoint's context; an attempt's context has a copy with hooks. */
 struct wh_ctx_self {
+    int64_t planned_us; /* base only: the planned time of the run, and (ctx) its zone's name */
     struct wh_services *services;
     struct wh_endpoint *endpoint;
     struct wh_ctx_self *base; /* the endpoint's own; memory and storages live there */

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import again  # noqa: E402
 import cases  # noqa: E402
 import faults  # noqa: E402
+import files_options  # noqa: E402
 import harness  # noqa: E402
 import kills  # noqa: E402
 import many  # noqa: E402
@@ -43,12 +44,15 @@ ALONE = [many.upserts, many.one_fails, many.two_resumes, many.discard_living, ma
          again.target_changed, again.living_owner_stopped,
          night.stopped_while_it_waits, night.lost_state, night.owner_elsewhere, night.restored,
          night.what_was_committed, night.closed_pipe,
-         statements.statements, statements.statements_again, statements.statement_fails]
+         statements.statements, statements.statements_again, statements.statement_fails,
+         files_options.which_files, files_options.nothing_to_read, files_options.ready, files_options.sums,
+         files_options.written_beside, files_options.put_away, files_options.put_away_killed]
 
 
 # No hard case keeps a memo, nor does one do anything after its publishing: there, what is real is killed.
 ELSEWHERE = dict.fromkeys(['remember-before', 'remember-after'] + ['finish-step-' + p for p in ('before', 'intended', 'applied', 'recorded')],
                           'tests/integration/postgresql/test_edges.py: killed_elsewhere')
+ELSEWHERE.update(dict.fromkeys(['retire-before', 'retire-after'], 'files_options.py: put_away_killed'))
 
 
 def jobs():

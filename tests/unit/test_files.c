@@ -81,7 +81,7 @@ static void test_refusals(void **state)
         {"x.parquet", NULL, "E1024", "Parquet is not built yet"},
         {"x.csv.bz2", NULL, "E1014", ".bz2 is not built yet"},
         {"x.dat", NULL, "E1024", "does not tell the format"},
-        {"x.csv", "after_read=delete", "E1014", "'after_read' is not offered"},
+        {"x.csv", "encrypt=aes", "E1014", "'encrypt' is not offered"},
         {"x.csv", "delimiter=\"", "E1007", "must differ"},
         {"none.csv", NULL, "E4001", "none.csv"},
         {"no/none.csv", NULL, "E2012", "no/"},

@@ -7,7 +7,7 @@
 #include "scan.h"
 
 enum {
-    BOUNDS_VERSION = 1,
+    BOUNDS_VERSION = 2,
 };
 
 static wh_status no_memory(struct wh_error *reterr)
@@ -67,6 +67,9 @@ wh_status files_freeze(struct files_scan *sc)
     pack_text(&k, sc->encoding);
     pack_u64(&k, sc->kind.format);
     pack_u64(&k, (uint64_t)(sc->compression + 1));
+    pack_u64(&k, (uint64_t)sc->md5);
+    pack_u64(&k, sc->after);
+    pack_text(&k, sc->after_folder);
     pack_dialect(&k, &sc->dialect);
     pack_u64(&k, sc->has_header);
     pack_u64(&k, (uint64_t)sc->skip_lines);
@@ -114,6 +117,15 @@ static wh_status thaw_rest(struct files_scan *sc, struct unpack *u)
     sc->encoding = encoding.n ? sc->encoding_text : NULL;
     sc->kind.format = (enum files_format)unpack_u64(u);
     sc->compression = (int)unpack_u64(u) - 1;
+    sc->md5 = (int)unpack_u64(u);
+    uint64_t after = unpack_u64(u);
+    struct wh_str folder = unpack_bytes(u);
+    sc->after = (enum files_after)after;
+    sc->after_folder = folder.n ? wh_strndup(folder.s, folder.n) : NULL;
+    if (folder.n && !sc->after_folder)
+        return WH_E_NOMEM;
+    if (after > FILES_AFTER_MOVE || (after == FILES_AFTER_MOVE) != (folder.n > 0))
+        return WH_E_STATE;
     if (!unpack_dialect(u, &sc->dialect))
         return WH_E_STATE;
     sc->has_header = unpack_u64(u) != 0;

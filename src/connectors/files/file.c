@@ -105,8 +105,7 @@ static wh_status catalog(void *self, void *se, const struct wh_pattern *pattern,
     struct listing l = {pattern, each, arg};
     if (pattern && pattern->exact && pattern->exact->n) {
         struct files_list found;
-        WH_TRY(files_find(ep, pattern->exact, NULL, &found, reterr));
-        int st = WH_OK;
+        int st = files_find(ep, pattern->exact, NULL, &found, reterr);
         for (size_t i = 0; st == WH_OK && i < found.n; i++) {
             struct wh_object o = {.name = {.part = {wh_str(found.v[i].name)}, .n = 1},
                                   .kind = WH_OBJ_FILE,

@@ -35,6 +35,35 @@ enum files_unknown {
     FILES_UNKNOWN_DROP,
 };
 
+enum files_missing {
+    FILES_MISSING_FAIL,
+    FILES_MISSING_SKIP, /* source: a path that finds nothing is passed over */
+    FILES_MISSING_MAKE, /* target: a folder that is not there is made */
+};
+
+/* A file that is named twice. */
+enum files_twice {
+    FILES_TWICE_ONCE,
+    FILES_TWICE_KEEP,
+    FILES_TWICE_FAIL,
+    FILES_TWICE_CONTENT, /* a file with the bytes of another one is as good as named twice */
+};
+
+enum files_md5 {
+    FILES_MD5_OFF,
+    FILES_MD5_CHECK,   /* where a sum lies beside a file */
+    FILES_MD5_REQUIRE, /* each file must have one */
+    FILES_MD5_MD5,     /* target: x.md5 is written beside x */
+    FILES_MD5_SHA256,
+};
+
+enum files_after {
+    FILES_AFTER_KEEP,
+    FILES_AFTER_DELETE,
+    FILES_AFTER_RENAME,
+    FILES_AFTER_MOVE,
+};
+
 enum files_compression {
     FILES_COMPRESSION_AUTO = -1, /* by the name */
     /* else enum wh_codec */
@@ -48,9 +77,11 @@ struct files_from {
     struct wh_list null_text, include, exclude;
     int64_t skip_lines;
     int unknown_fields;
-    /* Common names of other storages and later formats: refused when set. */
-    const char *list, *min_size, *modified_since, *modified_until, *ready_file, *ready_wait,
-        *on_missing, *after_read, *duplicates, *md5, *encrypt, *levels;
+    const char *list, *modified_since, *modified_until, *ready_file, *after_read;
+    int64_t min_size, ready_wait, levels;
+    int on_missing, duplicates, md5;
+    bool hidden;
+    const char *encrypt; /* refused when set */
 };
 
 struct files_to {
@@ -60,7 +91,9 @@ struct files_to {
     const char *delimiter, *decimal, *null_text, *file_name;
     int quote, escape;
     int64_t level, part_size, part_rows;
-    const char *encoding, *list, *duplicates, *md5, *encrypt, *levels, *on_missing, *comment;
+    const char *encoding, *list;
+    int md5, on_missing;
+    const char *encrypt; /* refused when set */
 };
 
 extern const struct wh_options files_connection_table, files_from_table, files_to_table;
@@ -70,6 +103,8 @@ wh_status files_validate(const void *connection, const void *from, const void *t
 wh_status files_delimiter(const char *text, struct wh_csv_dialect *d, bool *ret_auto,
                           struct wh_error *reterr);
 wh_status files_decimal(const char *text, struct wh_csv_dialect *d, struct wh_error *reterr);
+/* WH_E_USAGE (E1007) for an option that means nothing for standard input. */
+wh_status files_check_stdin(const struct files_from *, struct wh_error *reterr);
 /* WH_E_USAGE (E1007) for an option that means nothing for JSON. */
 wh_status files_check_json_from(const struct files_from *, struct wh_error *reterr);
 wh_status files_check_json_to(const struct files_to *, struct wh_error *reterr);
@@ -110,8 +145,13 @@ wh_status files_kind_of(struct wh_str name, int format, int compression, struct 
                         struct wh_error *reterr);
 /* True if the name's suffix names a format of this build; used to pick files of a folder. */
 bool files_known_name(struct wh_str name);
-/* `**` = any folders; other segments by glob. */
-bool files_match(const char *pattern, const char *name);
+/* `**` = any folders; other segments by glob. hidden: names that hide themselves match as others
+ * do. */
+bool files_match(const char *pattern, const char *name, bool hidden);
+/* A name that begins with . or _; any part of a path. */
+bool files_hides(const char *name);
+bool files_any_hides(const char *path);
+struct wh_str files_base_name(struct wh_str path);
 
 /* One file of a scan. */
 struct files_entry {
@@ -124,12 +164,15 @@ struct files_list {
     char *root; /* absolute folder */
     struct files_entry *v;
     size_t n, cap;
-    int64_t others; /* files of a folder that were left out */
+    int64_t others;                   /* files of a folder that were left out */
+    int64_t filtered, missing, twice; /* too small or of another time; paths that found nothing;
+                                         named again */
     bool is_stdin;
 };
 
 void files_list_free(struct files_list *);
-/* All files that an object and the path option name. */
+/* All files that an object and the options path and list name. END: none, and on_missing says that
+ * this is well. */
 wh_status files_find(const struct files_endpoint *, const struct wh_name *object,
                      const struct files_from *opts, struct files_list *ret,
                      struct wh_error *reterr);
@@ -211,6 +254,9 @@ struct files_scan {
     int compression;        /* as asked */
     const char *encoding;   /* static or encoding_text */
     char encoding_text[40];
+    int md5; /* enum files_md5 */
+    enum files_after after;
+    char *after_folder; /* absolute; of MOVE */
     struct wh_csv_dialect dialect;
     bool has_header;
     int64_t skip_lines, n_fields;

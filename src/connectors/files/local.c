@@ -405,6 +405,20 @@ static wh_status local_remove(void *st, const char *name, struct wh_error *reter
     return WH_OK;
 }
 
+static wh_status local_move(void *st, const char *from, const char *to, struct wh_error *reterr)
+{
+    int root = root_of(st);
+    WH_TRY(check_name(from, reterr));
+    WH_TRY(check_name(to, reterr));
+    if (renameat2(root, from, root, to, RENAME_NOREPLACE) < 0) {
+        if (errno == EEXIST)
+            return WH_REFUSED;
+        return trouble(reterr, errno, "E5001", "cannot move", from);
+    }
+    WH_TRY(sync_folder(st, to, reterr));
+    return sync_folder(st, from, reterr);
+}
+
 static wh_status local_make_folder(void *st, const char *name, struct wh_error *reterr)
 {
     WH_TRY(check_name(name, reterr));
@@ -447,6 +461,7 @@ const struct wh_storage_ops wh_storage_local = {
     .remove = local_remove,
     .make_folder = local_make_folder,
     .remove_folder = local_remove_folder,
+    .move = local_move,
     .put_keep = local_put_keep,
     .forget = local_forget,
 };

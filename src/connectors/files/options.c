@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/options.h"
-#include "files.h"
+#include "scan.h"
 
 static const struct wh_enum formats[] = {
     {FILES_FORMAT_AUTO, "auto", "By the name of the file", NULL},
@@ -46,6 +46,35 @@ static const struct wh_enum unknown_fields[] = {
     {FILES_UNKNOWN_DROP, "drop", "Passed over", NULL},
     {0, NULL, NULL, NULL}};
 
+static const struct wh_enum twice[] = {
+    {FILES_TWICE_ONCE, "once", "It is read once, and the plan says so", NULL},
+    {FILES_TWICE_CONTENT, "content", "So is a file with the same bytes as another one", NULL},
+    {FILES_TWICE_KEEP, "keep", "It is read as often as it is named", NULL},
+    {FILES_TWICE_FAIL, "fail", "Refused", NULL},
+    {0, NULL, NULL, NULL}};
+
+static const struct wh_enum missing_from[] = {
+    {FILES_MISSING_FAIL, "fail", "Refused", NULL},
+    {FILES_MISSING_SKIP, "skip", "Passed over, and the plan says so", NULL},
+    {0, NULL, NULL, NULL}};
+
+static const struct wh_enum missing_to[] = {{FILES_MISSING_MAKE, "make", "It is made", NULL},
+                                            {FILES_MISSING_FAIL, "fail", "Refused", NULL},
+                                            {0, NULL, NULL, NULL}};
+
+static const struct wh_enum md5_from[] = {
+    {FILES_MD5_OFF, "off", "Sums are not looked at", NULL},
+    {FILES_MD5_CHECK, "check", "Files that have a sum must fit it", NULL},
+    {FILES_MD5_REQUIRE, "require", "Each file must have a sum and fit it", NULL},
+    {0, NULL, NULL, NULL}};
+
+static const struct wh_enum md5_to[] = {
+    {FILES_MD5_OFF, "off", "None", NULL},
+    {FILES_MD5_MD5, "md5", "MD5, as md5sum writes it", NULL},
+    {FILES_MD5_MD5, "true", "md5", NULL},
+    {FILES_MD5_SHA256, "sha256", "SHA-256, as sha256sum writes it", NULL},
+    {0, NULL, NULL, NULL}};
+
 static const struct wh_enum line_ends[] = {{0, "lf", "Line feed", NULL},
                                            {1, "crlf", "Carriage return and line feed", NULL},
                                            {0, NULL, NULL, NULL}};
@@ -79,18 +108,27 @@ static const struct wh_option from_rows[] = {
     WH_OPT_I64(FROM, skip_lines, 0, 1000000, .def = "0", .help = "Lines before the header"),
     WH_OPT_ENUM(FROM, unknown_fields, unknown_fields, .def = "reject",
                 .help = "JSON keys of no column, where no columns are named"),
-    LATER(FROM, list),
-    LATER(FROM, min_size),
-    LATER(FROM, modified_since),
-    LATER(FROM, modified_until),
-    LATER(FROM, ready_file),
-    LATER(FROM, ready_wait),
-    LATER(FROM, on_missing),
-    LATER(FROM, after_read),
-    LATER(FROM, duplicates),
-    LATER(FROM, md5),
+    WH_OPT_STR(FROM, list, .flags = WH_OPT_PATH,
+               .help = "A file with more paths, one a line, from its own folder on"),
+    WH_OPT_I64(FROM, levels, 0, 64, .def = "0",
+               .help = "Folders below one another that are read too; 0 = the folder alone, ** all"),
+    WH_OPT_BOOL(FROM, hidden, .def = "false", .help = "Also names that begin with . or _"),
+    WH_OPT_SIZE(FROM, min_size, 0, (int64_t)1 << 60, .def = "0", .help = "No smaller files"),
+    WH_OPT_STR(FROM, modified_since,
+               .help = "No files from before: a date, a time, or a duration before now (2d)"),
+    WH_OPT_STR(FROM, modified_until, .help = "No files from then on"),
+    WH_OPT_ENUM(FROM, duplicates, twice, .def = "once", .help = "A file that is named twice"),
+    WH_OPT_ENUM(FROM, on_missing, missing_from, .def = "fail",
+                .help = "A path, glob or list that finds nothing"),
+    WH_OPT_STR(FROM, ready_file, .flags = WH_OPT_PATH,
+               .help = "A file that is there when all others are complete"),
+    WH_OPT_DURATION(FROM, ready_wait, 0, INT64_C(604800000), .def = "0",
+                    .help = "How long ready_file is waited for; then exit 5"),
+    WH_OPT_ENUM(FROM, md5, md5_from, .def = "off",
+                .help = "Sums beside the files (x.md5, x.sha256, MD5SUMS) are compared first"),
+    WH_OPT_STR(FROM, after_read, .def = "keep",
+               .help = "When the run is closed: keep, delete, rename (to x.done), move:FOLDER"),
     LATER(FROM, encrypt),
-    LATER(FROM, levels),
     WH_OPT_END};
 const struct wh_options files_from_table = {from_rows, sizeof(FROM), "file source"};
 
@@ -117,13 +155,12 @@ static const struct wh_option to_rows[] = {
                .help = "Begin a new file after so many rows; 0 = one file"),
     WH_OPT_STR(TO, file_name, .help = "Name of the files in a folder: {name} {n} {run}"),
     WH_OPT_BOOL(TO, success_file, .def = "false", .help = "Also make _SUCCESS in a folder"),
-    LATER(TO, list),
-    LATER(TO, duplicates),
-    LATER(TO, md5),
+    WH_OPT_STR(TO, list,
+               .help = "Name of a file in the folder that gets the files' names, one a "
+                       "line"),
+    WH_OPT_ENUM(TO, md5, md5_to, .def = "off", .help = "Sums beside the files: x.md5 or x.sha256"),
+    WH_OPT_ENUM(TO, on_missing, missing_to, .def = "make", .help = "A folder that is not there"),
     LATER(TO, encrypt),
-    LATER(TO, levels),
-    LATER(TO, on_missing),
-    LATER(TO, comment),
     WH_OPT_END};
 const struct wh_options files_to_table = {to_rows, sizeof(TO), "file target"};
 
@@ -201,6 +238,20 @@ static wh_status csv_only(const char *option, struct wh_error *reterr)
     return st;
 }
 
+wh_status files_check_stdin(const struct files_from *o, struct wh_error *reterr)
+{
+    const char *set = !o                                               ? NULL
+                      : o->md5 != FILES_MD5_OFF                        ? "md5"
+                      : o->min_size                                    ? "min_size"
+                      : o->modified_since                              ? "modified_since"
+                      : o->modified_until                              ? "modified_until"
+                      : o->after_read && strcmp(o->after_read, "keep") ? "after_read"
+                                                                       : NULL;
+    return set ? wh_fail(reterr, WH_E_USAGE, "E1007", "%s is for files, not for standard input",
+                         set)
+               : WH_OK;
+}
+
 wh_status files_check_json_from(const struct files_from *o, struct wh_error *reterr)
 {
     const char *set = !o                                             ? NULL
@@ -233,7 +284,12 @@ static wh_status check_from(const struct files_from *o, struct wh_error *reterr)
 {
     struct wh_csv_dialect d = wh_csv_dialect_default();
     bool any;
+    const char *folder;
+    enum files_after after;
     WH_TRY(refuse_later(&files_from_table, o, reterr));
+    WH_TRY(files_after_parse(o->after_read, &after, &folder, reterr));
+    if (o->ready_wait && !o->ready_file)
+        return wh_fail(reterr, WH_E_USAGE, "E1007", "ready_wait needs ready_file");
     WH_TRY(files_delimiter(o->delimiter, &d, &any, reterr));
     WH_TRY(files_decimal(o->decimal, &d, reterr));
     WH_TRY(check_marks(&d, o->quote, o->escape, o->comment, any, reterr));
@@ -255,6 +311,12 @@ static wh_status check_to(const struct files_to *o, struct wh_error *reterr)
     if (o->null_text && strlen(o->null_text) > WH_CSV_NULL_TEXT_MAX)
         return wh_fail(reterr, WH_E_USAGE, "E1003", "null_text is longer than %d bytes",
                        WH_CSV_NULL_TEXT_MAX);
+    if (o->list && (strchr(o->list, '/') || files_known_name(wh_str(o->list)) ||
+                    !strstr(o->list, "{name}") || strlen(o->list) > 100))
+        return wh_fail(reterr, WH_E_USAGE, "E1002",
+                       "list '%s': the name of a text file in the folder, with {name} for the "
+                       "table: {name}.list",
+                       o->list);
     if (o->file_name && strchr(o->file_name, '/'))
         return wh_fail(reterr, WH_E_USAGE, "E1002", "file_name '%s' must not hold a folder",
                        o->file_name);

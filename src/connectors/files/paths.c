@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "files.h"
+#include "find.h"
 
 /* ---- what names say ---------------------------------------------------------------------------
  */
@@ -43,7 +43,7 @@ static const struct suffix *suffix_of(struct wh_str name)
     return NULL;
 }
 
-static struct wh_str base_name(struct wh_str name)
+struct wh_str files_base_name(struct wh_str name)
 {
     for (size_t i = name.n; i > 0; i--)
         if (name.s[i - 1] == '/')
@@ -62,7 +62,7 @@ static struct wh_str without_codec(struct wh_str name)
 
 struct wh_str files_stem(struct wh_str name)
 {
-    name = without_codec(base_name(name));
+    name = without_codec(files_base_name(name));
     const struct suffix *s = suffix_of(name);
     if (s)
         name.n -= strlen(s->text);
@@ -71,7 +71,7 @@ struct wh_str files_stem(struct wh_str name)
 
 bool files_known_name(struct wh_str name)
 {
-    const struct suffix *s = suffix_of(without_codec(base_name(name)));
+    const struct suffix *s = suffix_of(without_codec(files_base_name(name)));
     return s && !s->refused;
 }
 
@@ -79,7 +79,7 @@ wh_status files_kind_of(struct wh_str name, int format, int compression, struct 
                         struct wh_error *reterr)
 {
     bool known;
-    struct wh_str codec_suffix, base = base_name(name);
+    struct wh_str codec_suffix, base = files_base_name(name);
     enum wh_codec codec = wh_codec_of_name(base, &known, &codec_suffix);
     if (compression != FILES_COMPRESSION_AUTO) {
         codec = (enum wh_codec)compression;
@@ -122,7 +122,23 @@ static size_t segment(const char *s)
     return strcspn(s, "/");
 }
 
-static bool match_segment(const char *pattern, size_t n, const char *name, size_t name_n)
+bool files_hides(const char *name)
+{
+    return name[0] == '.' || name[0] == '_';
+}
+
+bool files_any_hides(const char *path)
+{
+    bool any = false;
+    for (const char *p = path; p && !any; p = strchr(p, '/')) {
+        p += *p == '/';
+        any = files_hides(p);
+    }
+    return any;
+}
+
+static bool match_segment(const char *pattern, size_t n, const char *name, size_t name_n,
+                          bool hidden)
 {
     char text[256];
     if (n >= sizeof text)
@@ -130,35 +146,30 @@ static bool match_segment(const char *pattern, size_t n, const char *name, size_
     memcpy(text, pattern, n);
     text[n] = 0;
     /* Files that hide themselves, and our own, must be named. */
-    if ((name[0] == '.' || name[0] == '_') && pattern[0] != name[0])
+    if (!hidden && files_hides(name) && pattern[0] != name[0])
         return false;
     return wh_glob_match(text, (struct wh_str){name, name_n}, false);
 }
 
-bool files_match(const char *pattern, const char *name)
+bool files_match(const char *pattern, const char *name, bool hidden)
 {
+    bool shown = *name && (hidden || !files_hides(name));
     size_t p = segment(pattern), n = segment(name);
     if (!*pattern)
         return !*name;
     if (p == 2 && !strncmp(pattern, "**", 2)) {
         const char *rest = pattern + 2 + (pattern[2] == '/');
         if (!*rest) /* two stars at the end: every file below */
-            return *name && *name != '.' && *name != '_' &&
-                   (!name[n] || files_match(pattern, name + n + 1));
-        if (files_match(rest, name))
+            return shown && (!name[n] || files_match(pattern, name + n + 1, hidden));
+        if (files_match(rest, name, hidden))
             return true;
-        return name[n] && *name != '.' && *name != '_' && files_match(pattern, name + n + 1);
+        return name[n] && shown && files_match(pattern, name + n + 1, hidden);
     }
-    if (!*name || !match_segment(pattern, p, name, n))
+    if (!*name || !match_segment(pattern, p, name, n, hidden))
         return false;
     if (!pattern[p] || !name[n])
         return !pattern[p] && !name[n];
-    return files_match(pattern + p + 1, name + n + 1);
-}
-
-static bool is_pattern(const char *s)
-{
-    return strpbrk(s, "*?[") != NULL;
+    return files_match(pattern + p + 1, name + n + 1, hidden);
 }
 
 /* ---- folders ----------------------------------------------------------------------------------
@@ -196,17 +207,9 @@ static wh_status no_memory(struct wh_error *reterr)
     return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a list of files");
 }
 
-/* Folder part before the first pattern (or the last name), and the rest. */
-wh_status files_split_path(const struct files_endpoint *ep, const char *path, char **ret_root,
-                           char **ret_rest, struct wh_error *reterr)
+static wh_status split_at(const struct files_endpoint *ep, const char *path, size_t cut,
+                          char **ret_root, char **ret_rest, struct wh_error *reterr)
 {
-    size_t cut = 0;
-    for (size_t i = 0; path[i]; i++) {
-        if (path[i] == '/')
-            cut = i + 1;
-        if (strchr("*?[", path[i]))
-            break;
-    }
     struct wh_buf folder = WH_BUF(1 << 16);
     int st = WH_OK;
     if (path[0] != '/' && ep->where.root)
@@ -234,213 +237,23 @@ wh_status files_split_path(const struct files_endpoint *ep, const char *path, ch
     return st;
 }
 
-/* ---- finding ----------------------------------------------------------------------------------
- */
-
-struct finding {
-    struct files_list *list;
-    const struct files_from *opts;
-    const char *pattern; /* NULL: a folder's files */
-    const char *prefix;  /* of names below the list's root: "" or "sub/" */
-    bool explicit_format;
-    int st;
-};
-
-static bool any_match(const struct wh_list *globs, const char *name)
+/* Folder part before the first pattern (or the last name), and the rest. */
+wh_status files_split_path(const struct files_endpoint *ep, const char *path, char **ret_root,
+                           char **ret_rest, struct wh_error *reterr)
 {
-    struct wh_str base = base_name(wh_str(name));
-    for (size_t i = 0; i < globs->n; i++)
-        if (files_match(globs->v[i], name) || wh_glob_match(globs->v[i], base, false))
-            return true;
-    return false;
-}
-
-static wh_status add(struct files_list *l, const char *prefix, const struct wh_file_info *f)
-{
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 16;
-        struct files_entry *v = wh_realloc(l->v, cap * sizeof *v);
-        if (!v)
-            return WH_E_NOMEM;
-        l->v = v;
-        l->cap = cap;
+    size_t cut = 0;
+    for (size_t i = 0; path[i]; i++) {
+        if (path[i] == '/')
+            cut = i + 1;
+        if (strchr("*?[", path[i]))
+            break;
     }
-    struct wh_buf name = WH_BUF(1 << 16);
-    WH_TRY(wh_buf_adds(&name, prefix));
-    WH_TRY(wh_buf_add(&name, f->name.s, f->name.n));
-    struct files_entry *e = &l->v[l->n++];
-    *e = (struct files_entry){.name = wh_buf_take(&name), .size = f->size};
-    memcpy(e->etag, f->etag, sizeof e->etag);
-    return WH_OK;
+    return split_at(ep, path, cut, ret_root, ret_rest, reterr);
 }
 
-static wh_status consider(void *arg, const struct wh_file_info *f)
+wh_status files_split_plain(const struct files_endpoint *ep, const char *path, char **ret_root,
+                            char **ret_rest, struct wh_error *reterr)
 {
-    struct finding *g = arg;
-    char *name = wh_strndup(f->name.s, f->name.n);
-    bool take = name && !f->is_folder;
-    if (!name)
-        return WH_E_NOMEM;
-    if (take && g->pattern)
-        take = files_match(g->pattern, name);
-    else if (take)
-        take = name[0] != '.' && name[0] != '_';
-    if (take && g->opts && g->opts->include.n)
-        take = any_match(&g->opts->include, name);
-    if (take && g->opts)
-        take = !any_match(&g->opts->exclude, name);
-    /* A folder may hold a README: only names of a known format are data, unless format= is set. */
-    if (take && !g->pattern && !g->explicit_format && !files_known_name(f->name)) {
-        g->list->others++;
-        take = false;
-    }
-    int st = take ? add(g->list, g->prefix, f) : WH_OK;
-    wh_free(name);
-    return st;
-}
-
-static wh_status nothing(const char *path, const struct files_list *l, struct wh_error *reterr)
-{
-    int st = wh_fail(reterr, WH_E_NOT_FOUND, "E1028", "no file matches '%s'", path);
-    if (l->others)
-        wh_error_hint(reterr,
-                      "%lld files there have names of no known format; format=csv takes them",
-                      (long long)l->others);
-    else
-        wh_error_hint(reterr, "look with 'ls %s'", path);
-    return st;
-}
-
-static wh_status find_all(const struct files_storage *s, const char *pattern, struct finding *g,
-                          struct wh_error *reterr)
-{
-    bool deep = pattern && (strchr(pattern, '/') || strstr(pattern, "**"));
-    g->pattern = pattern;
-    int st = s->ops->list(s->st, "", deep, consider, g, reterr);
-    return st == WH_E_NOMEM ? no_memory(reterr) : st;
-}
-
-/* One path below an opened root: a file, a glob, or (rest empty) the folder itself. */
-static wh_status find_below(const struct files_storage *s, const char *path, const char *rest,
-                            struct finding *g, struct wh_error *reterr)
-{
-    struct wh_file_info info;
-    size_t before = g->list->n;
-    if (*rest) {
-        struct wh_error err = {0};
-        int st = s->ops->stat(s->st, rest, &info, &err);
-        if (st == WH_OK && !info.is_folder) {
-            st = add(g->list, g->prefix, &info);
-            return st == WH_OK ? WH_OK : no_memory(reterr);
-        }
-        if (st != WH_OK && !is_pattern(rest)) {
-            if (reterr)
-                *reterr = err;
-            return st;
-        }
-        if (!is_pattern(rest))
-            return wh_fail(reterr, WH_E_NOT_FOUND, "E2014", "'%s' is a folder", path);
-    }
-    WH_TRY(find_all(s, *rest ? rest : NULL, g, reterr));
-    return g->list->n > before ? WH_OK : nothing(path, g->list, reterr);
-}
-
-static wh_status is_folder(const struct files_endpoint *ep, const char *path, bool *ret,
-                           struct wh_error *reterr)
-{
-    struct files_storage s = {0};
-    struct wh_buf where = WH_BUF(1 << 16);
-    const char *root = path[0] != '/' && ep->where.root ? ep->where.root : NULL;
-    int st = wh_buf_printf(&where, "%s%s%s", root ? root : "", root ? "/" : "", path);
-    if (st == WH_OK)
-        st = files_storage_open(&s, ep->storage, where.p, NULL);
-    *ret = st == WH_OK;
-    files_storage_close(&s);
-    wh_buf_free(&where);
-    return st == WH_E_NOMEM ? no_memory(reterr) : WH_OK;
-}
-
-/* Names of another root become relative to the list's: both are absolute, so a common "/" is
- * always there; the simple way is to make the list's root "/" then. */
-static wh_status widen_root(struct files_list *l, struct wh_error *reterr)
-{
-    if (!strcmp(l->root, "/"))
-        return WH_OK;
-    for (size_t i = 0; i < l->n; i++) {
-        struct wh_buf name = WH_BUF(1 << 16);
-        if (wh_buf_printf(&name, "%s/%s", l->root + 1, l->v[i].name) != WH_OK)
-            return no_memory(reterr);
-        wh_free(l->v[i].name);
-        l->v[i].name = wh_buf_take(&name);
-    }
-    wh_free(l->root);
-    l->root = wh_strdup("/");
-    return l->root ? WH_OK : no_memory(reterr);
-}
-
-static wh_status find_path(const struct files_endpoint *ep, const char *path,
-                           const struct files_from *opts, struct files_list *l,
-                           struct wh_error *reterr)
-{
-    char *root = NULL, *rest = NULL;
-    struct wh_buf full = WH_BUF(1 << 16), prefix = WH_BUF(1 << 16);
-    struct files_storage s = {0};
-    struct finding g = {.list = l,
-                        .opts = opts,
-                        .prefix = "",
-                        .explicit_format = opts && opts->format != FILES_FORMAT_AUTO};
-    bool folder = false;
-    int st = is_folder(ep, path, &folder, reterr);
-    if (st == WH_OK)
-        st = wh_buf_printf(&full, "%s%s", path, folder ? "/" : "");
-    if (st == WH_OK)
-        st = files_split_path(ep, full.p, &root, &rest, reterr);
-    if (st == WH_OK && !l->root) {
-        l->root = TAKE_PTR(root);
-        root = wh_strdup(l->root);
-        st = root ? WH_OK : no_memory(reterr);
-    } else if (st == WH_OK && strcmp(root, l->root) != 0) {
-        st = widen_root(l, reterr);
-        if (st == WH_OK && root[1])
-            st = wh_buf_printf(&prefix, "%s/", root + 1);
-        g.prefix = prefix.n ? prefix.p : "";
-    }
-    if (st == WH_OK)
-        st = files_storage_open(&s, ep->storage, root, reterr);
-    if (st == WH_OK)
-        st = find_below(&s, path, rest, &g, reterr);
-    files_storage_close(&s);
-    wh_buf_free(&full);
-    wh_buf_free(&prefix);
-    wh_free(root);
-    wh_free(rest);
-    return st;
-}
-
-wh_status files_find(const struct files_endpoint *ep, const struct wh_name *object,
-                     const struct files_from *opts, struct files_list *ret, struct wh_error *reterr)
-{
-    size_t more = opts ? opts->path.n : 0;
-    bool named = object && object->n && object->part[0].n;
-    int st = WH_OK;
-    *ret = (struct files_list){0};
-    if (!named && !more)
-        return wh_fail(reterr, WH_E_USAGE, "E1005", "no path is given");
-    if (named && wh_str_eqs(object->part[0], "-")) {
-        ret->is_stdin = true;
-        return more ? wh_fail(reterr, WH_E_USAGE, "E1007",
-                              "standard input cannot be read together with files")
-                    : WH_OK;
-    }
-    if (named) {
-        char *path = wh_strndup(object->part[0].s, object->part[0].n);
-        st = path ? find_path(ep, path, opts, ret, reterr) : no_memory(reterr);
-        wh_free(path);
-    }
-    for (size_t i = 0; st == WH_OK && i < more; i++)
-        if (!named || !wh_str_eqs(object->part[0], opts->path.v[i]))
-            st = find_path(ep, opts->path.v[i], opts, ret, reterr);
-    if (st != WH_OK)
-        files_list_free(ret);
-    return st;
+    const char *slash = strrchr(path, '/');
+    return split_at(ep, path, slash ? (size_t)(slash - path) + 1 : 0, ret_root, ret_rest, reterr);
 }

@@ -19,6 +19,8 @@ enum {
     STEP_SUCCESS,
     STEP_TIDY,
     STEP_HEADER,
+    STEP_SUMS,
+    STEP_LIST,
 };
 
 static wh_status no_memory(struct wh_error *reterr)
@@ -248,6 +250,34 @@ static wh_status publish_part(void *arg, const struct sink_part *p, int64_t numb
     return same ? WH_OK : in_the_way(j, name, reterr);
 }
 
+struct each_file {
+    const struct sink_target *fl;
+    const struct wh_fence *fence;
+    sink_file_fn fn;
+    void *arg;
+};
+
+static wh_status file_of_part(void *arg, const struct sink_part *p, int64_t number,
+                              struct wh_error *reterr)
+{
+    const struct each_file *e = arg;
+    char name[SINK_NAME];
+    sink_final_name(e->fl, e->fence, number, name);
+    return e->fn(e->arg, name, reterr);
+}
+
+wh_status sink_each_file(const struct sink_target *fl, const struct wh_fence *fence,
+                         struct wh_receipts *receipts, sink_file_fn fn, void *arg,
+                         struct wh_error *reterr)
+{
+    struct each_file e = {fl, fence, fn, arg};
+    char name[SINK_NAME];
+    if (fl->parts)
+        return each_part(receipts, file_of_part, &e, reterr);
+    sink_final_name(fl, fence, 1, name);
+    return fn(arg, name, reterr);
+}
+
 /* ---- the manifest -----------------------------------------------------------------------------
  */
 
@@ -319,6 +349,9 @@ static wh_status remove_old(struct job *j, const char *manifest, struct wh_error
             continue;
         snprintf(full, sizeof full, "%.200s%.300s", fl->folder, name);
         st = fl->storage.ops->remove(fl->storage.st, full, reterr);
+        snprintf(full, sizeof full, "%.200s%.280s%s", fl->folder, name, sink_sum_suffix(fl));
+        if (st == WH_OK && fl->md5 != FILES_MD5_OFF)
+            st = fl->storage.ops->remove(fl->storage.st, full, reterr);
     }
     wh_buf_free(&old);
     return st;
@@ -443,6 +476,18 @@ static wh_status add(struct adding *a, uint8_t what, uint32_t flags, const char 
     return a->out->add(a->out, &s);
 }
 
+/* What lies beside the files comes before what says that all are there. */
+static wh_status beside_steps(const struct sink_target *fl, struct adding *a)
+{
+    char say[1200];
+    snprintf(say, sizeof say, "write sums of the files beside them (*%s)", sink_sum_suffix(fl));
+    if (fl->md5 != FILES_MD5_OFF)
+        WH_TRY(add(a, STEP_SUMS, 0, say));
+    snprintf(say, sizeof say, "write the names of the files to %s/%s%.300s", fl->root, fl->folder,
+             fl->list ? fl->list : "");
+    return fl->list ? add(a, STEP_LIST, 0, say) : WH_OK;
+}
+
 static wh_status publish_steps(const struct sink_target *fl, struct adding *a)
 {
     char say[1200], name[SINK_NAME];
@@ -450,11 +495,13 @@ static wh_status publish_steps(const struct sink_target *fl, struct adding *a)
     if (!fl->parts) {
         snprintf(say, sizeof say, "%s parts to %s/%s", fl->append ? "link" : "rename", fl->root,
                  name);
-        return add(a, STEP_PUBLISH, fl->append ? 0 : WH_STEP_DESTRUCTIVE, say);
+        WH_TRY(add(a, STEP_PUBLISH, fl->append ? 0 : WH_STEP_DESTRUCTIVE, say));
+        return beside_steps(fl, a);
     }
     snprintf(say, sizeof say, "%s parts to %s/%s%s-*%s", fl->append ? "link" : "rename", fl->root,
              fl->folder, fl->stem, fl->suffix);
     WH_TRY(add(a, STEP_PUBLISH, fl->append ? 0 : WH_STEP_DESTRUCTIVE, say));
+    WH_TRY(beside_steps(fl, a));
     manifest_name(fl, name);
     snprintf(say, sizeof say, "write %s/%s%s", fl->root, name,
              fl->append ? "" : ", remove files of the one before");
@@ -526,6 +573,10 @@ static wh_status apply(struct sink_target *fl, const struct wh_step *step,
         return publish_success(&j, reterr);
     case STEP_TIDY:
         return tidy_up(&j, step->phase == WH_FINISH, reterr);
+    case STEP_SUMS:
+        return sink_write_sums(fl, fence, receipts, j.stage, reterr);
+    case STEP_LIST:
+        return sink_write_list(fl, fence, receipts, j.stage, reterr);
     case STEP_HEADER:
         return late_header(fl, reterr);
     default:

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pack.h"
+#include "find.h"
 #include "scan.h"
 
 enum {
@@ -459,8 +460,16 @@ static wh_status declare_types(const struct wh_scan *io, bool json, struct Arrow
 
 static wh_status check_all_unchanged(const struct files_scan *sc, struct wh_error *reterr)
 {
-    for (size_t i = 0; i < sc->list.n; i++)
-        WH_TRY(files_unchanged(sc, &sc->storage, i, reterr));
+    for (size_t i = 0; i < sc->list.n; i++) {
+        struct wh_error err = {0};
+        int st = files_unchanged(sc, &sc->storage, i, &err);
+        /* Put away by the end of this very run; a reader that wants it finds out by itself. */
+        if (st != WH_OK && sc->after != FILES_AFTER_KEEP)
+            continue;
+        if (st != WH_OK && reterr)
+            *reterr = err;
+        WH_TRY(st);
+    }
     return WH_OK;
 }
 
@@ -474,6 +483,9 @@ static wh_status open_files(struct files_scan *sc, struct wh_scan *io, struct Ar
     } else {
         const struct files_from *o = io->opts;
         WH_TRY(files_find(sc->ep, io->object, o, &sc->list, reterr));
+        sc->md5 = o ? o->md5 : FILES_MD5_OFF;
+        if (sc->list.is_stdin)
+            WH_TRY(files_check_stdin(o, reterr));
         if (o && o->encoding) {
             snprintf(sc->encoding_text, sizeof sc->encoding_text, "%s", o->encoding);
             sc->encoding = sc->encoding_text;
@@ -487,6 +499,7 @@ static wh_status open_files(struct files_scan *sc, struct wh_scan *io, struct Ar
     bool json = files_is_json(sc->kind.format);
     WH_TRY((json ? files_discover_json : discover)(sc, io, ret_all, reterr));
     WH_TRY(declare_types(io, json, ret_all, reterr));
+    WH_TRY(files_after_choose(sc, io->opts, io, reterr));
     return files_freeze(sc) == WH_OK ? WH_OK : no_memory(reterr);
 }
 
@@ -518,6 +531,23 @@ static bool rangeable(const struct files_scan *sc, size_t file)
            sc->list.v[file].size > sc->unit_bytes + sc->unit_bytes / 4;
 }
 
+static void say_left_out(const struct files_scan *sc, struct wh_scan *io)
+{
+    const struct {
+        int64_t n;
+        const char *what;
+    } said[] = {{sc->list.others, "files of other kinds left out"},
+                {sc->list.filtered, "files too small or of another time left out"},
+                {sc->list.twice, "files named again are read once"},
+                {sc->list.missing, "paths found nothing"}};
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        char text[80];
+        snprintf(text, sizeof text, "%lld %s", (long long)said[i].n, said[i].what);
+        if (said[i].n)
+            files_note(io, text);
+    }
+}
+
 static void answer_how(struct files_scan *sc, struct wh_scan *io)
 {
     size_t packed = 0;
@@ -543,12 +573,12 @@ static void answer_how(struct files_scan *sc, struct wh_scan *io)
         files_note(io, "standard input can be read only once: not resumable");
     else if (packed || sc->encoding)
         files_note(io, "after a kill a packed file is read again from its start");
-    if (sc->list.others) {
-        char text[80];
-        snprintf(text, sizeof text, "%lld files of other kinds left out",
-                 (long long)sc->list.others);
-        files_note(io, text);
-    }
+    say_left_out(sc, io);
+    static const char *const after[] = {"", "files are deleted when the run is closed",
+                                        "files are renamed to *.done when the run is closed",
+                                        "files are moved away when the run is closed"};
+    files_note(io, after[sc->after]);
+    io->retires = sc->after != FILES_AFTER_KEEP;
 }
 
 static void answer(struct files_scan *sc, struct wh_scan *io)
@@ -598,9 +628,9 @@ static wh_status scan_open(void *self, void *ep, void *se, struct wh_scan *io,
     return files_worded(st, reterr);
 }
 
-static void scan_close(void *self)
+void files_scan_free(struct files_scan *sc)
 {
-    struct files_scan *sc = self;
+    wh_free(sc->after_folder);
     files_list_free(&sc->list);
     files_storage_close(&sc->storage);
     for (int64_t i = 0; i < sc->n_names; i++)
@@ -615,6 +645,11 @@ static void scan_close(void *self)
     wh_buf_free(&sc->bounds);
     wh_buf_free(&sc->token);
     wh_buf_free(&sc->cursor);
+}
+
+static void scan_close(void *self)
+{
+    files_scan_free(self);
 }
 
 /* ---- splits -----------------------------------------------------------------------------------
@@ -649,6 +684,9 @@ static wh_status split_next(void *self, void *se, const struct wh_bytes *cursor,
         seq = unpack_u64(&u);
         if (u.bad)
             return wh_fail(reterr, WH_E_STATE, "E7003", "the stored position cannot be read");
+    } else if (sc->md5 != FILES_MD5_OFF) { /* before anything of them moves */
+        WH_TRY(files_verify_sums(&sc->storage, &sc->list, sc->md5 == FILES_MD5_REQUIRE, sc->ctx,
+                                 reterr));
     }
     if (file >= files)
         return WH_END;
@@ -772,4 +810,5 @@ const struct wh_source_ops files_source_ops = {
     .reader_chain = files_reader_chain,
     .reader_close = files_reader_close,
     .scan_close = scan_close,
+    .retire = files_retire,
 };

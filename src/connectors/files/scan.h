@@ -19,6 +19,21 @@ enum {
 wh_status files_freeze(struct files_scan *);
 wh_status files_thaw(struct files_scan *, struct wh_bytes bounds, struct wh_error *reterr);
 
+/* Frees what a scan holds; works on zeroes. */
+void files_scan_free(struct files_scan *);
+
+/* ---- retire.c ---------------------------------------------------------------------------------
+ */
+
+/* "move:done" into its parts; *ret_folder points into text. */
+wh_status files_after_parse(const char *text, enum files_after *ret, const char **ret_folder,
+                            struct wh_error *reterr);
+/* Into the scan; refused in the plan if it could not be done at the end. */
+wh_status files_after_choose(struct files_scan *, const struct files_from *, struct wh_scan *,
+                             struct wh_error *reterr);
+wh_status files_retire(void *ep, const struct wh_fence *, struct wh_bytes bounds,
+                       struct wh_error *reterr);
+
 /* ---- sample.c ---------------------------------------------------------------------------------
  */
 

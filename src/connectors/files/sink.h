@@ -30,12 +30,14 @@ struct sink_target {
     int level;
     bool header, is_stdout, parts, append, success_file;
     int64_t part_size, part_rows;
-    char *root;      /* absolute folder that exists */
-    char *folder;    /* of the target below it; "" or "a/b/" */
-    char *stem;      /* the table's name in a folder */
-    char *file;      /* the named file, without folder */
-    char *template;  /* of parts: "{name}-{n}" */
-    char suffix[24]; /* ".csv.gz" */
+    int md5;          /* enum files_md5 */
+    const char *list; /* of the files written, a name in the folder; the options', or NULL */
+    char *root;       /* absolute folder that exists */
+    char *folder;     /* of the target below it; "" or "a/b/" */
+    char *stem;       /* the table's name in a folder */
+    char *file;       /* the named file, without folder */
+    char *template;   /* of parts: "{name}-{n}" */
+    char suffix[24];  /* ".csv.gz" */
     struct ArrowSchema schema;
     struct wh_buf memo, text;
     struct sink_join *join;      /* one file; NULL: standard output or several files */
@@ -119,6 +121,17 @@ typedef wh_status (*sink_part_fn)(void *arg, const struct sink_part *, int64_t n
 wh_status sink_each_part(struct wh_receipts *, sink_part_fn, void *arg, int64_t *ret_n,
                          struct wh_error *reterr);
 wh_status sink_part_lost(const char *name, struct wh_error *reterr);
+/* fn for each file under its final name, below the root. */
+typedef wh_status (*sink_file_fn)(void *arg, const char *name, struct wh_error *reterr);
+wh_status sink_each_file(const struct sink_target *, const struct wh_fence *, struct wh_receipts *,
+                         sink_file_fn, void *arg, struct wh_error *reterr);
+
+/* beside.c: what is written beside the files. ".md5", ".sha256" or "". */
+const char *sink_sum_suffix(const struct sink_target *);
+wh_status sink_write_sums(const struct sink_target *, const struct wh_fence *, struct wh_receipts *,
+                          const char *stage, struct wh_error *reterr);
+wh_status sink_write_list(const struct sink_target *, const struct wh_fence *, struct wh_receipts *,
+                          const char *stage, struct wh_error *reterr);
 
 /* ---- joining ----------------------------------------------------------------------------------
  * join.c. A target that is one file has a sink_join; sink_join_free may be called without. */

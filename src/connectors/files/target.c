@@ -157,10 +157,10 @@ static wh_status into_file(struct sink_target *fl, const struct files_to *o, con
     struct files_kind kind;
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     WH_TRY(files_kind_of(wh_str(name), o->format, o->compression, &kind, reterr));
-    if (fl->part_size || fl->part_rows || o->file_name || o->success_file) {
+    if (fl->part_size || fl->part_rows || o->file_name || o->success_file || o->list) {
         int st = wh_fail(reterr, WH_E_USAGE, "E1007",
-                         "'%s' is one file: part_size, part_rows, file_name and success_file need "
-                         "a folder",
+                         "'%s' is one file: part_size, part_rows, file_name, success_file and list "
+                         "need a folder",
                          path);
         wh_error_hint(reterr, "name a folder with / at its end: '%s/'", path);
         return st;
@@ -200,6 +200,8 @@ static wh_status take_options(struct sink_target *fl, const struct files_to *o,
     fl->part_size = o->part_size;
     fl->part_rows = o->part_rows;
     fl->success_file = o->success_file;
+    fl->md5 = o->md5;
+    fl->list = o->list;
     return sink_charset_choose(fl, o->encoding, reterr);
 }
 
@@ -418,6 +420,12 @@ static wh_status open_path(struct sink_target *fl, struct wh_target *io, const s
                                    : into_file(fl, o, path, reterr));
     if (io->memo.n)
         WH_TRY(recall(fl, io, reterr));
+    if (*fl->folder && o->on_missing == FILES_MISSING_FAIL && !io->memo.n) {
+        int st = wh_fail(reterr, WH_E_NOT_FOUND, "E2012", "there is no folder '%s/%s'", fl->root,
+                         fl->folder);
+        wh_error_hint(reterr, "make it, or leave on_missing=fail out");
+        return st;
+    }
     WH_TRY(files_storage_open(&fl->storage, fl->ep->storage, fl->root, reterr));
     WH_TRY(may_write(fl, reterr));
     WH_TRY(look(fl, io, reterr));
@@ -450,6 +458,10 @@ static wh_status open_target(struct sink_target *fl, void *ep, struct wh_target 
     if (strcmp(path, "-") != 0)
         return open_path(fl, io, o, path, reterr);
     fl->is_stdout = true;
+    if (fl->md5 != FILES_MD5_OFF || fl->list)
+        return wh_fail(reterr, WH_E_USAGE, "E1007",
+                       "md5 and list are for files, not for standard "
+                       "output");
     fl->codec =
         o->compression == FILES_COMPRESSION_AUTO ? WH_CODEC_NONE : (enum wh_codec)o->compression;
     WH_TRY(take_format(fl, (enum files_format)o->format, o, reterr));
