@@ -221,6 +221,38 @@ wh_status textin_too_long(struct textin *t, size_t from, size_t n)
                          "the row is larger than max_row_bytes");
 }
 
+wh_status textin_never_ends(struct textin *t, size_t from, size_t n, const char *what)
+{
+    const uint8_t *p = t->buf + from;
+    bool whole = n && (p[n - 1] == '\n' || (t->cfg.cr_ends && p[n - 1] == '\r'));
+    int64_t lines = textin_count_lines(p, n, t->cfg.cr_ends, false) + !whole;
+    char text[220];
+    snprintf(text, sizeof text,
+             "%s never ends: the rest of the file, %zu bytes on %lld line%s, is in this row", what,
+             n, (long long)lines, lines == 1 ? "" : "s");
+    return textin_reject(t, from, n, -1, "E6022", text);
+}
+
+void textin_note_large(struct textin *t, size_t from)
+{
+    t->large_at = t->base + (int64_t)from;
+    t->large_line = textin_line_at(t, from);
+}
+
+wh_status textin_lost(const struct textin *t, const char *code, struct wh_error *reterr)
+{
+    char line[40] = "";
+    if (t->large_line)
+        snprintf(line, sizeof line, "line %lld, ", (long long)t->large_line);
+    int st = wh_fail(reterr, WH_E_DATA, code,
+                     "%sbyte %lld: the row that begins here is larger than max_row_bytes and never "
+                     "ends; which rows stand behind it cannot be told",
+                     line, (long long)t->large_at);
+    wh_error_hint(reterr,
+                  "a quote or bracket is not closed, or the file is cut off: mend it there");
+    return st;
+}
+
 void textin_word_cell(const struct textin *t, int32_t column, struct wh_str cell, const char *why,
                       char *out, size_t cap)
 {

@@ -45,6 +45,8 @@ struct textin {
     uint8_t *scratch; /* made by textin_scratch */
     size_t scratch_cap;
 
+    int64_t large_at, large_line; /* where a record begins that is passed over */
+
     int64_t delivered, pending; /* rows: in batches, in the builder */
     int64_t batch_bytes;        /* stream offset behind the last batch */
 };
@@ -83,6 +85,17 @@ wh_status textin_reject(struct textin *, size_t from, size_t n, int32_t column, 
                         const char *text);
 /* A record larger than max_row: its beginning is shown. */
 wh_status textin_too_long(struct textin *, size_t from, size_t n);
+
+/* A record that begins and does not end before the stream does. What is behind it cannot be read as
+ * rows, and must not be passed over in silence either. Up to max_row it is one record that holds
+ * all of the rest: refused (E6022), with all its bytes and how many lines they are. `what` never
+ * ends: "the quote opened at line 2, byte 6". */
+wh_status textin_never_ends(struct textin *, size_t from, size_t n, const char *what);
+/* Above that no bytes are kept: the record is refused as too long, and the stream ends with `code`
+ * and the place that textin_note_large was told. */
+void textin_note_large(struct textin *, size_t from);
+wh_status textin_lost(const struct textin *, const char *code, struct wh_error *reterr);
+
 /* "column 'a': 'x1' is not a value of type int64"; the type stands there where `why` ends with a
  * blank. */
 void textin_word_cell(const struct textin *, int32_t column, struct wh_str cell, const char *why,

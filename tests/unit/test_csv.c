@@ -14,7 +14,7 @@ struct outcome {
     const struct ArrowSchema *schema;
     struct wh_buf text; /* cells as [text] or NULL, '|' between, '\n' behind each row */
     int64_t rows, rejects;
-    char first_reject[300];
+    char first_reject[300], first_raw[60];
     struct wh_error err;
     int status;
 };
@@ -22,9 +22,11 @@ struct outcome {
 static wh_status on_reject(void *arg, const struct wh_text_reject *r)
 {
     struct outcome *o = arg;
-    if (!o->rejects++)
-        snprintf(o->first_reject, sizeof o->first_reject, "%s line %lld byte %lld column %d: %s",
-                 r->code, (long long)r->line, (long long)r->offset, r->column, r->text);
+    if (o->rejects++)
+        return WH_OK;
+    snprintf(o->first_reject, sizeof o->first_reject, "%s line %lld byte %lld column %d: %s",
+             r->code, (long long)r->line, (long long)r->offset, r->column, r->text);
+    snprintf(o->first_raw, sizeof o->first_raw, "%.*s", (int)r->raw.n, (const char *)r->raw.p);
     return WH_OK;
 }
 
@@ -297,17 +299,67 @@ static void test_guessed_strict(void **state)
     }
 }
 
-/* Fails if an open quote is closed by the end of the file. */
+/* Fails if an open quote is closed by the end of the file, or if what stands behind it is read,
+ * lost or told twice: all of it is one reject. */
 static void test_unterminated(void **state)
 {
+    static const struct {
+        const char *text, *raw, *reject;
+    } cases[] = {
+        {"a,b\nc,\"d\ne,f\n", "c,\"d\ne,f\n",
+         "E6022 line 2 byte 4 column -1: the quote opened at line 2, byte 6 never ends: the rest "
+         "of "
+         "the file, 9 bytes on 2 lines, is in this row"},
+        {"a,b\n\"", "\"",
+         "E6022 line 2 byte 4 column -1: the quote opened at line 2, byte 4 never ends: the rest "
+         "of "
+         "the file, 1 bytes on 1 line, is in this row"},
+        {"a,b\r\nc,\"d\"\",\r\n\"\"\x1a", "c,\"d\"\",\r\n\"\"",
+         "E6022 line 2 byte 5 column -1: the quote opened at line 2, byte 7 never ends: the rest "
+         "of "
+         "the file, 11 bytes on 2 lines, is in this row"},
+    };
+    static const size_t steps[] = {1, 3, 4, 1 << 20}, buffers[] = {8, 0};
     struct wh_csv_config c = plain();
-    for (int simd = 0; simd <= 2; simd++) {
-        c.simd = simd;
-        struct outcome o = read_text(&c, "tt", "a,b\nc,\"d\ne,f\n", 13, 4);
-        assert_int_equal(o.status, WH_E_DATA);
-        assert_string_equal(o.err.code, "E4003");
-        assert_string_equal(o.err.message, "the quote opened at line 2, byte 6 never ends");
+    for (unsigned how = 0; how < 3 * 3 * 4 * 2; how++) {
+        size_t i = how % 3;
+        c.simd = (int)(how / 3 % 3);
+        c.buffer = buffers[how / 36];
+        struct outcome o =
+            read_text(&c, "tt", cases[i].text, strlen(cases[i].text), steps[how / 9 % 4]);
+        assert_int_equal(o.status, WH_END);
+        assert_string_equal(o.text.p, "[a]|[b]\n");
+        assert_int_equal(o.rejects, 1);
+        assert_string_equal(o.first_reject, cases[i].reject);
+        assert_string_equal(o.first_raw, cases[i].raw);
         wh_buf_free(&o.text);
+    }
+}
+
+/* Fails if rows behind the quote of a row whose bytes are not kept are thought to be none. */
+static void test_unterminated_large(void **state)
+{
+    static const char text[] = "a,b\nc,\"d\ne,f\ng,h\ni,k\n";
+    static const size_t steps[] = {1, 3, 7, 1 << 20};
+    struct wh_csv_config c = plain();
+    for (size_t max_row = 5; max_row <= 18; max_row++) {
+        for (int k = 0; k < 4; k++) {
+            c.dialect.max_row = max_row;
+            struct outcome o = read_text(&c, "tt", text, sizeof text - 1, steps[k]);
+            bool fits = max_row >= 17;
+            assert_int_equal(o.status, fits ? WH_END : WH_E_DATA);
+            assert_int_equal(o.rejects, 1);
+            assert_memory_equal(o.first_reject,
+                                fits ? "E6022 line 2 byte 4" : "E6010 line 2 byte 4", 19);
+            if (!fits) {
+                assert_string_equal(o.err.code, "E4003");
+                assert_string_equal(o.err.message,
+                                    "line 2, byte 4: the row that begins here is larger than "
+                                    "max_row_bytes and never ends; which rows stand behind it "
+                                    "cannot be told");
+            }
+            wh_buf_free(&o.text);
+        }
     }
 }
 
@@ -515,19 +567,13 @@ static void test_quotes_by_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_stray_quotes),
-        cmocka_unit_test(test_dialects),
-        cmocka_unit_test(test_nulls),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_dirty),
-        cmocka_unit_test(test_unterminated),
-        cmocka_unit_test(test_guessed_strict),
-        cmocka_unit_test(test_stop_and_limit),
-        cmocka_unit_test(test_sync),
-        cmocka_unit_test(test_guess),
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_quotes_by_place),
+        cmocka_unit_test(test_text),           cmocka_unit_test(test_stray_quotes),
+        cmocka_unit_test(test_dialects),       cmocka_unit_test(test_nulls),
+        cmocka_unit_test(test_values),         cmocka_unit_test(test_dirty),
+        cmocka_unit_test(test_unterminated),   cmocka_unit_test(test_unterminated_large),
+        cmocka_unit_test(test_guessed_strict), cmocka_unit_test(test_stop_and_limit),
+        cmocka_unit_test(test_sync),           cmocka_unit_test(test_guess),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_quotes_by_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -271,8 +271,6 @@ static void test_malformed(void **state)
         {WH_JSON_ARRAY, "{\"a\":1}{\"a\":2}]", "byte 7: a comma or ]"},
         {WH_JSON_ARRAY, ",{\"a\":1}]", "byte 0: a comma or ]"},
         {WH_JSON_ARRAY, "{\"a\":1}] {}", "text behind the closed array"},
-        {WH_JSON_ARRAY, "{\"a\":1},{\"a\":", "byte 8: the row that begins here never ends"},
-        {WH_JSON_VALUES, "{\"a\":1}\n{\"a\":\"", "line 2, byte 8: the row that begins here never"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (size_t step = 0; step < 2; step++) {
@@ -285,6 +283,87 @@ static void test_malformed(void **state)
             if (!strstr(r.err.message, cases[i].words))
                 fail_msg("%s: %s", cases[i].text, r.err.message);
             done(&r);
+        }
+    }
+}
+
+/* Fails if a row that never ends is read, lost or told twice, if what stands behind its opening
+ * bracket or quote is, or if a reading that goes on from the row before ends otherwise. */
+static void test_never_ends(void **state)
+{
+    static const struct {
+        enum wh_json_layout layout;
+        const char *text, *rejects;
+    } cases[] = {
+        {WH_JSON_ARRAY, "{\"a\":1},{\"a\":",
+         "E6022 1@8 c-1 the row that begins here never ends: the rest of the file, 5 bytes on 1 "
+         "line, "
+         "is in this row <{\"a\":>\n"},
+        {WH_JSON_ARRAY, "{\"a\":1},\n{\"a\":\"},\n{\"a\":2}]",
+         "E6022 2@9 c-1 the row that begins here never ends: the rest of the file, 17 bytes on 2 "
+         "lines, is in this row <{\"a\":\"},\n{\"a\":2}]>\n"},
+        {WH_JSON_VALUES, "{\"a\":1}\n{\"a\":[\n{\"a\":2}\n",
+         "E6022 2@8 c-1 the row that begins here never ends: the rest of the file, 15 bytes on 2 "
+         "lines, is in this row <{\"a\":[\n{\"a\":2}\n>\n"},
+        {WH_JSON_VALUES, "{\"a\":1}\"",
+         "E6022 1@7 c-1 the row that begins here never ends: the rest of the file, 1 bytes on 1 "
+         "line, is in this row <\">\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t n = (int64_t)strlen(cases[i].text);
+        for (size_t step = 0; step < 5; step++) {
+            struct reading r;
+            begin(&r, cases[i].layout, "a int64");
+            r.step = step;
+            run(&r, cases[i].text, (size_t)n);
+            assert_int_equal(r.status, WH_END);
+            assert_int_equal(r.end, n);
+            assert_string_equal(got(&r.rows), "1\n");
+            assert_string_equal(got(&r.rejects), cases[i].rejects);
+            done(&r);
+        }
+        struct reading first, rest;
+        begin(&first, cases[i].layout, "a int64");
+        first.cfg.max_rows = 1;
+        run(&first, cases[i].text, (size_t)n);
+        begin(&rest, cases[i].layout, "a int64");
+        rest.cfg.offset = first.end;
+        rest.cfg.inside = true;
+        run(&rest, cases[i].text, (size_t)n);
+        assert_int_equal(first.rejects.n, 0);
+        assert_int_equal(rest.status, WH_END);
+        assert_int_equal(rest.rows.n, 0);
+        assert_memory_equal(got(&rest.rejects), "E6022 ", 6);
+        done(&first);
+        done(&rest);
+    }
+}
+
+/* Fails if rows behind a row that never ends, and whose bytes are not kept, are thought none. */
+static void test_never_ends_large(void **state)
+{
+    for (int layout = WH_JSON_ARRAY; layout <= WH_JSON_VALUES; layout++) {
+        for (size_t step = 0; step < 9; step++) {
+            static const char text[] = "{\"a\":1} \n {\"b\":[1,2,3,4,5,6,7,8,9 {\"a\":2}]";
+            struct wh_buf copy = WH_BUF(1 << 16);
+            struct reading r;
+            assert_ok(wh_buf_add(&copy, text, sizeof text - 1));
+            if (layout == WH_JSON_ARRAY)
+                copy.p[7] = ',';
+            begin(&r, (enum wh_json_layout)layout, "a int64");
+            r.step = step;
+            r.cfg.max_row = 20;
+            r.cfg.buffer = 16;
+            run(&r, copy.p, copy.n);
+            assert_int_equal(r.status, WH_E_DATA);
+            assert_string_equal(r.err.code, "E4012");
+            assert_string_equal(r.err.message,
+                                "line 2, byte 10: the row that begins here is larger than "
+                                "max_row_bytes and never ends; which rows stand behind it cannot "
+                                "be told");
+            assert_memory_equal(got(&r.rejects), "E6010 2@10 ", 11);
+            done(&r);
+            wh_buf_free(&copy);
         }
     }
 }
@@ -537,13 +616,22 @@ static void test_write(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),     cmocka_unit_test(test_places),
-        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_rejects),   cmocka_unit_test(test_layouts),
-        cmocka_unit_test(test_malformed), cmocka_unit_test(test_large),
-        cmocka_unit_test(test_depth),     cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_unknown),   cmocka_unit_test(test_many_keys),
-        cmocka_unit_test(test_guess),     cmocka_unit_test(test_write),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_rejects),
+        cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_never_ends),
+        cmocka_unit_test(test_never_ends_large),
+        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_many_keys),
+        cmocka_unit_test(test_guess),
+        cmocka_unit_test(test_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

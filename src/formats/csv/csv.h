@@ -9,6 +9,13 @@
  * bytes and place, never padded, cut or skipped silently. Empty lines are no records, except in
  * files of one column, where they are a NULL.
  *
+ * A quote that never closes makes one record of all that is left. Which rows were meant behind it
+ * nobody can tell: any line end may be inside the quotes. So that record is refused as a whole
+ * (E6022), its bytes handed out, and the reading ends well; nothing is read that may be half of a
+ * text. A record above max_row is refused with its beginning (E6010), and reading goes on behind
+ * the line end that ends it by the rules above; if its quote never closes there is none, its bytes
+ * were not kept, and the reading ends with WH_E_DATA (E4003).
+ *
  * Text is UTF-8 here; other charsets are converted before (files/ does it with iconv).
  */
 #ifndef WHERRY_FORMATS_CSV_H
@@ -134,7 +141,7 @@ WH_EXPORT wh_status wh_csv_space(struct wh_csv_reader *, void **ret_p, size_t *r
                                  struct wh_error *reterr);
 WH_EXPORT void wh_csv_filled(struct wh_csv_reader *, size_t n, bool last);
 /* WH_OK with a batch; WH_OK with *ret_hungry (and no batch): fill more first; WH_END; or what
- * `reject` answered; WH_E_DATA (E4003) for a quote that never ends. */
+ * `reject` answered; WH_E_DATA (E4003) for a record above max_row whose quote never closes. */
 WH_EXPORT wh_status wh_csv_next(struct wh_csv_reader *, struct wh_batch *ret, bool *ret_hungry,
                                 struct wh_error *reterr);
 /* Runs over records without reading them, up to stop_at: WH_END when the offset is the first record

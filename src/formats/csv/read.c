@@ -165,16 +165,6 @@ static size_t record_length(const struct wh_csv_reader *r, size_t record, size_t
 
 /* ---- records --------------------------------------------------------------------------------- */
 
-static wh_status unterminated(struct wh_csv_reader *r, struct wh_error *reterr)
-{
-    size_t at = r->index_at + r->ix.opened_at;
-    int st =
-        wh_fail(reterr, WH_E_DATA, "E4003", "the quote opened at line %lld, byte %lld never ends",
-                (long long)textin_line_at(&r->in, at), (long long)(r->in.base + (int64_t)at));
-    wh_error_hint(reterr, "close it in the file, or read with quote=none");
-    return st;
-}
-
 /* cap + 1 bytes are ours. */
 static void add_line_end(struct wh_csv_reader *r)
 {
@@ -370,6 +360,46 @@ static bool skip_on(struct wh_csv_reader *r)
     return !r->skipping;
 }
 
+static bool is_large(const struct wh_csv_reader *r, size_t n)
+{
+    return n > r->cfg.dialect.max_row;
+}
+
+/* Of a record that is too large to be held: it is passed over to its end. */
+static void begin_skipping(struct wh_csv_reader *r, bool comment)
+{
+    textin_note_large(&r->in, r->in.pos);
+    csv_skip_start(&r->skip, &r->cfg.dialect, comment);
+    r->skipping = true;
+}
+
+static bool at_comment(const struct wh_csv_reader *r)
+{
+    return r->cfg.dialect.comment >= 0 && r->in.buf[r->in.pos] == r->cfg.dialect.comment;
+}
+
+/* The last record is open: all that is left belongs to it. */
+static wh_status unterminated(struct wh_csv_reader *r, struct wh_error *reterr)
+{
+    struct textin *t = &r->in;
+    size_t at = r->index_at + r->ix.opened_at, from = t->pos, n = t->fill - r->added - from;
+    long long line = textin_line_at(t, at), byte = t->base + (int64_t)at;
+    char what[80];
+    if (is_large(r, n)) {
+        textin_note_large(t, from);
+        WH_TRY(textin_too_long(t, from, n));
+        return textin_lost(t, "E4003", reterr);
+    }
+    if (line)
+        snprintf(what, sizeof what, "the quote opened at line %lld, byte %lld", line, byte);
+    else
+        snprintf(what, sizeof what, "the quote opened at byte %lld", byte);
+    WH_TRY(textin_never_ends(t, from, n, what));
+    t->pos = t->fill;
+    r->ix.open = false; /* asked again, there is nothing left */
+    return WH_END;
+}
+
 /* Why no more records can come from this window. */
 static wh_status exhausted(struct wh_csv_reader *r, bool *ret_hungry, struct wh_error *reterr)
 {
@@ -381,12 +411,10 @@ static wh_status exhausted(struct wh_csv_reader *r, bool *ret_hungry, struct wh_
     if (r->in.last)
         return WH_END;
     if (r->in.fill - r->in.pos > r->cfg.dialect.max_row + 2) {
-        bool comment =
-            r->cfg.dialect.comment >= 0 && r->in.buf[r->in.pos] == r->cfg.dialect.comment;
+        bool comment = at_comment(r);
         if (!comment)
             WH_TRY(textin_too_long(&r->in, r->in.pos, r->in.fill - r->in.pos));
-        csv_skip_start(&r->skip, &r->cfg.dialect, comment);
-        r->skipping = true;
+        begin_skipping(r, comment);
     }
     *ret_hungry = !r->skipping;
     return WH_OK;
@@ -398,20 +426,38 @@ static wh_status pass_large(struct wh_csv_reader *r, bool *ret_hungry, struct wh
     if (skip_on(r))
         return WH_OK;
     if (r->in.last)
-        return wh_fail(reterr, WH_E_DATA, "E4003",
-                       "a quote in the row that ends the file never ends");
+        return textin_lost(&r->in, "E4003", reterr);
     *ret_hungry = true;
     return WH_OK;
 }
 
 wh_status wh_csv_pass(struct wh_csv_reader *r, struct wh_error *reterr)
 {
-    WH_TRY(index_window(r, reterr));
-    while (r->record < r->ix.n_rec && !textin_at_stop(&r->in))
-        pass(r, r->record);
-    if (textin_at_stop(&r->in) || (r->in.last && !r->ix.open))
+    struct textin *t = &r->in;
+    bool hungry = false;
+    for (;;) {
+        if (r->skipping)
+            WH_TRY(pass_large(r, &hungry, reterr));
+        if (hungry)
+            return WH_OK;
+        WH_TRY(index_window(r, reterr));
+        while (r->record < r->ix.n_rec && !textin_at_stop(t))
+            pass(r, r->record);
+        if (!textin_at_stop(t) && !t->last && t->fill - t->pos > r->cfg.dialect.max_row + 2) {
+            begin_skipping(r, at_comment(r));
+            continue;
+        }
+        if (!textin_at_stop(t) && !t->last)
+            return WH_OK;
+        if (t->last && r->ix.open && !textin_at_stop(t)) {
+            if (is_large(r, t->fill - r->added - t->pos)) {
+                textin_note_large(t, t->pos);
+                return textin_lost(t, "E4003", reterr);
+            }
+            t->pos = t->fill; /* one record, and the last */
+        }
         return WH_END;
-    return r->in.last ? unterminated(r, reterr) : WH_OK;
+    }
 }
 
 static wh_status next(struct wh_csv_reader *r, struct wh_batch *ret, bool *ret_hungry,

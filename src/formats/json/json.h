@@ -8,9 +8,13 @@
  * Numbers are read from their digits, never through a double unless the column is one. Objects and
  * arrays stay the text they are. A missing key and null are NULL; a key that stands twice, a value
  * of another type, text that is not UTF-8 (half of a surrogate pair too) make the row a reject,
- * handed out with its bytes and place. Lines are cut at LF alone, so one bad line is one reject; in
- * the other layouts brackets are counted, and what cannot be cut (a bracket that never closes,
- * anything but commas between items) is WH_E_DATA (E4012) with its place.
+ * handed out with its bytes and place. Lines are cut at LF alone, so one bad line is one reject,
+ * whatever it leaves open. In the other layouts brackets are counted, and what cannot be cut
+ * (anything but commas between items, an array without its bracket) is WH_E_DATA (E4012) with its
+ * place. A row whose bracket or quote never closes has all that is left in it, the array's bracket
+ * too: it is refused as one (E6022), its bytes handed out, and the reading ends well; above max_row
+ * it is refused with its beginning (E6010), its bytes are not kept, and the reading ends with
+ * E4012.
  */
 #ifndef WHERRY_FORMATS_JSON_H
 #define WHERRY_FORMATS_JSON_H

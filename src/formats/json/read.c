@@ -309,6 +309,24 @@ static wh_status find_start(struct wh_json_reader *r, size_t *ret, struct wh_err
                      "fetch the file again: it is cut off", reterr);
 }
 
+/* The row at `from` goes on to the end of the text. What was read before goes out first: a reading
+ * that goes on from there comes here again. */
+static wh_status never_ends(struct wh_json_reader *r, size_t from, struct wh_error *reterr)
+{
+    size_t n = r->in.fill - from;
+    if (r->in.pending)
+        return WH_END;
+    if (n > r->cfg.max_row) {
+        textin_note_large(&r->in, from);
+        WH_TRY(textin_too_long(&r->in, from, n));
+        return textin_lost(&r->in, "E4012", reterr);
+    }
+    WH_TRY(textin_never_ends(&r->in, from, n, "the row that begins here"));
+    r->in.pos = r->in.fill;
+    r->closed = true; /* the bracket, if there is one, is in that row */
+    return WH_END;
+}
+
 static wh_status find_value(struct wh_json_reader *r, struct found *ret, struct wh_error *reterr)
 {
     struct json_frame f = {.depth = 0};
@@ -320,8 +338,7 @@ static wh_status find_value(struct wh_json_reader *r, struct found *ret, struct 
     if (!ended && r->in.last && f.state == FRAME_BARE && r->cfg.layout == WH_JSON_VALUES)
         ended = true;
     if (!ended && r->in.last)
-        return malformed(r, from, "the row that begins here never ends",
-                         "a bracket or quote is missing, or the file is cut off", reterr);
+        return never_ends(r, from, reterr);
     *ret = (struct found){from, used, from + used};
     return ended ? WH_OK : WH_REFUSED;
 }
@@ -335,6 +352,7 @@ static wh_status begin_skipping(struct wh_json_reader *r, struct wh_error *reter
     if (r->cfg.layout != WH_JSON_LINES)
         WH_TRY(find_start(r, &from, reterr));
     WH_TRY(textin_too_long(&r->in, from, r->in.fill - from));
+    textin_note_large(&r->in, from);
     r->in.pos = from;
     r->skipping = true;
     r->frame = (struct json_frame){.depth = 0};
@@ -354,8 +372,7 @@ static wh_status skip_on(struct wh_json_reader *r, struct wh_error *reterr)
     } else {
         ended = json_frame_run(&r->frame, p, n, &used);
         if (!ended && r->in.last)
-            return malformed(r, r->in.pos + used, "a row never ends",
-                             "a bracket or quote is missing, or the file is cut off", reterr);
+            return textin_lost(&r->in, "E4012", reterr);
     }
     r->in.pos += used;
     r->skipping = !ended;
