@@ -174,6 +174,7 @@ const char *wh_cli_condition(struct wh_cli *, const struct wh_run_record *);
 const char *wh_cli_newest(struct wh_cli *, bool unfinished, struct wh_error *);
 int wh_cmd_conn(struct wh_cli *);
 int wh_cmd_secret(struct wh_cli *);
+int wh_cmd_import(struct wh_cli *);
 int wh_cmd_init(struct wh_cli *);
 /* The job file of these arguments, to `file`; "-" is standard output. */
 int wh_cli_save(struct wh_cli *, const char *file);

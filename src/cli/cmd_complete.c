@@ -261,6 +261,14 @@ static void offer_dirty(struct asked *a)
         offer_runs(a);
 }
 
+static void offer_import(struct asked *a)
+{
+    if (a->words < 3)
+        offer_list(a, "datax cdm sling");
+    else
+        offer_files(a);
+}
+
 static void offer_conn(struct asked *a)
 {
     const struct wh_node *all = a->words < 3 ? NULL : wh_cli_connections(a->c);
@@ -298,6 +306,7 @@ static const struct {
     {"config", offer_objects},
     {"init", offer_objects},
     {"conn", offer_conn},
+    {"import", offer_import},
     {"secret", offer_secret},
 };
 

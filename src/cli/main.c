@@ -64,6 +64,10 @@ const struct wh_command wh_commands[] = {
      WH_G_COPY | WH_G_RUN | WH_G_OUT, wh_cmd_init, false,
      "  wherry init planes.csv.gz out.db -o planes.yaml\n"
      "  wherry init 'shop:sales.*' 'dw:ods.{source.table}' --mode upsert\n"},
+    {"import", "KIND FILE...", "job files of datax, cdm or sling as ours", WH_G_OUT, wh_cmd_import,
+     false,
+     "  wherry import datax orders.json -o jobs\n"
+     "  wherry import sling replication.yaml\n"},
     {"conn", "VERB [NAME] [URL]", "named connections: list, show, test, add, rm", 0, wh_cmd_conn,
      false,
      "  wherry conn add shop postgresql://etl@db1.example/shop\n"
@@ -327,13 +331,45 @@ static int short_help(void)
     return wh_cli_write(STDOUT_FILENO, text, sizeof(text) - 1) ? 0 : 1;
 }
 
+/* Commands of other versions: what there is instead. */
+static const struct {
+    const char *name, *why, *hint;
+} later[] = {
+    {"serve", "there is no server: every run is a process of its own",
+     "schedule 'wherry run JOB' with cron or systemd (docs/guide/nightly.md); wherry status, watch "
+     "and history --json tell the rest"},
+    {"worker", "a run has one process, its lanes are threads",
+     "-j N takes more lanes; several jobs may run side by side on several machines"},
+    {"submit", "nothing is handed to Slurm, Kubernetes or YARN",
+     "submit 'wherry run JOB' itself as the batch's command: exit codes 5, 7 and 10 mean start it "
+     "again"},
+};
+
+static int unknown_command(struct wh_cli *c, const char *word)
+{
+    const char *names[64];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+        if (strcmp(later[i].name, word) == 0)
+            return wh_cli_usage(c, "E1014", later[i].hint,
+                                "'wherry %s' is not part of this version: %s", word, later[i].why);
+    for (const struct wh_command *k = wh_commands; k->name; k++)
+        if (!k->hidden)
+            names[n++] = k->name;
+    names[n] = NULL;
+    char hint[128] = "wherry help lists the commands";
+    const char *near = wh_did_you_mean(wh_str(word), names);
+    if (near)
+        snprintf(hint, sizeof(hint), "did you mean 'wherry %s'?", near);
+    return wh_cli_usage(c, "E1009", hint, "unknown command '%s'", word);
+}
+
 int wh_cmd_help(struct wh_cli *c)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
     const struct wh_command *one = c->args.n ? wh_command_find(c->args.v[0]) : NULL;
     if (c->args.n && !one)
-        return wh_cli_usage(c, "E1009", "wherry help lists the commands", "unknown command '%s'",
-                            c->args.v[0]);
+        return unknown_command(c, c->args.v[0]);
     if (one) {
         wh_ignore(wh_buf_printf(&b, "wherry %s %s\n  %s\n", one->name, one->usage, one->summary));
         if (one->examples)
@@ -351,26 +387,6 @@ int wh_cmd_help(struct wh_cli *c)
                                   "systems and their settings.\n"));
     }
     return wh_cli_print(&b) ? 0 : 1;
-}
-
-static int unknown_command(struct wh_cli *c, const char *word)
-{
-    static const char *const later[] = {"import", "serve", "worker", "submit", NULL};
-    const char *names[64];
-    size_t n = 0;
-    for (const char *const *l = later; *l; l++)
-        if (strcmp(*l, word) == 0)
-            return wh_cli_usage(c, "E1014", "wherry help lists what is here",
-                                "'wherry %s' is not part of this version", word);
-    for (const struct wh_command *k = wh_commands; k->name; k++)
-        if (!k->hidden)
-            names[n++] = k->name;
-    names[n] = NULL;
-    char hint[128] = "wherry help lists the commands";
-    const char *near = wh_did_you_mean(wh_str(word), names);
-    if (near)
-        snprintf(hint, sizeof(hint), "did you mean 'wherry %s'?", near);
-    return wh_cli_usage(c, "E1009", hint, "unknown command '%s'", word);
 }
 
 /* Words that the flags of every command may be given. */

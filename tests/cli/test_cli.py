@@ -13,6 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'lib'))
 sys.path.insert(0, HERE)
 import harness  # noqa: E402
+import imports  # noqa: E402
 import output  # noqa: E402
 import own  # noqa: E402
 import refused  # noqa: E402
@@ -24,6 +25,7 @@ JOBS = [words.schema, words.schema_and_reader_agree, words.completion, words.com
         steer.limit, steer.watch, steer.logs, steer.unlock, steer.gc,
         refused.listed, refused.exported, refused.dropped, refused.replayed, refused.replay_refused,
         refused.replay_killed,
+        imports.datax, imports.datax_moves, imports.cdm, imports.sling, imports.refused, imports.not_here,
         output.terminal, output.for_programs, output.traps]
 
 
