@@ -4,8 +4,10 @@ what is written beside files. Judged by Python: hashlib, os, sqlite3."""
 import hashlib
 import os
 import sqlite3
+import subprocess
 import threading
 import time
+import zlib
 
 import harness
 
@@ -220,8 +222,46 @@ def written_beside(t):
         t.check(code == 2 and not os.path.exists(place.path('no')), 'a folder that is not there', err)
         code, _, err = place.run('copy', 'in.csv', 'out/', '--to', 'on_missing=fail')
         t.check(code == 0, 'a folder that is there', err)
+        put(place, 'evil.csv', '"a,b",c\n1,2\n')
+        for words, good in (([], False), (['--to', 'header=false'], True), (['--to', 'escape=\\'], True)):
+            for target in ('evil.tsv', '-'):
+                place.forget()
+                code, _, err = place.run('copy', 'evil.csv', target, '--mode', 'overwrite', '--to', 'quote=none', '--to', 'delimiter=comma', *words)
+                t.check(code == 0 if good else code == 2 and 'E1007' in err, 'a name that needs quotes: %s %s' % (target, words), err)
         code, _, err = place.run('copy', 'in.csv', 'out/', '--to', 'list=x.txt')
         t.check(code == 2 and '{name}' in err, 'one list for all tables', err)
+    finally:
+        place.remove()
+
+
+def codecs(t):
+    """Red when a packed file is read or written as another text than its tool's, or a cut one ends well."""
+    place = harness.Place('codecs')
+    try:
+        text = 'id,name\n' + ''.join('%d,name %d\n' % (i, i * 7) for i in range(20000))
+        put(place, 'in.csv', text)
+        for suffix, tool in (('bz2', 'bzip2'), ('lz4', 'lz4'), ('gz', 'gzip'), ('zst', 'zstd')):
+            place.forget()
+            code, _, err = place.run('copy', 'in.csv', 'x.csv.' + suffix, '--mode', 'overwrite')
+            got = subprocess.run([tool, '-dc', place.path('x.csv.' + suffix)], stdout=subprocess.PIPE).stdout.decode()
+            t.check(code == 0 and got == text, 'written: ' + suffix, err)
+            with open(place.path('y.csv.' + suffix), 'wb') as f:
+                f.write(subprocess.run([tool, '-c'], input=text.encode(), stdout=subprocess.PIPE).stdout)
+            for name in ('x', 'y'):
+                code, _, err = place.run('copy', '%s.csv.%s' % (name, suffix), 'z.csv', '--mode', 'overwrite')
+                t.check(code == 0 and open(place.path('z.csv')).read() == text, 'read: %s by %s' % (suffix, name), err)
+            whole = open(place.path('y.csv.' + suffix), 'rb').read()
+            with open(place.path('y.csv.' + suffix), 'wb') as f:
+                f.write(whole[:len(whole) - 3])
+            place.forget()
+            code, _, err = place.run('copy', 'y.csv.' + suffix, 'w.csv')
+            t.check(code in (1, 2) and 'E4004' in err and not os.path.exists(place.path('w.csv')), 'cut: ' + suffix, err)
+        with open(place.path('d.csv.deflate'), 'wb') as f:
+            f.write(zlib.compress(text.encode()))
+        code, _, err = place.run('copy', 'd.csv.deflate', 'z.csv', '--mode', 'overwrite')
+        t.check(code == 0 and open(place.path('z.csv')).read() == text, 'read: deflate', err)
+        code, _, err = place.run('copy', 'in.csv', 'd2.csv.deflate')
+        t.check(code == 2 and 'E1014' in err, 'deflate is not written', err)
     finally:
         place.remove()
 

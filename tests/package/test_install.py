@@ -116,7 +116,7 @@ def versions(t, program, env, modules):
     t.check(sorted(told) == sorted(v['connectors']) and len(told) == len(modules), 'version --json lists the modules', v)
     t.check(all(m['abi'] == v['abi'] and os.path.exists(m['file']) for m in told.values()), 'with ABI and file', v)
     t.check({'glibc', 'libyaml', 'sqlite', 'xxhash'} <= set(v['libraries']), 'and the libraries of the program', v)
-    want = {'file': {'zlib', 'libdeflate', 'isa-l', 'zstd'}, 'postgresql': {'libpq'}, 'sqlite': {'sqlite'}}
+    want = {'file': {'zlib', 'libdeflate', 'isa-l', 'zstd', 'bzip2', 'lz4'}, 'postgresql': {'libpq'}, 'sqlite': {'sqlite'}}
     for name, libraries in want.items():
         t.check(set(told.get(name, {}).get('libraries', {})) == libraries, 'the libraries of %s' % name, told.get(name))
     t.check(all(re.match(r'\d+(\.\d+)+', x) for m in [v] + v['modules'] for x in m['libraries'].values()), 'every library has a version', v)
@@ -143,7 +143,7 @@ def bill(t, build, modules):
         need = ('name', 'versionInfo', 'downloadLocation', 'licenseConcluded') if e in doc['packages'] else ('fileName', 'checksums')
         t.check(all(e.get(k) for k in need), 'element %s has what SPDX asks' % e['SPDXID'], e)
     names = {p['name'] for p in doc['packages']}
-    t.check({'wherry', 'libc6', 'libpq5', 'zlib1g', 'libzstd1'} <= names, 'packages that are loaded', names)
+    t.check({'wherry', 'libc6', 'libpq5', 'zlib1g', 'libzstd1', 'libbz2-1.0', 'liblz4-1'} <= names, 'packages that are loaded', names)
     static = {e['relatedSpdxElement'] for e in doc['relationships'] if e['relationshipType'] == 'STATIC_LINK'}
     t.check({'SPDXRef-Package-libsqlite3-dev', 'SPDXRef-Package-libyaml-dev'} <= static, 'libraries that are linked in', static)
     t.check(len(doc['files']) == 1 + len(modules), 'the program and every module')

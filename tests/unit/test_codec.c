@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gzip and zstd streams, judged by the gzip and zstd tools. Each test fails if its sentence stops
- * being true. */
+/* Packed streams, judged by the gzip, zstd, bzip2 and lz4 tools. Each test fails if its sentence
+ * stops being true. */
 #include "test.h"
 
 #include <stdlib.h>
@@ -9,8 +9,14 @@
 #include "core/clock.h"
 #include "formats/codec/codec.h"
 
-static const enum wh_codec codecs[] = {WH_CODEC_GZIP, WH_CODEC_ZSTD};
-static const char *const tools[] = {[WH_CODEC_GZIP] = "gzip", [WH_CODEC_ZSTD] = "zstd -q"};
+static const enum wh_codec codecs[] = {WH_CODEC_GZIP, WH_CODEC_ZSTD, WH_CODEC_BZIP2, WH_CODEC_LZ4};
+static const char *const tools[] = {[WH_CODEC_GZIP] = "gzip",
+                                    [WH_CODEC_ZSTD] = "zstd -q",
+                                    [WH_CODEC_BZIP2] = "bzip2",
+                                    [WH_CODEC_LZ4] = "lz4 -q"};
+enum {
+    CODECS = sizeof codecs / sizeof *codecs
+};
 
 static uint64_t seed;
 
@@ -98,7 +104,7 @@ static void test_both_ways(void **state)
 {
     static const size_t sizes[] = {0, 1, 100, 70000, 3000000};
     static const size_t steps[] = {1, 7, 4096, 1 << 20};
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < CODECS; k++) {
         enum wh_codec c = codecs[k];
         char command[40];
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -126,7 +132,7 @@ static void test_both_ways(void **state)
 /* Fails if members behind one another are not one text, or what is no member passes. */
 static void test_members(void **state)
 {
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < CODECS; k++) {
         enum wh_codec c = codecs[k];
         struct wh_buf a = WH_BUF(1 << 20), b = WH_BUF(1 << 20), both = WH_BUF(1 << 20),
                       packed = WH_BUF(1 << 20), got = WH_BUF(1 << 20);
@@ -162,7 +168,7 @@ static void test_members(void **state)
 /* Fails if a cut input ends well, wherever it is cut. */
 static void test_cut(void **state)
 {
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < CODECS; k++) {
         enum wh_codec c = codecs[k];
         struct wh_buf plain = WH_BUF(1 << 20), packed = WH_BUF(1 << 20), got = WH_BUF(1 << 20);
         struct wh_error err;
@@ -185,7 +191,7 @@ static void test_cut(void **state)
 /* Fails if a flipped bit gives another text without a word. */
 static void test_damage(void **state)
 {
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < CODECS; k++) {
         enum wh_codec c = codecs[k];
         struct wh_buf plain = WH_BUF(1 << 20), packed = WH_BUF(1 << 20), got = WH_BUF(1 << 20);
         struct wh_error err;
@@ -220,7 +226,8 @@ static void test_names(void **state)
     } cases[] = {
         {"a.csv.gz", ".gz", WH_CODEC_GZIP, true},    {"a.CSV.GZ", ".GZ", WH_CODEC_GZIP, true},
         {"a.csv.zst", ".zst", WH_CODEC_ZSTD, true},  {"a.csv", "", WH_CODEC_NONE, true},
-        {"a.csv.bz2", ".bz2", WH_CODEC_NONE, false}, {".gz", "", WH_CODEC_NONE, true},
+        {"a.csv.bz2", ".bz2", WH_CODEC_BZIP2, true}, {".gz", "", WH_CODEC_NONE, true},
+        {"a.csv.lz4", ".lz4", WH_CODEC_LZ4, true},   {"a.csv.xz", ".xz", WH_CODEC_NONE, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool known;
@@ -231,7 +238,40 @@ static void test_names(void **state)
     }
     assert_int_equal(wh_codec_of_bytes("\x1f\x8b", 2), WH_CODEC_GZIP);
     assert_int_equal(wh_codec_of_bytes("\x28\xb5\x2f\xfd", 4), WH_CODEC_ZSTD);
+    assert_int_equal(wh_codec_of_bytes("BZh9", 4), WH_CODEC_BZIP2);
+    assert_int_equal(wh_codec_of_bytes("BZh,", 4), WH_CODEC_NONE);
+    assert_int_equal(wh_codec_of_bytes("\x04\x22\x4d\x18", 4), WH_CODEC_LZ4);
     assert_int_equal(wh_codec_of_bytes("a,b", 3), WH_CODEC_NONE);
+}
+
+/* Fails if a zlib stream is read as another text, or a cut, damaged or foreign one passes. */
+static void test_deflate(void **state)
+{
+    static const char zlib[] = "python3 -c 'import sys,zlib; "
+                               "sys.stdout.buffer.write(zlib.compress(sys.stdin.buffer.read()))'";
+    struct wh_buf plain = WH_BUF(1 << 22), packed = WH_BUF(1 << 22), got = WH_BUF(1 << 22);
+    struct wh_error err;
+    assert_false(wh_codec_writes(WH_CODEC_DEFLATE));
+    make(&plain, 200000);
+    through(zlib, &plain, &packed);
+    assert_int_equal(unpack(WH_CODEC_DEFLATE, &packed, 4096, 777, &got, &err), WH_END);
+    same(&plain, &got);
+    size_t whole = packed.n;
+    for (packed.n = 0; packed.n < whole; packed.n += 1 + packed.n / 7) {
+        wh_buf_clear(&got);
+        assert_int_equal(unpack(WH_CODEC_DEFLATE, &packed, 4096, 4096, &got, &err), WH_E_DATA);
+        assert_string_equal(err.code, "E4004");
+    }
+    packed.n = whole;
+    packed.p[whole / 2] ^= 8;
+    wh_buf_clear(&got);
+    assert_int_equal(unpack(WH_CODEC_DEFLATE, &packed, 4096, 4096, &got, &err), WH_E_DATA);
+    assert_string_equal(err.code, "E4005");
+    assert_int_equal(unpack(WH_CODEC_DEFLATE, &plain, 4096, 4096, &got, &err), WH_E_DATA);
+    assert_string_equal(err.code, "E4011");
+    wh_buf_free(&plain);
+    wh_buf_free(&packed);
+    wh_buf_free(&got);
 }
 
 int main(void)
@@ -239,7 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_ways), cmocka_unit_test(test_members),
         cmocka_unit_test(test_cut),       cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_names),     cmocka_unit_test(test_deflate),
     };
     const char *given = getenv("WH_TEST_SEED");
     seed = given ? strtoull(given, NULL, 10) : (uint64_t)wh_now_ns();

@@ -79,7 +79,8 @@ static void test_refusals(void **state)
     } cases[] = {
         {"x.xlsx", NULL, "E1024", "save as CSV"},
         {"x.parquet", NULL, "E1024", "Parquet is not built yet"},
-        {"x.csv.bz2", NULL, "E1014", ".bz2 is not built yet"},
+        {"x.csv.xz", NULL, "E1014", ".xz is not built yet"},
+        {"x.csv.zip", NULL, "E1014", "an archive of files"},
         {"x.dat", NULL, "E1024", "does not tell the format"},
         {"x.csv", "encrypt=aes", "E1014", "'encrypt' is not offered"},
         {"x.csv", "delimiter=\"", "E1007", "must differ"},
@@ -92,7 +93,8 @@ static void test_refusals(void **state)
     rig_open(&r);
     rig_puts(&r, "x.xlsx", "x");
     rig_puts(&r, "x.parquet", "x");
-    rig_puts(&r, "x.csv.bz2", "x");
+    rig_puts(&r, "x.csv.xz", "x");
+    rig_puts(&r, "x.csv.zip", "x");
     rig_puts(&r, "x.dat", "x");
     rig_puts(&r, "x.csv", "a\n1\n");
     rig_puts(&r, "empty.csv", "");

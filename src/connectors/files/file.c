@@ -156,7 +156,8 @@ static const struct wh_capabilities caps = {
     .atomics = 1u << WH_ATOMIC_TABLE,
     .snapshot = WH_SNAP_POINT,
     .grade = "G1",
-    .limits = "csv, tsv, json and jsonl, plain, gzip or zstd; a file on standard streams cannot be "
+    .limits = "csv, tsv, json and jsonl, plain, gzip, zstd, bzip2 or lz4; a file on standard "
+              "streams cannot be "
               "resumed",
 };
 

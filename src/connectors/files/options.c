@@ -27,9 +27,13 @@ static const struct wh_enum compressions[] = {
     {WH_CODEC_GZIP, "gz", "gzip", NULL},
     {WH_CODEC_ZSTD, "zstd", "Zstandard, RFC 8878", NULL},
     {WH_CODEC_ZSTD, "zst", "Zstandard", NULL},
-    {20, "bzip2", "bzip2", "not built yet: gzip and zstd are"},
-    {21, "lz4", "LZ4", "not built yet: gzip and zstd are"},
-    {22, "snappy", "Snappy", "not built yet: gzip and zstd are"},
+    {WH_CODEC_BZIP2, "bzip2", "bzip2", NULL},
+    {WH_CODEC_BZIP2, "bz2", "bzip2", NULL},
+    {WH_CODEC_LZ4, "lz4", "LZ4 frames", NULL},
+    {WH_CODEC_DEFLATE, "deflate", "zlib streams, RFC 1950; read only", NULL},
+    {22, "snappy", "Snappy", "not built yet: gzip, zstd, bzip2 and lz4 are"},
+    {23, "zip", "zip", "an archive: unpack it first (unzip -p x.zip | wherry copy - ...)"},
+    {24, "tar", "tar", "an archive: unpack it first"},
     {0, NULL, NULL, NULL}};
 
 static const struct wh_enum headers[] = {

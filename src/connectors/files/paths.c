@@ -84,9 +84,18 @@ wh_status files_kind_of(struct wh_str name, int format, int compression, struct 
     if (compression != FILES_COMPRESSION_AUTO) {
         codec = (enum wh_codec)compression;
     } else if (!known) {
-        int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1014", "'%.*s': %.*s is not built yet",
-                         WH_STR_FMT(name), WH_STR_FMT(codec_suffix));
-        wh_error_hint(reterr, "this build reads and writes plain, .gz and .zst files");
+        bool archive = wh_str_ieqs(codec_suffix, ".zip") || wh_str_ieqs(codec_suffix, ".tar") ||
+                       wh_str_ieqs(codec_suffix, ".tgz") || wh_str_ieqs(codec_suffix, ".7z");
+        int st = archive
+                     ? wh_fail(reterr, WH_E_UNSUPPORTED, "E1014",
+                               "'%.*s' is an archive of files, which are not looked into",
+                               WH_STR_FMT(name))
+                     : wh_fail(reterr, WH_E_UNSUPPORTED, "E1014", "'%.*s': %.*s is not built yet",
+                               WH_STR_FMT(name), WH_STR_FMT(codec_suffix));
+        wh_error_hint(reterr, archive
+                                  ? "unpack it, or pipe it in: unzip -p x.zip | wherry copy - ..."
+                                  : "this build reads plain, .gz, .zst, .bz2, .lz4 and .deflate "
+                                    "files");
         return st;
     }
     ret->codec = codec;
@@ -98,7 +107,7 @@ wh_status files_kind_of(struct wh_str name, int format, int compression, struct 
         int st =
             wh_fail(reterr, WH_E_UNSUPPORTED, "E1024", "'%.*s': %s", WH_STR_FMT(name), s->refused);
         wh_error_hint(reterr,
-                      "this build reads and writes csv, tsv, json and jsonl, plain, .gz or .zst");
+                      "this build reads and writes csv, tsv, json and jsonl, plain or packed");
         return st;
     }
     if (!s) {

@@ -107,6 +107,12 @@ static wh_status take_format(struct sink_target *fl, enum files_format format,
 {
     static const char *const suffixes[] = {".csv", ".csv", ".tsv", ".json", ".jsonl"};
     bool tab = !o->delimiter || !strcmp(o->delimiter, "auto");
+    if (!wh_codec_writes(fl->codec)) {
+        int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1014", "%s can be read, not written",
+                         wh_codec_name(fl->codec));
+        wh_error_hint(reterr, "write gzip, zstd, bzip2 or lz4");
+        return st;
+    }
     if (files_is_json(format))
         WH_TRY(files_check_json_to(o, reterr));
     if (format == FILES_FORMAT_TSV && tab)
@@ -402,6 +408,25 @@ static wh_status behind_link(const struct files_endpoint *ep, char **path, struc
     return *path ? WH_OK : no_memory(reterr);
 }
 
+/* Without quotes not every column can be named in a header. */
+static wh_status may_name(const struct sink_target *fl, struct wh_error *reterr)
+{
+    WH_CLEANUP(wh_buf_free) struct wh_buf header = WH_BUF(64 << 20);
+    struct wh_error err = {0};
+    if (fl->format.dialect.quote >= 0 || files_is_json(fl->shape) || !fl->header)
+        return WH_OK;
+    int st = sink_header(fl, &header, &err);
+    if (st == WH_E_DATA && !err.code[0]) {
+        st = wh_fail(reterr, WH_E_USAGE, "E1007",
+                     "a column's name has a delimiter or line end in it: with quote=none it cannot "
+                     "stand in the header");
+        wh_error_hint(reterr, "set escape, header=false, or another delimiter");
+    } else if (st != WH_OK && reterr) {
+        *reterr = err;
+    }
+    return st;
+}
+
 /* Better refused in the plan than after an hour of reading. */
 static wh_status may_write(const struct sink_target *fl, struct wh_error *reterr)
 {
@@ -455,8 +480,10 @@ static wh_status open_target(struct sink_target *fl, void *ep, struct wh_target 
     if (!path)
         return no_memory(reterr);
     WH_TRY(behind_link(fl->ep, &path, reterr));
-    if (strcmp(path, "-") != 0)
-        return open_path(fl, io, o, path, reterr);
+    if (strcmp(path, "-") != 0) {
+        WH_TRY(open_path(fl, io, o, path, reterr));
+        return may_name(fl, reterr);
+    }
     fl->is_stdout = true;
     if (fl->md5 != FILES_MD5_OFF || fl->list)
         return wh_fail(reterr, WH_E_USAGE, "E1007",
@@ -465,6 +492,7 @@ static wh_status open_target(struct sink_target *fl, void *ep, struct wh_target 
     fl->codec =
         o->compression == FILES_COMPRESSION_AUTO ? WH_CODEC_NONE : (enum wh_codec)o->compression;
     WH_TRY(take_format(fl, (enum files_format)o->format, o, reterr));
+    WH_TRY(may_name(fl, reterr));
     answer_stdout(fl, io);
     return WH_OK;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <bzlib.h>
 #include <isa-l.h>
 #include <libdeflate.h>
+#include <lz4.h>
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>
@@ -11,9 +13,9 @@
 static const struct codec_ops codec_none = {.name = "none", .suffix = ""};
 
 static const struct codec_ops *const OPS[WH_CODEC_COUNT] = {
-    [WH_CODEC_NONE] = &codec_none,
-    [WH_CODEC_GZIP] = &codec_gzip,
-    [WH_CODEC_ZSTD] = &codec_zstd,
+    [WH_CODEC_NONE] = &codec_none, [WH_CODEC_GZIP] = &codec_gzip,
+    [WH_CODEC_ZSTD] = &codec_zstd, [WH_CODEC_BZIP2] = &codec_bzip2,
+    [WH_CODEC_LZ4] = &codec_lz4,   [WH_CODEC_DEFLATE] = &codec_deflate,
 };
 
 /* Ends of names, known or not. */
@@ -24,11 +26,12 @@ static const struct {
 } SUFFIXES[] = {
     {".gz", WH_CODEC_GZIP, true},   {".gzip", WH_CODEC_GZIP, true},
     {".zst", WH_CODEC_ZSTD, true},  {".zstd", WH_CODEC_ZSTD, true},
-    {".bz2", WH_CODEC_NONE, false}, {".lz4", WH_CODEC_NONE, false},
+    {".bz2", WH_CODEC_BZIP2, true}, {".bzip2", WH_CODEC_BZIP2, true},
+    {".lz4", WH_CODEC_LZ4, true},   {".deflate", WH_CODEC_DEFLATE, true},
     {".sz", WH_CODEC_NONE, false},  {".snappy", WH_CODEC_NONE, false},
-    {".xz", WH_CODEC_NONE, false},  {".deflate", WH_CODEC_NONE, false},
-    {".zip", WH_CODEC_NONE, false}, {".tar", WH_CODEC_NONE, false},
-    {".tgz", WH_CODEC_NONE, false}, {".7z", WH_CODEC_NONE, false},
+    {".xz", WH_CODEC_NONE, false},  {".zip", WH_CODEC_NONE, false},
+    {".tar", WH_CODEC_NONE, false}, {".tgz", WH_CODEC_NONE, false},
+    {".7z", WH_CODEC_NONE, false},
 };
 
 const char *wh_codec_name(enum wh_codec c)
@@ -39,6 +42,11 @@ const char *wh_codec_name(enum wh_codec c)
 const char *wh_codec_suffix(enum wh_codec c)
 {
     return OPS[c]->suffix;
+}
+
+bool wh_codec_writes(enum wh_codec c)
+{
+    return c == WH_CODEC_NONE || OPS[c]->encoder_new;
 }
 
 enum wh_codec wh_codec_of_name(struct wh_str name, bool *ret_known, struct wh_str *ret_suffix)
@@ -63,6 +71,11 @@ enum wh_codec wh_codec_of_bytes(const void *p, size_t n)
         return WH_CODEC_GZIP;
     if (n >= 4 && !memcmp(p, "\x28\xb5\x2f\xfd", 4))
         return WH_CODEC_ZSTD;
+    if (n >= 4 && !memcmp(p, "BZh", 3) && ((const char *)p)[3] >= '1' &&
+        ((const char *)p)[3] <= '9')
+        return WH_CODEC_BZIP2;
+    if (n >= 4 && !memcmp(p, "\x04\x22\x4d\x18", 4))
+        return WH_CODEC_LZ4;
     return WH_CODEC_NONE;
 }
 
@@ -184,4 +197,6 @@ void wh_codec_libraries(void (*each)(void *arg, const char *name, const char *ve
     each(arg, "libdeflate", LIBDEFLATE_VERSION_STRING);
     each(arg, "isa-l", isal);
     each(arg, "zstd", ZSTD_versionString());
+    each(arg, "bzip2", BZ2_bzlibVersion());
+    each(arg, "lz4", LZ4_versionString());
 }

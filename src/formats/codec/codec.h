@@ -17,13 +17,17 @@ enum wh_codec {
     WH_CODEC_NONE,
     WH_CODEC_GZIP,
     WH_CODEC_ZSTD,
+    WH_CODEC_BZIP2,
+    WH_CODEC_LZ4,
+    WH_CODEC_DEFLATE, /* read only */
     WH_CODEC_COUNT
 };
 
 const char *wh_codec_name(enum wh_codec);
 const char *wh_codec_suffix(enum wh_codec); /* ".gz"; "" for none */
+bool wh_codec_writes(enum wh_codec);
 /* By the end of a file name; NONE if there is none. *ret_known: false for a codec that this build
- * does not have (".bz2"); its suffix goes to *ret_suffix either way. */
+ * does not have (".xz"); its suffix goes to *ret_suffix either way. */
 enum wh_codec wh_codec_of_name(struct wh_str name, bool *ret_known, struct wh_str *ret_suffix);
 /* By the first bytes. */
 enum wh_codec wh_codec_of_bytes(const void *p, size_t n);

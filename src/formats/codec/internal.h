@@ -22,6 +22,6 @@ struct codec_ops {
     int (*encode_end)(void *, struct wh_buf *out);
 };
 
-extern const struct codec_ops codec_gzip, codec_zstd;
+extern const struct codec_ops codec_gzip, codec_zstd, codec_bzip2, codec_lz4, codec_deflate;
 
 #endif
