@@ -290,6 +290,19 @@ static struct wh_node *for_streams(struct wh_job_reading *r, const struct wh_nod
     return out;
 }
 
+/* What is given beside the job wins over the overrides of its tables, too. */
+static bool lay_over_tables(struct wh_job_reading *r, struct wh_node *stream,
+                            const struct wh_node *over)
+{
+    struct wh_node *override = wh_node_get(stream, "override");
+
+    for (size_t i = 0; override && override->kind == WH_NODE_MAP && i < override->n; i++)
+        if (override->items[i]->kind == WH_NODE_MAP &&
+            !(override->items[i] = wh_job_merge(r, override->items[i], over)))
+            return false;
+    return true;
+}
+
 static bool lay_over(struct wh_job_reading *r, const struct wh_node *settings)
 {
     struct wh_node *tree = r->job->tree, *streams = wh_node_get(tree, "streams");
@@ -300,6 +313,8 @@ static bool lay_over(struct wh_job_reading *r, const struct wh_node *settings)
     for (size_t i = 0; streams && i < streams->n; i++) {
         streams->items[i] = wh_job_merge(r, streams->items[i], over);
         if (!streams->items[i])
+            return wh_job_no_memory(r);
+        if (!lay_over_tables(r, streams->items[i], over))
             return wh_job_no_memory(r);
     }
     if (!run)

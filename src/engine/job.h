@@ -83,6 +83,17 @@ struct wh_stream {
     int64_t guard_min_rows;
     double guard_max_shrink; /* 0 = none */
     struct wh_list accept_lossy;
+    struct wh_override *overrides; /* in the order of the file */
+    size_t n_overrides;
+};
+
+/* Other settings for some tables of a stream. */
+struct wh_override {
+    const char *pattern, *where; /* as written; place in the file */
+    const struct wh_node *body;  /* what was said */
+    struct wh_part *part;
+    bool skip;
+    struct wh_stream *stream; /* the stream with the body laid over it; NULL: skip */
 };
 
 struct wh_run_options {
@@ -155,6 +166,11 @@ wh_status wh_job_difference(const struct wh_job *before, const struct wh_job *no
 /* JSON Schema (draft 7) of a job file, out of the option tables and of the connectors that can be
  * loaded here. Keys that this build refuses are not in it. */
 wh_status wh_job_schema(struct wh_buf *, struct wh_error *reterr);
+/* Which override of the stream holds for this object (full: its whole name as text): the one of its
+ * very name, else the first pattern that fits the last part (the whole name where the pattern has a
+ * dot). n_overrides: none. */
+wh_status wh_override_find(const struct wh_stream *, const struct wh_name *, const char *full,
+                           size_t *ret, struct wh_error *reterr);
 /* The row behind a dotted key of a stream or of the run ("write.mode", "run.limits.rate"); NULL. */
 const struct wh_option *wh_job_option(const char *path);
 

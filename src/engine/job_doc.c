@@ -490,12 +490,37 @@ static void check_version(struct wh_job_reading *r, const struct wh_node *doc)
 /* ---- streams ----------------------------------------------------------------------------------
  */
 
-static struct wh_node *expand_stream(struct wh_job_reading *r, const struct wh_node *stream)
+static struct wh_node *expand_settings(struct wh_job_reading *r, const struct wh_node *stream);
+
+/* Each entry is settings of a stream. */
+static struct wh_node *expand_override(struct wh_job_reading *r, const struct wh_node *override)
+{
+    struct wh_node *out = copy_node(r, override);
+    bool ok = out;
+
+    for (size_t i = 0; ok && i < override->n; i++) {
+        const struct wh_node *key = override->keys[i], *body = override->items[i];
+        struct wh_node *value;
+
+        if (ignored(key))
+            continue;
+        value = body->kind == WH_NODE_MAP ? expand_settings(r, body) : expand(r, body, 0);
+        ok = value;
+        if (ok && wh_node_put(r->arena, out, key->text, value) != WH_OK)
+            return wh_job_no_memory(r), NULL;
+        if (ok) {
+            out->keys[out->n - 1]->line = key->line;
+            out->keys[out->n - 1]->column = key->column;
+        }
+    }
+    return ok ? out : NULL;
+}
+
+static struct wh_node *expand_settings(struct wh_job_reading *r, const struct wh_node *stream)
 {
     struct wh_node *out = copy_node(r, stream);
     bool ok = out;
 
-    r->macros.stream = wh_node_text(wh_node_get(stream, "name"), NULL);
     for (size_t i = 0; out && i < stream->n; i++) {
         const struct wh_node *key = stream->keys[i], *item = stream->items[i];
         struct wh_node *value;
@@ -504,6 +529,8 @@ static struct wh_node *expand_stream(struct wh_job_reading *r, const struct wh_n
             continue;
         if (strcmp(key->text, "from") == 0 || strcmp(key->text, "to") == 0)
             value = expand_side(r, item);
+        else if (strcmp(key->text, "override") == 0 && item->kind == WH_NODE_MAP)
+            value = expand_override(r, item);
         else /* `table:` here is a group of settings */
             value = expand(r, item, strcmp(key->text, "table") == 0 ? 0 : key_flags(key->text, 0));
         ok = value && ok;
@@ -515,6 +542,12 @@ static struct wh_node *expand_stream(struct wh_job_reading *r, const struct wh_n
         out->keys[out->n - 1]->column = key->column;
     }
     return ok ? out : NULL;
+}
+
+static struct wh_node *expand_stream(struct wh_job_reading *r, const struct wh_node *stream)
+{
+    r->macros.stream = wh_node_text(wh_node_get(stream, "name"), NULL);
+    return expand_settings(r, stream);
 }
 
 static struct wh_node *read_defaults(struct wh_job_reading *r, const struct wh_node *defaults)

@@ -47,6 +47,12 @@ bool wh_job_stream_settings(struct wh_job_reading *, const struct wh_node *strea
 bool wh_job_run_settings(struct wh_job_reading *, const struct wh_node *run,
                          struct wh_run_options *ret);
 
+/* job_type.c: one stream, without its overrides. */
+bool wh_job_type_one(struct wh_job_reading *, const struct wh_node *stream, struct wh_stream *ret);
+
+/* job_override.c: s->name is known. */
+bool wh_job_overrides(struct wh_job_reading *, const struct wh_node *stream, struct wh_stream *s);
+
 /* job_columns.c */
 bool wh_job_columns(struct wh_job_reading *, const struct wh_node *columns, struct wh_stream *ret);
 bool wh_job_types(struct wh_job_reading *, const struct wh_node *types, struct wh_stream *ret);

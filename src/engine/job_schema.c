@@ -44,6 +44,9 @@ static const struct form forms[] = {
      "\"string\",\"number\"]},"
      "{\"$ref\":\"#/definitions/column\"}]}}]}"},
     {"", "types", "{\"anyOf\":[{\"type\":\"string\"},{" OPEN_MAP "{\"type\":\"string\"}}]}"},
+    {"", "override",
+     "{\"description\":\"other settings for some tables: a name or pattern, then keys of a "
+     "stream\"," OPEN_MAP "{\"$ref\":\"#/definitions/override\"}}"},
     {"write", "marker", "{\"description\":\"off: at least once\",\"enum\":[\"off\",false]}"},
     {"write", "replace",
      "{\"type\":\"object\",\"properties\":{\"where\":{\"type\":\"string\",\"description\":"
@@ -151,32 +154,46 @@ static int add_group(const struct wh_job_group *g, const char *name, struct wh_b
     return wh_buf_adds(b, g->text ? CLOSED "}]}," : CLOSED "},");
 }
 
-/* A stream, and the defaults of all of them, which name no ends. */
-static int add_streams(struct wh_buf *b)
+/* Settings of a stream but for those of `own` (ends with NULL). */
+static int add_settings(const char *const *own, bool *first, struct wh_buf *b)
 {
-    static const char *const own[] = {"name", "from", "to"};
     const struct wh_job_group *g = wh_job_groups;
     struct wh_job_key keys[64];
     size_t n = 0;
-    bool first = true;
 
     for (const struct wh_job_key *k = g->keys; k->name && n < 63; k++) {
-        bool skip = false;
+        bool leave_out = false;
 
-        for (size_t i = 0; i < 3; i++)
-            skip |= strcmp(k->name, own[i]) == 0;
-        if (!skip)
+        for (size_t i = 0; own[i]; i++)
+            leave_out |= strcmp(k->name, own[i]) == 0;
+        if (!leave_out)
             keys[n++] = *k;
     }
     keys[n] = (struct wh_job_key){NULL};
+    WH_TRY(add_keys("", keys, g, first, b));
+    return wh_options_schema_rows(g->tables[0], first, b);
+}
+
+/* A stream; the defaults of all of them, which name no ends; what a table may have for itself. */
+static int add_streams(struct wh_buf *b)
+{
+    static const char *const all[] = {NULL};
+    static const char *const ends[] = {"name", "from", "to", "override", NULL};
+    static const char *const source[] = {"name", "from", "override", NULL};
+    bool first = true;
+
     WH_TRY(wh_buf_adds(
         b, "\"stream\":{\"type\":\"object\",\"required\":[\"from\",\"to\"],\"properties\":{"));
-    WH_TRY(add_keys("", g->keys, g, &first, b));
-    WH_TRY(wh_options_schema_rows(g->tables[0], &first, b));
-    WH_TRY(wh_buf_adds(b, CLOSED "},\"defaults\":{\"type\":\"object\",\"properties\":{"));
+    WH_TRY(add_settings(all, &first, b));
     first = true;
-    WH_TRY(add_keys("", keys, g, &first, b));
-    WH_TRY(wh_options_schema_rows(g->tables[0], &first, b));
+    WH_TRY(wh_buf_adds(b, CLOSED "},\"defaults\":{\"type\":\"object\",\"properties\":{"));
+    WH_TRY(add_settings(ends, &first, b));
+    first = true;
+    WH_TRY(wh_buf_adds(b, CLOSED "},\"override\":{\"type\":\"object\",\"properties\":{"));
+    WH_TRY(member(b, "skip",
+                  "{\"type\":[\"boolean\",\"string\"],\"description\":\"leave the table out\"}",
+                  &first));
+    WH_TRY(add_settings(source, &first, b));
     return wh_buf_adds(b, CLOSED "},");
 }
 

@@ -96,6 +96,61 @@ static int tell_side(struct telling *t, const char *side, const struct wh_objref
     return tell_table(t, side, strcmp(side, "from") == 0 ? k->from : k->to, ref->options, true);
 }
 
+static bool is_secret(const struct wh_connector *k, const char *key)
+{
+    const struct wh_options *tables[] = {k->connection, k->to};
+
+    for (size_t i = 0; i < 2; i++) {
+        const struct wh_option *row = tables[i] ? wh_options_find(tables[i], wh_str(key)) : NULL;
+
+        if (row && row->type == WH_T_SECRET)
+            return true;
+    }
+    return false;
+}
+
+/* What an override says, as it stands there; only that is in force for its tables alone. */
+static int tell_body(struct telling *t, const char *path, const struct wh_node *node,
+                     const struct wh_override *o, int depth)
+{
+    struct wh_buf value WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+    struct wh_setting s = {.stream = t->stream, .key = path, .node = node};
+    bool to = strncmp(path, "to.", 3) == 0;
+
+    for (size_t i = 0; node->kind == WH_NODE_MAP && i < node->n; i++) {
+        const char *key = *path ? wh_arena_printf(t->arena, "%s.%s", path, node->keys[i]->text)
+                                : node->keys[i]->text;
+
+        if (!key)
+            return WH_E_NOMEM;
+        WH_TRY(depth < 8 ? tell_body(t, key, node->items[i], o, depth + 1) : WH_OK);
+    }
+    if (node->kind == WH_NODE_MAP)
+        return WH_OK;
+    for (size_t i = 0; node->kind == WH_NODE_LIST && i < node->n; i++)
+        WH_TRY(wh_buf_printf(&value, "%s%s", i ? "," : "", wh_node_text(node->items[i], "{...}")));
+    if (to && o->stream && is_secret(o->stream->to.connector, strrchr(path, '.') + 1))
+        WH_TRY(wh_buf_adds(&value, "***"));
+    else if (strcmp(path, "to") == 0 && o->stream)
+        WH_TRY(wh_buf_adds(&value, o->stream->to.text));
+    else if (node->kind == WH_NODE_SCALAR)
+        WH_TRY(wh_buf_adds(&value, node->text));
+    s.value = value.p ? value.p : "";
+    s.side = to;
+    return t->each(t->arg, &s);
+}
+
+static int tell_overrides(struct telling *t, const struct wh_stream *s)
+{
+    for (size_t i = 0; i < s->n_overrides; i++) {
+        t->stream = wh_arena_printf(t->arena, "%s, table %s", s->name, s->overrides[i].pattern);
+        if (!t->stream)
+            return WH_E_NOMEM;
+        WH_TRY(tell_body(t, "", s->overrides[i].body, &s->overrides[i], 0));
+    }
+    return WH_OK;
+}
+
 static int tell_all(struct telling *t, const struct wh_job *job)
 {
     const struct wh_node *streams = wh_node_get(job->tree, "streams");
@@ -106,6 +161,7 @@ static int tell_all(struct telling *t, const struct wh_job *job)
         WH_TRY(tell_side(t, "from", &job->streams[i].from));
         WH_TRY(tell_side(t, "to", &job->streams[i].to));
         WH_TRY(tell_groups(t, streams && i < streams->n ? streams->items[i] : NULL, false));
+        WH_TRY(tell_overrides(t, &job->streams[i]));
     }
     return WH_OK;
 }

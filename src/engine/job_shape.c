@@ -230,6 +230,21 @@ static int sort_lines(struct wh_buf *text)
     return WH_OK;
 }
 
+static int line_overrides(struct lines *l, const struct wh_stream *s)
+{
+    const char *stream = l->prefix;
+
+    for (size_t i = 0; i < s->n_overrides; i++) {
+        const struct wh_override *o = &s->overrides[i];
+
+        l->prefix = wh_arena_printf(l->r->arena, "%s.override.%s", stream, o->pattern);
+        if (!l->prefix)
+            return WH_E_NOMEM;
+        WH_TRY(o->skip ? line(l, "skip", "true") : line_stream(l, o->stream));
+    }
+    return WH_OK;
+}
+
 static int shape_text(struct wh_job_reading *r, struct wh_buf *out)
 {
     struct lines l = {.r = r, .prefix = "job", .out = out};
@@ -241,6 +256,7 @@ static int shape_text(struct wh_job_reading *r, struct wh_buf *out)
         if (!l.prefix)
             return WH_E_NOMEM;
         WH_TRY(line_stream(&l, &r->job->streams[i]));
+        WH_TRY(line_overrides(&l, &r->job->streams[i]));
     }
     return sort_lines(out);
 }
@@ -395,7 +411,27 @@ static const char *masked_object(const struct wh_objref *ref)
     return ref->text && strstr(ref->text, "***") ? ref->text : NULL;
 }
 
-static int json_stream(const struct wh_node *node, const struct wh_stream *s, struct wh_buf *out)
+static int json_settings(const struct wh_node *node, const struct wh_stream *s, struct wh_buf *out);
+
+static int json_overrides(const struct wh_node *node, const struct wh_stream *s, struct wh_buf *out)
+{
+    if (node->kind != WH_NODE_MAP || node->n != s->n_overrides)
+        return json(node, NULL, out);
+    WH_TRY(wh_buf_addc(out, '{'));
+    for (size_t i = 0; i < node->n; i++) {
+        const struct wh_override *o = &s->overrides[i];
+
+        WH_TRY(i ? wh_buf_addc(out, ',') : WH_OK);
+        WH_TRY(wh_buf_json(out, o->pattern, strlen(o->pattern)));
+        WH_TRY(wh_buf_addc(out, ':'));
+        WH_TRY(o->stream ? json_settings(node->items[i], o->stream, out)
+                         : wh_buf_adds(out, "{\"skip\":\"true\"}"));
+    }
+    return wh_buf_addc(out, '}');
+}
+
+/* Of a stream, or of an entry of its `override`. */
+static int json_settings(const struct wh_node *node, const struct wh_stream *s, struct wh_buf *out)
 {
     WH_TRY(wh_buf_addc(out, '{'));
     for (size_t i = 0; i < node->n; i++) {
@@ -408,7 +444,10 @@ static int json_stream(const struct wh_node *node, const struct wh_stream *s, st
             WH_TRY(wh_buf_addc(out, ','));
         WH_TRY(wh_buf_json(out, key, strlen(key)));
         WH_TRY(wh_buf_addc(out, ':'));
-        WH_TRY(json(node->items[i], from || to ? &veil : NULL, out));
+        if (strcmp(key, "override") == 0)
+            WH_TRY(json_overrides(node->items[i], s, out));
+        else
+            WH_TRY(json(node->items[i], from || to ? &veil : NULL, out));
     }
     return wh_buf_addc(out, '}');
 }
@@ -448,7 +487,7 @@ static int json_streams(const struct wh_job *job, const struct wh_node *node, st
     WH_TRY(wh_buf_addc(out, '['));
     for (size_t i = 0; i < node->n; i++) {
         WH_TRY(i ? wh_buf_addc(out, ',') : WH_OK);
-        WH_TRY(json_stream(node->items[i], &job->streams[i], out));
+        WH_TRY(json_settings(node->items[i], &job->streams[i], out));
     }
     return wh_buf_addc(out, ']');
 }

@@ -105,7 +105,7 @@ static bool check_sides(struct wh_job_reading *r, struct wh_stream *s)
     return ok;
 }
 
-static bool type_stream(struct wh_job_reading *r, const struct wh_node *node, struct wh_stream *s)
+bool wh_job_type_one(struct wh_job_reading *r, const struct wh_node *node, struct wh_stream *s)
 {
     const struct wh_node *from = wh_node_get(node, "from"), *to = wh_node_get(node, "to");
     bool ok;
@@ -149,7 +149,8 @@ bool wh_job_type(struct wh_job_reading *r)
         return wh_job_no_memory(r);
     r->job->n_streams = n;
     for (size_t i = 0; i < n; i++)
-        ok = type_stream(r, streams->items[i], &r->job->streams[i]) && ok;
+        ok = wh_job_type_one(r, streams->items[i], &r->job->streams[i]) &&
+             wh_job_overrides(r, streams->items[i], &r->job->streams[i]) && ok;
     ok = wh_job_run_settings(r, wh_node_get(r->job->tree, "run"), &r->job->run) && ok;
     return ok && names_unique(r) && wh_job_shape(r);
 }

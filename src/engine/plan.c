@@ -336,8 +336,74 @@ static void nothing_there(struct wh_planner *p, struct wh_flow *f)
     p->plan->n_flows--;
 }
 
+/* ---- tables with settings of their own ----------------------------------------------------------
+ */
+
+/* Of which stream each object is: the stream itself, one of its overrides; skipped ones are left
+ * out of both lists. */
+static int choose(struct wh_planner *p, const struct wh_stream *s, struct wh_name *names, size_t *n,
+                  const struct wh_stream ***ret, struct wh_error *reterr)
+{
+    bool *used = wh_arena_alloc(p->arena, s->n_overrides + 1);
+    size_t kept = 0, at = 0;
+
+    *ret = wh_arena_alloc(p->arena, (*n + 1) * sizeof **ret);
+    if (!used || !*ret)
+        return wh_plan_no_memory(reterr);
+    for (size_t i = 0; i < *n; i++) {
+        const char *full = s->n_overrides ? wh_plan_name_text(p->arena, &names[i]) : "";
+
+        if (!full)
+            return wh_plan_no_memory(reterr);
+        WH_TRY(wh_override_find(s, &names[i], full, &at, reterr));
+        used[at] = true;
+        if (at < s->n_overrides && s->overrides[at].skip)
+            continue;
+        (*ret)[kept] = at < s->n_overrides ? s->overrides[at].stream : s;
+        names[kept++] = names[i];
+    }
+    for (size_t i = 0; i < s->n_overrides; i++)
+        if (!used[i] && !(p->frozen && p->frozen->no_source)) /* which looks at one at a time */
+            wh_problem_warn(&p->plan->problems, "E1028", s->overrides[i].where,
+                            "names and patterns fit the whole name of a table",
+                            "override '%s' of %s fits no table", s->overrides[i].pattern, s->name);
+    if (*n && !kept) {
+        int st = wh_fail(reterr, WH_E_USAGE, "E1028", "every table of %s is skipped by override",
+                         s->name);
+
+        wh_error_where(reterr, "%s", s->where_place);
+        return st;
+    }
+    *n = kept;
+    return WH_OK;
+}
+
+static size_t count_of(const struct wh_stream *s, const struct wh_stream *const *of, size_t n)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++)
+        count += of[i] == s;
+    return count;
+}
+
+/* An override may send its table elsewhere. */
+static int its_target(struct wh_planner *p, struct wh_flow *f, const struct wh_stream *base,
+                      struct wh_error *reterr)
+{
+    if (f->stream == base)
+        return WH_OK;
+    WH_TRY(wh_plan_check_stream(f->stream, reterr));
+    int st = wh_plan_endpoint(p, &f->stream->to, &f->to, reterr);
+
+    if (f->to)
+        f->to->is_target = true;
+    return st;
+}
+
 static int plan_objects(struct wh_planner *p, const struct wh_stream *s, struct wh_endpoint *from,
-                        struct wh_endpoint *to, const struct wh_name *names, size_t n)
+                        struct wh_endpoint *to, const struct wh_name *names,
+                        const struct wh_stream *const *of, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         size_t left = n - i < EXPECT ? n - i : EXPECT;
@@ -346,7 +412,7 @@ static int plan_objects(struct wh_planner *p, const struct wh_stream *s, struct 
             expect_sources(p, s, from, &names[i], left);
             expect_targets(p, s, to, &names[i], left);
         }
-        struct wh_flow *f = add_flow(p, s, &names[i]);
+        struct wh_flow *f = add_flow(p, of[i], &names[i]);
         struct wh_error err = {0};
 
         if (!f || name_flow(p, f, s->name) != WH_OK)
@@ -357,8 +423,10 @@ static int plan_objects(struct wh_planner *p, const struct wh_stream *s, struct 
         }
         f->from = from;
         f->to = to;
-        int st = wh_plan_flow(p, f, find_frozen(p, f), &err);
+        int st = its_target(p, f, s, &err);
 
+        if (st == WH_OK)
+            st = wh_plan_flow(p, f, find_frozen(p, f), &err);
         if (st == WH_E_NOMEM && !err.code[0])
             wh_ignore(wh_plan_no_memory(&err));
         if (st == WH_END)
@@ -403,21 +471,27 @@ static int plan_frozen(struct wh_planner *p, const struct wh_stream *s, struct w
     for (size_t i = 0; i < p->frozen->n_flows; i++) {
         const struct wh_frozen_flow *was = &p->frozen->flows[i];
         struct wh_name name = s->from.name;
+        const struct wh_stream **of = NULL;
         struct wh_error err = {0};
         struct wh_flow *f;
+        size_t one = 1;
         int st;
 
         if (strcmp(was->stream, s->name) != 0)
             continue;
         if (s->from.pattern && !s->query)
             WH_TRY(frozen_name(p, s, was->table, &name));
-        f = add_flow(p, s, &name);
+        st = choose(p, s, &name, &one, &of, &err);
+        f = add_flow(p, st == WH_OK && one ? of[0] : s, &name);
         if (!f)
             return WH_E_NOMEM;
         f->table = was->table;
         f->from = from;
         f->to = to;
-        st = wh_plan_flow(p, f, was, &err);
+        if (st == WH_OK)
+            st = its_target(p, f, s, &err);
+        if (st == WH_OK)
+            st = wh_plan_flow(p, f, was, &err);
         if (st != WH_OK)
             refused(p, f, st, &err);
     }
@@ -429,6 +503,7 @@ static int plan_stream(struct wh_planner *p, const struct wh_stream *s)
     bool no_source = p->frozen && p->frozen->no_source;
     struct wh_endpoint *from = NULL, *to = NULL;
     struct wh_error err = {0}, second = {0};
+    const struct wh_stream **of = NULL;
     struct wh_name *names = NULL;
     size_t n = 0;
     int st = wh_plan_check_stream(s, &err);
@@ -452,11 +527,19 @@ static int plan_stream(struct wh_planner *p, const struct wh_stream *s)
         return plan_frozen(p, s, from, to);
     if (st == WH_OK)
         st = wh_plan_expand(p, s, from, &names, &n, &err);
-    if (st == WH_OK && many_into_one(s, n))
-        st = refuse_many(s, n, &err);
+    if (st == WH_OK)
+        st = choose(p, s, names, &n, &of, &err);
+    if (st == WH_OK && many_into_one(s, count_of(s, of, n)))
+        st = refuse_many(s, count_of(s, of, n), &err);
+    for (size_t i = 0; st == WH_OK && i < s->n_overrides; i++) {
+        const struct wh_stream *o = s->overrides[i].stream;
+
+        if (o && many_into_one(o, count_of(o, of, n)))
+            st = refuse_many(o, count_of(o, of, n), &err);
+    }
     if (st != WH_OK)
         return refuse_stream(p, s, from, to, st, &err);
-    return plan_objects(p, s, from, to, names, n);
+    return plan_objects(p, s, from, to, names, of, n);
 }
 
 /* ---- resume -----------------------------------------------------------------------------------

@@ -545,7 +545,8 @@ static void refuse_flow(struct wh_plan *plan, struct wh_flow *f, int status, con
 
 static bool merged(const struct wh_flow *a, const struct wh_flow *b)
 {
-    return a->stream == b->stream && a->stream->merge == 1;
+    return strcmp(a->stream->name, b->stream->name) == 0 && a->stream->merge == 1 &&
+           b->stream->merge == 1;
 }
 
 #define BOTH_SPELLINGS                                                                             \
@@ -578,7 +579,8 @@ static void check_pair(struct wh_plan *plan, struct wh_flow *a, struct wh_flow *
                  b->table, wh_plan_target_text(b));
         refuse_flow(plan, b, WH_E_USAGE, a->stream == b->stream ? "E1027" : "E1042", BOTH_SPELLINGS,
                     text);
-    } else if (a->stream->write.mode != WH_MODE_APPEND || a->tgt.commit_class != WH_CLASS_T) {
+    } else if (a->stream->write.mode != WH_MODE_APPEND || b->stream->write.mode != WH_MODE_APPEND ||
+               a->tgt.commit_class != WH_CLASS_T) {
         refuse_flow(plan, b, WH_E_UNSUPPORTED, "E1060", "use mode append into a database",
                     "many tables go into one only by append into a transactional destination in "
                     "this build");

@@ -340,6 +340,22 @@ static int index_of(const struct making *m, const char *stream, size_t *ret)
     return wh_fail(m->reterr, WH_E_STATE, "E7003", "the kept job has no stream '%s'", stream);
 }
 
+/* Settings that a table has for itself are not found again by its name alone. */
+static int check_overrides(const struct making *m, size_t at)
+{
+    const struct wh_stream *s = &m->job->streams[at];
+
+    for (size_t i = 0; i < s->n_overrides; i++)
+        if (!s->overrides[i].skip) {
+            int st = wh_fail(m->reterr, WH_E_UNSUPPORTED, "E1014",
+                             "rows of a stream with override: are not replayed by this build");
+
+            wh_error_hint(m->reterr, "wherry dirty export, and copy the file");
+            return st;
+        }
+    return WH_OK;
+}
+
 static int add_replay(struct making *m, bool mapped, struct part *p)
 {
     const struct wh_flow_record *f = &m->flows[m->flow];
@@ -349,6 +365,7 @@ static int add_replay(struct making *m, bool mapped, struct part *p)
 
     WH_TRY(part_durable(p, m->reterr));
     WH_TRY(index_of(m, f->stream, &at));
+    WH_TRY(check_overrides(m, at));
     if (!v)
         return no_memory(m->reterr);
     if (m->ret->n)

@@ -355,6 +355,14 @@ static void lend_secrets(struct wh_job *kept, const struct wh_job *given)
     for (size_t i = 0; given && i < kept->n_streams && i < given->n_streams; i++) {
         lend_masked(kept->streams[i].from.connection, given->streams[i].from.connection);
         lend_masked(kept->streams[i].to.connection, given->streams[i].to.connection);
+        for (size_t j = 0; j < kept->streams[i].n_overrides && j < given->streams[i].n_overrides;
+             j++) {
+            const struct wh_stream *a = kept->streams[i].overrides[j].stream,
+                                   *b = given->streams[i].overrides[j].stream;
+
+            if (a && b)
+                lend_masked(a->to.connection, b->to.connection);
+        }
     }
 }
 

@@ -566,6 +566,14 @@ int wh_validate_job(struct wh_job *job, struct wh_services *services, enum wh_va
     for (size_t i = 0; i < job->n_streams; i++) {
         job->streams[i].write.mode = WH_MODE_OVERWRITE;
         job->streams[i].write.keys = (struct wh_list){0};
+        for (size_t j = 0; j < job->streams[i].n_overrides; j++) {
+            struct wh_stream *s = job->streams[i].overrides[j].stream;
+
+            if (s) {
+                s->write.mode = WH_MODE_OVERWRITE;
+                s->write.keys = (struct wh_list){0};
+            }
+        }
     }
     *ret_different = 0;
     int st = wh_plan_make(job, services, NULL, &plan, reterr);

@@ -52,7 +52,7 @@ def schema(t):
         t.check(not found, '%s is valid by the schema' % os.path.relpath(path, harness.ROOT), '\n'.join(found))
     write = s['definitions']['write']['properties']
     t.check(write['mode'].get('default') == 'append' and 'upsert' in write['mode']['anyOf'][0]['enum'], 'modes', write)
-    t.check('override' not in s['definitions']['stream']['properties'], 'refused keys are not offered')
+    t.check('incremental' not in s['definitions']['stream']['properties'], 'refused keys are not offered')
     cases = s['definitions']['connection']['allOf']
     names = {n for c in cases for n in c['if']['properties']['type']['enum']}
     t.check({'sqlite', 'postgresql', 'pg', 'file', 'gen', 'null'} <= names, 'connectors and their aliases', names)
@@ -72,6 +72,11 @@ AGREE = [   # (good, job)
     (True, HEAD + 'streams: [{ from: { type: file, path: [a.csv, b.csv], delimiter: tab, header: true }, to: "c:t" }]\n'),
     (True, HEAD + 'streams: [{ from: a.csv, to: { conn: c, table: t }, columns: [id, { from: a, to: b, type: text },'
      ' { to: k, value: 5 }, { to: s, source: table }, "*"], types: { id: int64 } }]\n'),
+    (True, HEAD + "streams: [{ from: { conn: c, table: '*' }, to: 'null:', override: { t: { limit: 1 }, 'a*': { skip: true } } }]\n"),
+    (False, HEAD + "streams: [{ from: { conn: c, table: '*' }, to: 'null:', override: { t: { limt: 1 } } }]\n"),
+    (False, HEAD + "streams: [{ from: { conn: c, table: '*' }, to: 'null:', override: { t: { from: x } } }]\n"),
+    (True, HEAD + "streams: [{ from: a.csv, to: 'c:t', write: { before: delete from t, after: [analyze t], on_resume: repeat } }]\n"),
+    (False, HEAD + "streams: [{ from: a.csv, to: 'c:t', write: { before: { a: b } } }]\n"),
     (True, 'version: 1\nstreams: [{ from: a.csv, to: out.db, write: { mode: upsert, keys: [id] }, dirty: "rows=5" }]\n'),
     (True, 'version: 1\nstreams: [{ from: a.csv, to: out.db, write: { mode: upsert, key: id }, validate: off }]\n'),
     (True, 'version: 1\nstreams: [{ from: a.csv, to: out.db, split: none, guard: { empty: allow, min_rows: 2 } }]\n'),
