@@ -486,7 +486,7 @@ struct wh_target {
     enum wh_class commit_class;
     enum wh_atomic atomic_given;
     bool exists;
-    int64_t existing_rows; /* -1 unknown; > 0 asks the guard */
+    int64_t existing_rows; /* -1 unknown; all but 0 ask the guard */
     bool needs_key_order;
     int max_writers;           /* WRITE sessions at once; 0 = no cap */
     const char *frame;         /* encoding it takes from scan.frame, or NULL */

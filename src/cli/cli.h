@@ -76,6 +76,8 @@ struct wh_flag_seen {
 };
 bool wh_flag_at(const struct wh_cli *, size_t i, uint32_t groups, struct wh_flag_seen *ret);
 /* Who said the key: "--mode", "WHERRY_MODE"; NULL: nobody. */
+/* Problems of what WHERRY_ variables said get the variable as their place. */
+void wh_flags_blame(struct wh_cli *);
 const char *wh_flag_origin(const struct wh_cli *, const char *key);
 
 /* main.c */
@@ -89,6 +91,8 @@ const struct wh_node *wh_cli_connections(struct wh_cli *);
 bool wh_cli_consent(struct wh_cli *, const char *question);
 /* All of a descriptor; errno of what failed, EFBIG when the buffer's cap is reached. */
 int wh_cli_read(int fd, struct wh_buf *);
+/* "\n  " and what to do next: the hint, or what the page of the code says. */
+void wh_cli_next(const char *hint, const char *code, struct wh_buf *);
 /* Prints an error for people (stderr) or as a JSON line (--json), returns its exit code. */
 int wh_cli_fail(struct wh_cli *, const struct wh_error *);
 /* Prints all problems; returns 2 if any is an error, else 0. */

@@ -18,7 +18,8 @@ const char *wh_cli_condition(struct wh_cli *c, const struct wh_run_record *r)
     if (r->exit_code < 0)
         return "unfinished";
     if (!r->finished)
-        return r->exit_code == 130 || r->exit_code == 143 ? "interrupted" : "failed";
+        return r->exit_code == 129 || r->exit_code == 130 || r->exit_code == 143 ? "interrupted"
+                                                                                 : "failed";
     return r->exit_code == 0 ? "done" : r->exit_code == 2 ? "refused" : "done";
 }
 

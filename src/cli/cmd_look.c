@@ -57,10 +57,7 @@ static void bad_connection(const char *connection, const struct wh_error *e, str
     wh_text_line(b, connection);
     wh_ignore(wh_buf_printf(b, ": %s ", e->code));
     wh_text_line(b, e->message);
-    if (e->hint[0]) {
-        wh_ignore(wh_buf_adds(b, "\n     "));
-        wh_text_line(b, e->hint);
-    }
+    wh_cli_next(e->hint, e->code, b);
     wh_ignore(wh_buf_addc(b, '\n'));
 }
 

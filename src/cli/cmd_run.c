@@ -10,11 +10,16 @@
 /* Of several exit codes, the first of these. */
 int wh_cli_worse(int a, int b)
 {
-    static const int order[] = {130, 143, 2, 10, 5, 7, 9, 1, 6, 4, 3, 0};
+    static const int order[] = {130, 143, 129, 2, 10, 5, 7, 9, 1, 6, 4, 3, 0};
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
         if (a == order[i] || b == order[i])
             return order[i];
     return a; /* 8 and 8 */
+}
+
+static bool interrupted(int code)
+{
+    return code == 129 || code == 130 || code == 143;
 }
 
 static int run_one(struct wh_cli *c, const char *file)
@@ -54,7 +59,7 @@ static int run_folder(struct wh_cli *c, const char *folder)
     if (n == 0)
         return wh_cli_usage(c, "E1030", NULL, "folder %s holds no .yaml or .json job", folder);
     qsort(names, n, sizeof(*names), by_name);
-    for (size_t i = 0; i < n && code != 130 && code != 143; i++)
+    for (size_t i = 0; i < n && !interrupted(code); i++)
         code = wh_cli_worse(code, run_one(c, names[i]));
     return code;
 }
@@ -66,7 +71,7 @@ int wh_cmd_run(struct wh_cli *c)
         return wh_cli_usage(c, "E1011", "wherry run nightly.yaml", "run needs a job file");
     if (c->plan_file)
         return wh_cli_usage(c, "E1014", NULL, "run --plan is not part of this version");
-    for (size_t i = 0; i < c->args.n && code != 130 && code != 143; i++) {
+    for (size_t i = 0; i < c->args.n && !interrupted(code); i++) {
         struct stat st;
         bool folder = stat(c->args.v[i], &st) == 0 && S_ISDIR(st.st_mode);
         code = wh_cli_worse(code, folder ? run_folder(c, c->args.v[i]) : run_one(c, c->args.v[i]));

@@ -336,13 +336,15 @@ static bool put_columns(struct wh_cli *c, const struct flag *f, const char *text
 
 static bool append(struct wh_cli *c, struct wh_list *l, const char *text)
 {
-    const char **v = wh_arena_alloc(c->arena, (l->n + 1) * sizeof(*v));
-    if (!v)
-        return false;
-    if (l->n)
-        memcpy(v, l->v, l->n * sizeof(*v));
-    v[l->n++] = text;
-    l->v = v;
+    if ((l->n & (l->n - 1)) == 0) { /* full: room for twice as many */
+        const char **v = wh_arena_alloc(c->arena, (l->n ? l->n * 2 : 1) * sizeof(*v));
+        if (!v)
+            return false;
+        if (l->n)
+            memcpy(v, l->v, l->n * sizeof(*v));
+        l->v = v;
+    }
+    l->v[l->n++] = text;
     return true;
 }
 
@@ -515,6 +517,31 @@ static bool from_environment(struct wh_cli *c, const struct wh_command *cmd)
             return false;
     }
     return true;
+}
+
+/* The variable, if that is where a problem of "key: ..." comes from. */
+static const char *from_variable(const struct wh_cli *c, const char *message)
+{
+    for (size_t i = 0; i < c->said.n; i++) {
+        const char *key = c->said.v[i].key, *dot = strrchr(key, '.');
+        const char *last = dot ? dot + 1 : key;
+        size_t n = strlen(last);
+        if (strncmp(c->said.v[i].value, "WHERRY_", 7) == 0 && strncmp(message, last, n) == 0 &&
+            message[n] == ':')
+            return c->said.v[i].value;
+    }
+    return NULL;
+}
+
+void wh_flags_blame(struct wh_cli *c)
+{
+    for (size_t i = 0; i < c->problems.n; i++) {
+        struct wh_problem *p = &c->problems.v[i];
+        const char *variable =
+            strcmp(p->where, "command line") == 0 ? from_variable(c, p->message) : NULL;
+        if (variable)
+            p->where = variable;
+    }
 }
 
 bool wh_flags_parse(struct wh_cli *c, const struct wh_command *cmd, int argc, char **argv)

@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "core/clock.h"
+#include "core/errors.h"
 
 static const char *const type_names[] = {
     [WH_EV_RUN_STARTED] = "run_started",
@@ -51,15 +52,18 @@ static void counts(struct wh_buf *b, const struct wh_counts *c)
     number(b, "bytes_written", c->bytes_written);
 }
 
-static void error(struct wh_buf *b, const struct wh_error *e)
+/* page: without a hint, the way out is that of the code's page. */
+static void error(struct wh_buf *b, const struct wh_error *e, bool page)
 {
     text(b, "code", e->code);
     boolean(b, "retryable", e->retriable);
     text(b, "message", e->message);
     if (e->where[0])
         text(b, "where", e->where);
-    if (e->hint[0])
-        text(b, "hint", e->hint);
+    char words[400];
+    const char *next = e->hint[0] || !page ? e->hint : wh_error_next(e->code, words, sizeof(words));
+    if (*next)
+        text(b, "hint", next);
 }
 
 static void table(struct wh_buf *b, const struct wh_table_result *t)
@@ -79,7 +83,7 @@ static void table(struct wh_buf *b, const struct wh_table_result *t)
     text(b, "ranges", t->ranges);
     if (t->error) {
         wh_ignore(wh_buf_adds(b, ",\"error\":{\"v\":1"));
-        error(b, t->error);
+        error(b, t->error, true);
         wh_ignore(wh_buf_addc(b, '}'));
     }
     wh_ignore(wh_buf_addc(b, '}'));
@@ -128,7 +132,7 @@ wh_status wh_event_drain_json(const struct wh_event *e, struct wh_buf *b, wh_dra
     if (e->attempt)
         number(b, "attempt", e->attempt);
     if (e->error && e->type != WH_EV_RUN_FINISHED)
-        error(b, e->error);
+        error(b, e->error, e->type == WH_EV_ERROR);
     text(b, "text", e->text);
     const struct wh_counts *c = e->flow ? e->flow : e->total;
     if (c && e->type != WH_EV_RUN_FINISHED) {

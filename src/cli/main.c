@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "core/errors.h"
 #include "core/log.h"
 #include "engine/ctx.h"
 #include "engine/killpoint.h"
@@ -165,6 +166,18 @@ static const char *who(const struct wh_cli *c, bool warning)
     return warning ? "\033[1;33mwherry:\033[0m" : "\033[1;31mwherry:\033[0m";
 }
 
+void wh_cli_next(const char *hint, const char *code, struct wh_buf *b)
+{
+    char page[400];
+
+    if (!hint || !*hint)
+        hint = wh_error_next(code, page, sizeof(page));
+    if (!*hint)
+        return;
+    wh_ignore(wh_buf_adds(b, "\n  "));
+    wh_text_line(b, hint);
+}
+
 static void error_text(const struct wh_cli *c, const struct wh_error *e, struct wh_buf *b)
 {
     wh_ignore(wh_buf_printf(b, "%s %s ", who(c, false), e->code[0] ? e->code : "E9001"));
@@ -173,10 +186,7 @@ static void error_text(const struct wh_cli *c, const struct wh_error *e, struct 
         wh_ignore(wh_buf_adds(b, ": "));
     }
     wh_text_line(b, e->message);
-    if (e->hint[0]) {
-        wh_ignore(wh_buf_adds(b, "\n  "));
-        wh_text_line(b, e->hint);
-    }
+    wh_cli_next(e->hint, e->code, b);
     wh_ignore(wh_buf_addc(b, '\n'));
     if (e->code[0])
         wh_ignore(wh_buf_printf(b, "  (wherry explain %s)\n", e->code));
@@ -199,6 +209,10 @@ int wh_cli_fail(struct wh_cli *c, const struct wh_error *e)
     return wh_exit_code(e);
 }
 
+enum {
+    PROBLEMS_SHOWN = 50 /* more than that nobody reads at once */
+};
+
 static void problem_text(const struct wh_cli *c, const struct wh_problem *p, struct wh_buf *b)
 {
     wh_ignore(
@@ -208,16 +222,14 @@ static void problem_text(const struct wh_cli *c, const struct wh_problem *p, str
         wh_ignore(wh_buf_adds(b, ": "));
     }
     wh_text_line(b, p->message);
-    if (p->hint && *p->hint) {
-        wh_ignore(wh_buf_adds(b, "\n  "));
-        wh_text_line(b, p->hint);
-    }
+    wh_cli_next(p->hint, p->warning ? "" : p->code, b);
     wh_ignore(wh_buf_addc(b, '\n'));
 }
 
 int wh_cli_problems(struct wh_cli *c)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+    wh_flags_blame(c);
     for (size_t i = 0; i < c->problems.n; i++) {
         const struct wh_problem *p = &c->problems.v[i];
         if (c->json) {
@@ -231,8 +243,14 @@ int wh_cli_problems(struct wh_cli *c)
             wh_cli_print(&b);
             continue;
         }
-        problem_text(c, p, &b);
+        if (i < PROBLEMS_SHOWN)
+            problem_text(c, p, &b);
     }
+    if (!c->json && c->problems.n > PROBLEMS_SHOWN)
+        wh_ignore(wh_buf_printf(&b, "wherry: and %zu more; mend these first\n",
+                                c->problems.errors > PROBLEMS_SHOWN
+                                    ? c->problems.errors - PROBLEMS_SHOWN
+                                    : c->problems.n - PROBLEMS_SHOWN));
     if (b.n) {
         wh_log_mask(b.p);
         wh_cli_write(STDERR_FILENO, b.p, b.n);
@@ -316,8 +334,12 @@ static void catch_signals(void)
     sigemptyset(&sa.sa_mask);
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
+    struct sigaction before; /* nohup: the terminal may go */
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &sa, NULL);
     sa.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &sa, NULL);
+    sigaction(SIGXFSZ, &sa, NULL); /* a limit on the size of files is told by errno */
 }
 
 static int short_help(void)
@@ -402,6 +424,28 @@ static bool one_of(struct wh_cli *c, const char *flag, const char *value, const 
     return false;
 }
 
+static void cannot_make(struct wh_error *e, int err, const char *flag, const char *path)
+{
+    wh_ignore(wh_fail_errno(e, err, "E5001", "%s %s", flag, path));
+    wh_error_hint(e, "name a file in a folder that is there and may be written to");
+}
+
+/* The old summary stays until the new one is there. */
+static bool good_summary(struct wh_cli *c)
+{
+    struct wh_error e = {0};
+    if (!c->summary)
+        return true;
+    int fd = open(c->summary, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        cannot_make(&e, errno, "--summary", c->summary);
+        wh_cli_fail(c, &e);
+        return false;
+    }
+    close(fd);
+    return true;
+}
+
 /* A descriptor that is not open, or a file that cannot be made, is told before anything moves. */
 static bool good_events(struct wh_cli *c)
 {
@@ -413,7 +457,7 @@ static bool good_events(struct wh_cli *c)
     int probe = number ? fcntl((int)fd, F_GETFD)
                        : open(c->events, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (probe < 0)
-        wh_ignore(wh_fail_errno(&e, errno, "E5001", "--events %s", c->events));
+        cannot_make(&e, errno, "--events", c->events);
     if (!number && probe >= 0)
         close(probe);
     if (e.status)
@@ -431,7 +475,7 @@ static bool good_flags(struct wh_cli *c)
         wh_cli_usage(c, "E1002", "write 10s", "--stats '%s' is no duration", c->stats);
         return false;
     }
-    return good_events(c);
+    return good_events(c) && good_summary(c);
 }
 
 static bool open_log(struct wh_cli *c)
@@ -441,7 +485,7 @@ static bool open_log(struct wh_cli *c)
         fd = open(c->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         if (fd < 0) {
             struct wh_error e = {0};
-            wh_ignore(wh_fail_errno(&e, errno, "E5001", "--log-file %s", c->log_file));
+            cannot_make(&e, errno, "--log-file", c->log_file);
             wh_cli_fail(c, &e);
             return false;
         }

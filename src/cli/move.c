@@ -7,6 +7,11 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "engine/registry.h"
+
+enum {
+    SOURCES_MAX = 4096 /* words of a command line */
+};
 
 int wh_cli_read(int fd, struct wh_buf *b)
 {
@@ -80,6 +85,25 @@ struct wh_job *wh_cli_job(struct wh_cli *c, const char *file)
     return finish_job(c, st, job);
 }
 
+/* The connection that a word begins with, or, if there is none, the one that was perhaps meant: it
+ * goes into the job to be suggested. */
+static const char *meant(const struct wh_node *all, const char *word)
+{
+    const char *colon = strchr(word, ':'), *names[65];
+    struct wh_str said = {word, colon ? (size_t)(colon - word) : 0};
+    size_t n = 0;
+    if (!said.n || wh_registry_is_scheme(said))
+        return NULL;
+    for (size_t i = 0; i < all->n; i++) {
+        if (wh_str_eqs(said, all->keys[i]->text))
+            return all->keys[i]->text;
+        if (n < 64)
+            names[n++] = all->keys[i]->text;
+    }
+    names[n] = NULL;
+    return wh_did_you_mean(said, names);
+}
+
 /* Named connections that these words begin with go into the settings, so into the job. */
 static bool take_connections(struct wh_cli *c, size_t first)
 {
@@ -87,13 +111,10 @@ static bool take_connections(struct wh_cli *c, size_t first)
     struct wh_node *used = wh_node_map(c->arena);
     if (!all || !used)
         return false;
-    for (size_t i = 0; i < all->n; i++) {
-        const char *name = all->keys[i]->text;
-        size_t n = strlen(name);
-        for (size_t j = first; j < c->args.n; j++)
-            if (strncmp(c->args.v[j], name, n) == 0 && c->args.v[j][n] == ':' &&
-                wh_node_put(c->arena, used, name, all->items[i]) != WH_OK)
-                return false;
+    for (size_t j = first; j < c->args.n; j++) {
+        const char *name = meant(all, c->args.v[j]);
+        if (name && wh_node_put(c->arena, used, name, wh_node_get(all, name)) != WH_OK)
+            return false;
     }
     return !used->n || wh_node_put(c->arena, c->settings, "connections", used) == WH_OK;
 }
@@ -102,9 +123,19 @@ struct wh_job *wh_cli_copy_job(struct wh_cli *c, size_t first)
 {
     struct wh_job *job = NULL;
     struct wh_list sources = {c->args.v + first, c->args.n - first - 1};
+    if (sources.n > SOURCES_MAX) {
+        wh_cli_usage(c, "E1011", "quote the pattern, so that it is read here: 'in/*.csv'",
+                     "%zu sources are named, from %.200s on; at most %d are taken", sources.n,
+                     sources.v[0], (int)SOURCES_MAX);
+        return NULL;
+    }
     if (!take_connections(c, first))
         return finish_job(c, WH_E_NOMEM, NULL);
-    int st = wh_job_copy(sources, c->args.v[c->args.n - 1], c->settings, &job, &c->problems);
+    struct wh_map set = {0};
+    if (c->set.n && !set_params(c, &set))
+        return NULL;
+    int st = wh_job_copy_with(sources, c->args.v[c->args.n - 1], c->settings, &set, c->scheduled,
+                              &job, &c->problems);
     return finish_job(c, st, job);
 }
 

@@ -97,10 +97,8 @@ static void error_lines(const struct wh_error *e, const char *table, bool hint, 
         wh_ignore(wh_buf_adds(b, ": "));
     }
     wh_text_line(b, e->message);
-    if (hint && e->hint[0]) {
-        wh_ignore(wh_buf_adds(b, "\n  "));
-        wh_text_line(b, e->hint);
-    }
+    if (hint)
+        wh_cli_next(e->hint, e->code, b);
     wh_ignore(wh_buf_addc(b, '\n'));
 }
 
@@ -133,6 +131,9 @@ wh_status wh_result_text(const struct wh_run_result *r, struct wh_buf *b)
         wh_text_count(b, r->rows_staying);
         wh_ignore(wh_buf_adds(b, " rows of the given-up run stay\n"));
     }
+    if (r->exit_code == 8) /* asked for; no table failed */
+        wh_ignore(wh_buf_adds(b, "E6017 no rows were read\n  check the source; leave "
+                                 "--error-on-empty out if that is fine\n"));
     wh_ignore(wh_buf_printf(b, "run %s %s  exit %d  peak ", r->run, r->status, r->exit_code));
     wh_text_size(b, r->peak_rss);
     wh_ignore(wh_buf_adds(b, "  cpu "));

@@ -30,6 +30,19 @@ const struct wh_error_page *wh_error_page(const char *code)
     return NULL;
 }
 
+const char *wh_error_next(const char *code, char *text, size_t size)
+{
+    const struct wh_error_page *page = wh_error_page(code);
+    const char *from = page ? strstr(page->page, "\nDo: ") : NULL;
+    size_t n = 0;
+
+    for (const char *p = from ? from + 5 : ""; *p && n + 1 < size; p++)
+        text[n++] = *p == '\n' ? ' ' : *p;
+    n -= n > 0 && text[n - 1] == '.' && n + 1 < size; /* as other hints: no sentence */
+    text[n] = 0;
+    return text;
+}
+
 const struct wh_error_page *wh_error_pages(size_t *ret_n)
 {
     *ret_n = N_PAGES;

@@ -15,6 +15,9 @@ struct wh_error_page {
 
 WH_EXPORT const struct wh_error_page *wh_error_page(const char *code); /* NULL if unknown */
 WH_EXPORT const struct wh_error_page *wh_error_pages(size_t *ret_n);
+/* What to do next, as the page of the code says it (its "Do: ", one line, in `text`): for a message
+ * whose author had no better hint. Empty if the code is not known. */
+WH_EXPORT const char *wh_error_next(const char *code, char *text, size_t size);
 /* Exit code of a run that ends by this code. Before anything was touched "failed" (1) is "refused"
  * (2); the others keep their meaning. An unknown code is our own bug: 1. */
 WH_EXPORT int wh_error_exit(const char *code, bool touched);

@@ -214,6 +214,13 @@ static struct wh_node *copy_document(struct wh_arena *arena, struct wh_list sour
 int wh_job_copy(struct wh_list sources, const char *destination, struct wh_node *settings,
                 struct wh_job **ret, struct wh_problems *problems)
 {
+    return wh_job_copy_with(sources, destination, settings, NULL, NULL, ret, problems);
+}
+
+int wh_job_copy_with(struct wh_list sources, const char *destination, struct wh_node *settings,
+                     const struct wh_map *set, const char *scheduled, struct wh_job **ret,
+                     struct wh_problems *problems)
+{
     struct wh_job *job = new_job("command line");
     struct wh_job_reading r;
     size_t errors = problems->errors;
@@ -223,7 +230,8 @@ int wh_job_copy(struct wh_list sources, const char *destination, struct wh_node 
     begin(&r, job, problems);
     job->is_copy = true;
     struct wh_node *doc = copy_document(job->arena, sources, destination, settings);
-    bool ok = doc ? wh_job_resolve(&r, doc, NULL, NULL) && wh_job_type(&r) : wh_job_no_memory(&r);
+    bool ok =
+        doc ? wh_job_resolve(&r, doc, set, scheduled) && wh_job_type(&r) : wh_job_no_memory(&r);
 
     return finish(job, ok, errors, problems, ret);
 }

@@ -146,6 +146,10 @@ wh_status wh_job_read_with(const char *file, const char *text, size_t n, const s
  */
 wh_status wh_job_copy(struct wh_list sources, const char *destination, struct wh_node *settings,
                       struct wh_job **ret, struct wh_problems *);
+/* The same with `--set` and `--scheduled`. */
+wh_status wh_job_copy_with(struct wh_list sources, const char *destination,
+                           struct wh_node *settings, const struct wh_map *set,
+                           const char *scheduled, struct wh_job **ret, struct wh_problems *);
 /* Object text (INTERFACE 1) to a reference; `connections` = MAP of named ones, or NULL. */
 bool wh_objref_parse(struct wh_arena *, const char *text, const char *where,
                      const struct wh_node *connections, struct wh_objref *ret,

@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 enum {
-    MASKS_MAX = 8
+    MASKS_MAX = 8,
+    OBJECT_MAX = 32 << 10 /* bytes of its text */
 };
 
 /* One reading: where it goes, what was found secret on the way. */
@@ -643,8 +644,16 @@ bool wh_object_read(struct wh_arena *arena, const char *text, const char *where,
         wh_problem_add(problems, "E1008", where, NULL, "the object is empty");
         return false;
     }
+    if (strlen(text) > OBJECT_MAX) {
+        wh_problem_add(problems, "E1020", where, "a list of paths stands in a file: list=FILE",
+                       "the object has %zu bytes, at most %d are taken: '%.40s...'", strlen(text),
+                       (int)OBJECT_MAX, text);
+        ret->text = "";
+        return false;
+    }
     if (!wh_utf8_valid(text, strlen(text))) {
-        wh_problem_add(problems, "E1020", where, NULL, "the object is not valid UTF-8");
+        wh_problem_add(problems, "E1020", where, "give the file another name, or link to it",
+                       "the object is not valid UTF-8");
         return false;
     }
     bool ok = read_any(&r, text);

@@ -252,7 +252,8 @@ int wh_plan_check_flow(struct wh_planner *p, struct wh_flow *f, struct wh_error 
     if (s->limit && !f->scan.limit_done && f->scan.chained)
         wh_problem_warn(&f->notes, "E1065", s->where_place, NULL,
                         "limit: rows are cut by the engine, in the order in which units are read");
-    if (replaces(s->write.mode) && f->tgt.existing_rows > 0 && !s->guard_empty_allow)
+    if (replaces(s->write.mode) && f->tgt.exists && f->tgt.existing_rows != 0 &&
+        !s->guard_empty_allow)
         f->guard = s->guard_max_shrink > 0
                        ? "rows are replaced only if the source is not empty and does not shrink "
                          "too much"

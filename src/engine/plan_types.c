@@ -201,9 +201,10 @@ static bool is_column(const struct wh_flow *f, const char *name)
 /* Columns with wherry.key, in the key's order. */
 static size_t keys_of(const struct ArrowSchema *schema, const char **out, size_t most)
 {
-    size_t n = 0;
+    size_t n = 0, before = SIZE_MAX;
 
-    for (size_t position = 1; position <= most; position++)
+    for (size_t position = 1; position <= most && n != before; position++) {
+        before = n; /* a position without a column ends the key */
         for (int64_t i = 0; i < schema->n_children; i++) {
             struct wh_str text;
 
@@ -211,6 +212,7 @@ static size_t keys_of(const struct ArrowSchema *schema, const char **out, size_t
                 (size_t)strtol(text.s, NULL, 10) == position)
                 out[n++] = schema->children[i]->name;
         }
+    }
     return n;
 }
 

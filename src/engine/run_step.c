@@ -361,11 +361,12 @@ static int guard_before_publish(struct wh_run_flow *fr, struct wh_error *reterr)
                  s->guard_min_rows);
         return guard_refuses(fr, reterr, why);
     }
-    if (!replaces_rows(fr) || before <= 0)
+    if (!replaces_rows(fr) || before == 0 || (before < 0 && !fr->flow->tgt.exists))
         return WH_OK;
     if (rows == 0 && !s->guard_empty_allow)
         return guard_refuses(fr, reterr, "no rows would replace the rows that are there");
-    if (s->guard_max_shrink > 0 && (double)rows < (double)before * (1 - s->guard_max_shrink)) {
+    if (before > 0 && s->guard_max_shrink > 0 &&
+        (double)rows < (double)before * (1 - s->guard_max_shrink)) {
         snprintf(why, sizeof why,
                  "%" PRId64 " rows would replace %" PRId64 ", more than guard.max_shrink allows",
                  rows, before);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const int worst_first[] = {130, 143, 141, 2, 10, 5, 7, 9, 1, 6, 4, 3, 8, 0};
+static const int worst_first[] = {130, 143, 129, 141, 2, 10, 5, 7, 9, 1, 6, 4, 3, 8, 0};
 
 int wh_exit_worse(int a, int b)
 {
@@ -201,6 +201,7 @@ static const char *status_word(int exit_code)
     case 4:
     case 8:
         return "done";
+    case 129:
     case 130:
     case 143:
     case 141: /* the reader of our pipe had enough */

@@ -225,6 +225,12 @@ def cli(s):
     scripts(s, 'cli', DEPTH['check'])
 
 
+@stage('bad', rest=True)
+def bad(s):
+    """what bad input gets: the table of tests/bad (--all: its slow rows as well)"""
+    scripts(s, 'bad', {})
+
+
 def check_edges(s, log):
     """Every transition that real runs logged is an edge of the model."""
     if os.path.exists(log):

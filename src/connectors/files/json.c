@@ -140,6 +140,9 @@ wh_status files_discover_json(struct files_scan *sc, struct wh_scan *io,
         st = look(sc, &s, false, &shape, reterr);
         if (st == WH_E_DATA && reterr && !strcmp(reterr->code, "E4006"))
             st = files_explain_text(sc, file, &s, reterr);
+        else if (st == WH_E_DATA)
+            wh_error_where(reterr, "%s",
+                           sc->list.is_stdin ? "standard input" : sc->list.v[file].name);
     }
     if (st == WH_OK) {
         sc->layout = shape.layout;

@@ -14,6 +14,7 @@
 
 enum {
     NAME_CAP = 4096,
+    NEAR_MAX = 10000, /* names of a folder that are looked at for one that was meant */
     DEPTH_MAX = 64,
     FILES_MAX = 10 * 1000 * 1000,
     PUSH_BYTES = 8 << 20,
@@ -46,6 +47,9 @@ static int trouble(struct wh_error *reterr, int err, const char *code, const cha
     if (err == ENOENT || err == ENOTDIR) {
         st = WH_E_NOT_FOUND;
         code = "E4001";
+    } else if (err == ELOOP || err == ENAMETOOLONG) {
+        st = WH_E_NOT_FOUND;
+        code = "E2012";
     } else if (err == EACCES || err == EPERM || err == EROFS) {
         st = WH_E_AUTH;
         code = "E2013";
@@ -109,13 +113,45 @@ static void describe(const struct stat *s, struct wh_str name, struct wh_file_in
              (long long)s->st_mtim.tv_sec, s->st_mtim.tv_nsec, (long long)s->st_size);
 }
 
+/* The file of the same folder that was perhaps meant. */
+static void suggest(const struct local *l, const char *name, struct wh_error *reterr)
+{
+    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
+    char folder[NAME_CAP] = ".", best[256] = "";
+    if (slash)
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - name), name);
+    int fd = openat(root_of(l), folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    if (fd >= 0 && !d)
+        close(fd);
+    /* The nearest of the ones so far and the next one: no list is kept. */
+    struct dirent *e;
+    for (int n = 0; d && n < NEAR_MAX && (e = readdir(d)); n++) {
+        const char *both[] = {*best ? best : e->d_name, *best ? e->d_name : NULL, NULL};
+        const char *near = e->d_name[0] == '.' ? NULL : wh_did_you_mean(wh_str(base), both);
+        if (near && near != best)
+            snprintf(best, sizeof best, "%s", near);
+    }
+    if (d)
+        closedir(d);
+    if (*best)
+        wh_error_hint(reterr, "did you mean '%.*s%s'?", slash ? (int)(slash + 1 - name) : 0, name,
+                      best);
+    else
+        wh_error_hint(reterr, "check the path: ls -l '%s'", slash ? folder : name);
+}
+
 static wh_status local_stat(void *st, const char *name, struct wh_file_info *ret,
                             struct wh_error *reterr)
 {
     struct stat s;
     WH_TRY(check_name(name, reterr));
-    if (fstatat(root_of(st), *name ? name : ".", &s, 0) < 0)
-        return trouble(reterr, errno, "E4002", "cannot look at", name);
+    if (fstatat(root_of(st), *name ? name : ".", &s, 0) < 0) {
+        int err = errno, bad = trouble(reterr, err, "E4002", "cannot look at", *name ? name : ".");
+        if (err == ENOENT && reterr)
+            suggest(st, name, reterr);
+        return bad;
+    }
     describe(&s, wh_str(name), ret);
     return WH_OK;
 }

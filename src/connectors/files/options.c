@@ -200,6 +200,8 @@ wh_status files_delimiter(const char *text, struct wh_csv_dialect *d, bool *ret_
     } else if (byte < 0 && n > 1 && n <= WH_CSV_DELIMITER_MAX && strcmp(text, "none") != 0) {
         memcpy(d->delimiter, text, n);
         d->delimiter_n = (uint8_t)n;
+    } else if (!n) {
+        return wh_fail(reterr, WH_E_USAGE, "E1008", "delimiter: the value is empty");
     } else {
         return wh_fail(reterr, WH_E_USAGE, "E1002",
                        "delimiter '%s': a character, its name (tab, semicolon ...), or up to 8 "

@@ -68,6 +68,12 @@ wh_status files_explain_text(const struct files_scan *sc, size_t file, const str
     static const char *const others[] = {"gb18030", "big5", "euc-jp", "shift_jis"};
     const char *name = sc->list.is_stdin ? "standard input" : sc->list.v[file].name;
     wh_error_where(reterr, "%s", name);
+    enum wh_codec packed = wh_codec_of_bytes(s->p, s->n);
+    if (packed != WH_CODEC_NONE) {
+        wh_error_hint(reterr, "it is %s data, whatever its name says: --from compression=%s",
+                      wh_codec_name(packed), wh_codec_name(packed));
+        return WH_E_DATA;
+    }
     if (sc->encoding)
         return WH_E_DATA;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
@@ -88,8 +94,9 @@ wh_status files_sample_first(struct files_scan *sc, struct files_sample *s, size
         *ret_file = i;
         WH_TRY(files_sample_read(sc, i, FILES_SAMPLE_BYTES, s, reterr));
         WH_TRY(heed_mark(sc, i, FILES_SAMPLE_BYTES, s, reterr));
-        if (s->n)
+        if (s->n && !(s->whole && s->n == 3 && memcmp(s->p, "\xef\xbb\xbf", 3) == 0))
             return WH_OK;
+        s->n = 0;
         wh_free(s->p);
         s->p = NULL;
     }

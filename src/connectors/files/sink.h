@@ -88,6 +88,10 @@ wh_status sink_put_small(const struct sink_target *, const char *name, const voi
 /* A file of at most `max` bytes, or WH_E_NOT_FOUND. */
 wh_status sink_get_small(const struct sink_target *, const char *name, size_t max,
                          struct wh_buf *out, struct wh_error *reterr);
+/* Rows of the file of this name: 0, or -1 if there are some, or it cannot be told. */
+int64_t sink_standing_rows(const struct sink_target *, const char *name);
+/* Rows of the files of a folder that a new publish would remove; -1 if it cannot be told. */
+int64_t sink_manifest_rows(const struct sink_target *);
 /* The charset of a target's text (encode.c). WH_E_USAGE (E1002) for an unknown one. */
 wh_status sink_charset_choose(struct sink_target *, const char *said, struct wh_error *reterr);
 wh_status sink_charset_open(const struct sink_target *, void **ret, struct wh_error *reterr);

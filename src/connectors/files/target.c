@@ -328,7 +328,9 @@ static wh_status answer_file(struct sink_target *fl, struct wh_target *io)
     io->grain = WH_GRAIN_ATTEMPT;
     io->commit_class = WH_CLASS_P;
     io->atomic_given = WH_ATOMIC_TABLE;
-    io->existing_rows = io->exists ? -1 : 0;
+    io->existing_rows = !io->exists ? 0
+                        : fl->parts ? sink_manifest_rows(fl)
+                                    : sink_standing_rows(fl, name);
     io->max_writers = 0;
     answer_words(fl, io, fl->text.p);
     if (fl->parts)

@@ -194,6 +194,8 @@ wh_status lite_fail(struct lite_se *se, int rc, struct wh_error *reterr, int sta
             return fail_interrupted(se, reterr, what);
         return fail_locked(se, what, native, reterr);
     }
+    if ((rc & 0xff) == SQLITE_NOTADB) /* whatever was tried first */
+        snprintf(what, sizeof what, "this is no SQLite database");
     for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
         const struct meaning *m = &meanings[i];
 

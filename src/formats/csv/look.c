@@ -9,6 +9,7 @@
 enum {
     TRY_BYTES = 64 * 1024, /* of the sample, to choose a delimiter */
     TRY_ROWS = 200,
+    COLUMNS_MAX = 16384, /* names are compared with each other */
 };
 
 void wh_csv_shape_free(struct wh_csv_shape *s)
@@ -336,7 +337,7 @@ static void say_header(struct wh_csv_shape *shape, const struct wh_csv_ask *ask)
         csv_note(shape->note, sizeof shape->note, "no header line: columns are c1, c2...");
 }
 
-static wh_status shape_of(struct look *l, const struct csv_sample *s)
+static wh_status shape_of(struct look *l, const struct csv_sample *s, struct wh_error *reterr)
 {
     struct wh_csv_shape *shape = l->shape;
     size_t first = first_record(s, 0), data;
@@ -346,6 +347,12 @@ static wh_status shape_of(struct look *l, const struct csv_sample *s)
                 (l->ask->header == WH_CSV_HEADER_AUTO && looks_like_header(s, first)));
     data = shape->has_header ? first + 1 : 0;
     int64_t header_fields = any ? csv_sample_fields(s, first) : 1;
+    if (header_fields > COLUMNS_MAX) {
+        int st = wh_fail(reterr, WH_E_TYPE, "E3014", "%lld columns; at most %d are read",
+                         (long long)header_fields, (int)COLUMNS_MAX);
+        wh_error_hint(reterr, "is the delimiter the right one? --from delimiter=...");
+        return st;
+    }
     shape->n_fields = header_fields;
     size_t at = first_record(s, data);
     int64_t common = common_fields(s, at, header_fields);
@@ -403,10 +410,12 @@ wh_status wh_csv_look(const struct wh_csv_ask *ask, const void *sample, size_t n
     if (st == WH_OK)
         st = csv_sample_open(&s, &ret->dialect, l.p + l.at, n - l.at, whole);
     if (st == WH_OK)
-        st = shape_of(&l, &s);
+        st = shape_of(&l, &s, reterr);
     csv_sample_close(&s);
     if (st == WH_OK)
         return WH_OK;
     wh_csv_shape_free(ret);
+    if (st == WH_E_TYPE) /* said */
+        return st;
     return wh_fail(reterr, st, "E8002", "no memory for a sample of %zu bytes", n);
 }
