@@ -472,15 +472,18 @@ changes(const struct wh_csv_dialect *d, enum wh_kind kind, const uint8_t *s, siz
            (kind == WH_K_F64 && n > 15 && !csv_same_as_double((const char *)s, n, d->decimal));
 }
 
+struct span {
+    int32_t from, to;
+};
+
 /* One inlined copy of this loop per hot kind: `put` is a constant in each. */
 static inline __attribute__((always_inline)) wh_status
 values(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
-       struct csv_fault *faults, enum wh_kind kind, put_fn put, const char *code)
+       struct csv_fault *faults, struct span rows, enum wh_kind kind, put_fn put, const char *code)
 {
     const struct place l = place_of(b, field);
     const bool strict = b->strict[column], odd_nulls = b->nulls_look_like_numbers;
-    const int32_t n = b->n;
-    for (int32_t r = 0; r < n; r++) {
+    for (int32_t r = rows.from; r < rows.to; r++) {
         struct cell c = raw_cell(l, r);
         if (needs_strip(l, &c))
             strip(b, &c);
@@ -543,14 +546,13 @@ static inline __attribute__((always_inline)) bool hot_f64(struct wh_column *c,
 }
 
 static wh_status text(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
-                      struct csv_fault *faults)
+                      struct csv_fault *faults, struct span rows)
 {
     const struct place l = place_of(b, field);
     const struct wh_csv_dialect *const d = b->d;
     const uint32_t null_lengths = b->null_lengths;
     const bool empty_null = d->empty_null, valid = b->valid_utf8;
-    const int32_t n = b->n;
-    for (int32_t r = 0; r < n; r++) {
+    for (int32_t r = rows.from; r < rows.to; r++) {
         struct cell c = raw_cell(l, r);
         bool null = c.n ? csv_is_null_text(d, null_lengths, c.s, c.n) : empty_null;
         if (null) {
@@ -568,10 +570,10 @@ static wh_status text(struct csv_block *b, int64_t field, struct wh_column *out,
 }
 
 static wh_status only_nulls(struct csv_block *b, int64_t field, struct wh_column *out,
-                            int32_t column, struct csv_fault *faults)
+                            int32_t column, struct csv_fault *faults, struct span rows)
 {
     const struct place l = place_of(b, field);
-    for (int32_t r = 0; r < b->n; r++) {
+    for (int32_t r = rows.from; r < rows.to; r++) {
         struct cell c = raw_cell(l, r);
         if (!c.n || csv_is_null_text(b->d, b->null_lengths, c.s, c.n))
             WH_TRY(wh_put_null(out));
@@ -581,27 +583,42 @@ static wh_status only_nulls(struct csv_block *b, int64_t field, struct wh_column
     return WH_OK;
 }
 
-wh_status csv_cells(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
-                    struct csv_fault *faults)
+wh_status csv_cells_slowly(struct csv_block *b, int64_t field, struct wh_column *out,
+                           int32_t column, struct csv_fault *faults, int32_t from, int32_t to)
 {
+    const struct span rows = {from, to};
     enum wh_kind kind = out->type.kind;
     switch (kind) {
     case WH_K_UTF8:
-        return text(b, field, out, column, faults);
+        return text(b, field, out, column, faults, rows);
     case WH_K_NULL:
-        return only_nulls(b, field, out, column, faults);
+        return only_nulls(b, field, out, column, faults, rows);
     case WH_K_I64:
-        return values(b, field, out, column, faults, WH_K_I64, hot_i64, "E6006");
+        return values(b, field, out, column, faults, rows, WH_K_I64, hot_i64, "E6006");
     case WH_K_F64:
         if (b->d->decimal == '.')
-            return values(b, field, out, column, faults, WH_K_F64, hot_f64, "E6006");
+            return values(b, field, out, column, faults, rows, WH_K_F64, hot_f64, "E6006");
         break;
     case WH_K_DATE32:
-        return values(b, field, out, column, faults, WH_K_DATE32, hot_date, "E6006");
+        return values(b, field, out, column, faults, rows, WH_K_DATE32, hot_date, "E6006");
     case WH_K_TIMESTAMP:
-        return values(b, field, out, column, faults, WH_K_TIMESTAMP, put_timestamp, "E6006");
+        return values(b, field, out, column, faults, rows, WH_K_TIMESTAMP, put_timestamp, "E6006");
     default:
         break;
     }
-    return values(b, field, out, column, faults, kind, PUTS[kind].put, PUTS[kind].code);
+    return values(b, field, out, column, faults, rows, kind, PUTS[kind].put, PUTS[kind].code);
+}
+
+wh_status csv_cells(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
+                    struct csv_fault *faults)
+{
+#if defined(__x86_64__)
+    if (b->fast && b->n) {
+        bool done;
+        WH_TRY(csv_cells_avx2(b, field, out, column, faults, &done));
+        if (done)
+            return WH_OK;
+    }
+#endif
+    return csv_cells_slowly(b, field, out, column, faults, 0, b->n);
 }

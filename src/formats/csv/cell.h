@@ -23,6 +23,8 @@ struct csv_block {
     uint8_t *scratch;      /* room for the longest field of the window */
     uint32_t null_lengths; /* bit min(n, 31) for each null text */
     bool nulls_look_like_numbers;
+    bool fast;          /* records stand one behind the other, no cell has a flag, AVX2 is there */
+    int64_t n_fields;   /* of each */
     const bool *strict; /* per column: its type was guessed, so a text that the guess would have
                            refused (a code, too many digits) is no value of it */
 };
@@ -37,6 +39,13 @@ struct csv_fault {
  * b->bad and described in faults[row] (only the first per row). */
 wh_status csv_cells(struct csv_block *b, int64_t field, struct wh_column *out, int32_t column,
                     struct csv_fault *faults);
+
+/* The same for rows [from, to), in all forms that a cell can have. */
+wh_status csv_cells_slowly(struct csv_block *b, int64_t field, struct wh_column *out,
+                           int32_t column, struct csv_fault *faults, int32_t from, int32_t to);
+/* The same for fast blocks; *ret_done: whether the column's type is one that is known there. */
+wh_status csv_cells_avx2(struct csv_block *, int64_t field, struct wh_column *out, int32_t column,
+                         struct csv_fault *faults, bool *ret_done);
 
 static inline bool csv_is_null_text(const struct wh_csv_dialect *d, uint32_t lengths,
                                     const uint8_t *s, size_t n)

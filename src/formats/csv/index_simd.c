@@ -8,9 +8,9 @@
  * block is irregular and the scalar walk decides.
  */
 #include "formats/csv/index.h"
+#include "formats/digits_simd.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
 #include <string.h>
 
 struct masks {
@@ -135,23 +135,21 @@ wh_status csv_index_sse2(struct csv_index *ix, const struct wh_csv_dialect *d, c
 
 /* ---- AVX2 with BMI and carry-less multiply --------------------------------------------------- */
 
-#define AVX2 __attribute__((target("avx2,bmi,bmi2,popcnt,lzcnt,pclmul")))
-
-static inline AVX2 uint64_t eq_avx2(__m256i a, __m256i b, __m256i byte)
+WH_AVX2_FAST uint64_t eq_avx2(__m256i a, __m256i b, __m256i byte)
 {
     uint32_t lo = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, byte));
     uint32_t hi = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(b, byte));
     return lo | (uint64_t)hi << 32;
 }
 
-static inline AVX2 uint64_t prefix_xor_clmul(uint64_t x)
+WH_AVX2_FAST uint64_t prefix_xor_clmul(uint64_t x)
 {
     __m128i v = _mm_set_epi64x(0, (int64_t)x);
     return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(v, _mm_set1_epi8(-1), 0));
 }
 
 /* Writes in groups of 8 without asking how many are left: at[] has room for 64 more. */
-static inline AVX2 void emit_avx2(struct csv_index *ix, struct block b, uint32_t base)
+WH_AVX2_FAST void emit_avx2(struct csv_index *ix, struct block b, uint32_t base)
 {
     uint64_t fields = b.fields, ends = b.ends;
     while (ends) {
@@ -162,6 +160,7 @@ static inline AVX2 void emit_avx2(struct csv_index *ix, struct block b, uint32_t
     size_t count = (size_t)__builtin_popcountll(fields);
     uint32_t *out = ix->at + ix->n;
     for (size_t k = 0; k < count; k += 8) {
+#pragma GCC unroll 8
         for (int j = 0; j < 8; j++) {
             out[k + (size_t)j] = base + (uint32_t)_tzcnt_u64(fields);
             fields = _blsr_u64(fields);
@@ -170,8 +169,8 @@ static inline AVX2 void emit_avx2(struct csv_index *ix, struct block b, uint32_t
     ix->n += count;
 }
 
-AVX2 wh_status csv_index_avx2(struct csv_index *ix, const struct wh_csv_dialect *d,
-                              const uint8_t *p, size_t n)
+WH_AVX2 wh_status csv_index_avx2(struct csv_index *ix, const struct wh_csv_dialect *d,
+                                 const uint8_t *p, size_t n)
 {
     struct carry c = {.border = 1};
     const __m256i delimiter = _mm256_set1_epi8(d->delimiter[0]),

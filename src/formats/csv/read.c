@@ -24,6 +24,7 @@ struct wh_csv_reader {
     bool *strict; /* per column: the type was guessed */
     int32_t n_columns;
     enum csv_simd simd;
+    bool fast; /* cells by the best that this machine has */
 
     bool indexed, ended;
     bool added;   /* the line end at in.fill - 1 is ours, not the file's */
@@ -103,6 +104,7 @@ static wh_status start(struct wh_csv_reader *r, struct wh_error *reterr)
     r->simd = csv_index_best(&c->dialect);
     if (c->simd >= 0 && (int)r->simd > c->simd)
         r->simd = (enum csv_simd)c->simd;
+    r->fast = csv_has_avx2() && (c->simd < 0 || c->simd >= CSV_AVX2);
     r->null_lengths = csv_null_lengths(&c->dialect);
     r->nulls_look_like_numbers = like_number(&c->dialect);
     return WH_OK;
@@ -324,6 +326,14 @@ static wh_status drop_bad(struct wh_csv_reader *r, struct csv_block *b)
     return WH_OK;
 }
 
+/* No record between them was left out: each of those has entries of its own. */
+static bool one_behind_the_other(const struct wh_csv_reader *r, const struct csv_block *b)
+{
+    return r->fast && !r->ix.flagged && b->n &&
+           b->rows[b->n - 1].entry ==
+               b->rows[0].entry + (uint64_t)(b->n - 1) * (uint64_t)b->n_fields;
+}
+
 static wh_status block(struct wh_csv_reader *r, int32_t n, size_t from)
 {
     struct csv_block b = {.d = &r->cfg.dialect,
@@ -332,9 +342,11 @@ static wh_status block(struct wh_csv_reader *r, int32_t n, size_t from)
                           .rows = r->rows,
                           .strict = r->strict,
                           .n = n,
+                          .n_fields = r->cfg.n_fields,
                           .bad = r->bad,
                           .null_lengths = r->null_lengths,
                           .nulls_look_like_numbers = r->nulls_look_like_numbers};
+    b.fast = one_behind_the_other(r, &b);
     WH_TRY(textin_scratch(&r->in));
     b.scratch = r->in.scratch;
     b.valid_utf8 = r->ix.ascii || wh_utf8_valid((const char *)r->in.buf + from, r->in.pos - from);
@@ -343,6 +355,7 @@ static wh_status block(struct wh_csv_reader *r, int32_t n, size_t from)
     if (b.n_bad) {
         wh_builder_truncate(r->in.builder, before);
         WH_TRY(drop_bad(r, &b));
+        b.fast = one_behind_the_other(r, &b);
         WH_TRY(convert(r, &b));
     }
     r->in.pending += b.n;
