@@ -40,7 +40,8 @@ struct wh_cli {
     bool moved; /* a run was begun: what it did counts more than what was printed of it */
     bool json, quiet, verbose, yes, no_input, no_progress, help;
     /* Which run. */
-    const char *run_id, *scheduled, *plan_file, *output, *level, *status_filter, *lines, *save;
+    const char *run_id, *scheduled, *plan_file, *output, *level, *ignore, *status_filter, *lines,
+        *save;
     const char *rebuild, *older;
     bool fresh, again, dry_run, discard, full, origin, all;
     struct wh_list set; /* P=V */

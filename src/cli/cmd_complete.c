@@ -138,7 +138,7 @@ static const struct {
 } flag_values[] = {
     {"color", "auto always never"},
     {"log-format", "text json"},
-    {"level", "count checksum"},
+    {"level", "count stats checksum rows"},
     {"split", "auto none"},
     {"status", "running unfinished done failed interrupted refused discarded"},
     {"directory", ":folders"},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wherry validate JOB | A B: `=` equal, `*` different, `-` missing, per object; exit 0, 4, or why
- * it could not look. */
+/* wherry validate JOB | A B: `=` equal, `*` different, `-` missing, per object, then per column
+ * (--level stats) or row (--level rows); exit 0, 4, or why it could not look. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,10 +10,53 @@
 
 struct report {
     struct wh_cli *c;
-    enum wh_validate_level level;
+    struct wh_validate_options o;
     struct wh_buf b;
     int64_t pairs, rows;
 };
+
+static void member(struct wh_buf *b, const char *key, const char *text)
+{
+    wh_ignore(wh_buf_printf(b, ",\"%s\":", key));
+    wh_ignore(text ? wh_buf_json(b, text, strlen(text)) : wh_buf_adds(b, "null"));
+}
+
+static void stats_json(struct wh_buf *b, const struct wh_validated *v)
+{
+    wh_ignore(wh_buf_adds(b, ",\"columns\":["));
+    for (int64_t i = 0; i < v->n_columns; i++) {
+        const struct wh_column_stats *x = &v->stats_source[i], *y = &v->stats_target[i];
+        wh_ignore(wh_buf_printf(b,
+                                "%s{\"equal\":%s,\"nulls_source\":%" PRId64
+                                ",\"nulls_target\":%" PRId64 ",\"bytes_source\":%" PRId64
+                                ",\"bytes_target\":%" PRId64,
+                                i ? "," : "", wh_u128_eq(x->sum, y->sum) ? "true" : "false",
+                                x->nulls, y->nulls, x->bytes, y->bytes));
+        member(b, "column", v->columns[i]);
+        member(b, "least_source", x->least);
+        member(b, "least_target", y->least);
+        member(b, "most_source", x->most);
+        member(b, "most_target", y->most);
+        wh_ignore(wh_buf_addc(b, '}'));
+    }
+    wh_ignore(wh_buf_addc(b, ']'));
+}
+
+static void rows_json(struct wh_buf *b, const struct wh_differences *d)
+{
+    member(b, "keys", d->keys);
+    wh_ignore(wh_buf_printf(b,
+                            ",\"missing\":%" PRId64 ",\"extra\":%" PRId64 ",\"changed\":%" PRId64
+                            ",\"more\":%s,\"rows\":[",
+                            d->missing, d->extra, d->changed, d->more ? "true" : "false"));
+    for (size_t i = 0; i < d->n; i++) {
+        wh_ignore(wh_buf_printf(b, "%s{\"sign\":\"%c\"", i ? "," : "", d->v[i].sign));
+        member(b, "key", d->v[i].key);
+        member(b, "what", d->v[i].what);
+        wh_ignore(wh_buf_addc(b, '}'));
+    }
+    wh_ignore(wh_buf_addc(b, ']'));
+}
 
 static void json_line(struct report *r, const struct wh_validated *v)
 {
@@ -33,13 +76,90 @@ static void json_line(struct report *r, const struct wh_validated *v)
                             : v->sign == '-' ? "missing"
                                              : "different",
                             v->rows_source, v->rows_target, v->unfit_source, v->unfit_target));
-    if (r->level == WH_VALIDATE_CHECKSUM)
+    if (r->o.level != WH_VALIDATE_COUNT)
         wh_ignore(wh_buf_printf(&r->b, ",\"sum_source\":\"%s\",\"sum_target\":\"%s\"", a, b));
+    if (v->stats_source && v->stats_target)
+        stats_json(&r->b, v);
+    if (v->differences)
+        rows_json(&r->b, v->differences);
     if (v->error.status) {
         wh_ignore(wh_buf_printf(&r->b, ",\"code\":\"%s\",\"message\":", v->error.code));
         wh_ignore(wh_buf_json(&r->b, v->error.message, strlen(v->error.message)));
     }
     wh_ignore(wh_buf_adds(&r->b, "}\n"));
+}
+
+/* "nulls 0 against 1" */
+static void count_against(struct wh_buf *b, const char *word, int64_t x, int64_t y, int *n)
+{
+    if (x == y)
+        return;
+    wh_ignore(wh_buf_printf(b, "%s%s ", (*n)++ ? ", " : "", word));
+    wh_text_count(b, x);
+    wh_ignore(wh_buf_adds(b, " against "));
+    wh_text_count(b, y);
+}
+
+static void value(struct wh_buf *b, const char *text)
+{
+    struct wh_str cut = wh_str_clip(wh_str(text ? text : "none"), 80);
+    wh_ignore(wh_buf_printf(b, text ? "'%.*s'" : "%.*s", WH_STR_FMT(cut)));
+}
+
+/* "least 'a' against 'b'" */
+static void against(struct wh_buf *b, const char *word, const char *x, const char *y, int *n)
+{
+    if ((!x && !y) || (x && y && strcmp(x, y) == 0))
+        return;
+    wh_ignore(wh_buf_printf(b, "%s%s ", (*n)++ ? ", " : "", word));
+    value(b, x);
+    wh_ignore(wh_buf_adds(b, " against "));
+    value(b, y);
+}
+
+/* The columns whose values are not the same, a line each. */
+static void stats_lines(struct report *r, const struct wh_validated *v)
+{
+    for (int64_t i = 0; i < v->n_columns; i++) {
+        const struct wh_column_stats *x = &v->stats_source[i], *y = &v->stats_target[i];
+        struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 16);
+        int n = 0;
+        if (wh_u128_eq(x->sum, y->sum))
+            continue;
+        wh_ignore(wh_buf_printf(&b, "  * %s  ", v->columns[i]));
+        count_against(&b, "nulls", x->nulls, y->nulls, &n);
+        against(&b, "least", x->least, y->least, &n);
+        against(&b, "greatest", x->most, y->most, &n);
+        count_against(&b, "bytes", x->bytes, y->bytes, &n);
+        if (n == 0)
+            wh_ignore(wh_buf_adds(&b, "other values between the same least and greatest"));
+        if (b.n) {
+            wh_text_line(&r->b, b.p);
+            wh_ignore(wh_buf_addc(&r->b, '\n'));
+        }
+    }
+}
+
+static void rows_lines(struct report *r, const struct wh_differences *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        wh_ignore(wh_buf_printf(&r->b, "  %c ", d->v[i].sign));
+        wh_text_line(&r->b, d->v[i].key);
+        wh_ignore(wh_buf_adds(&r->b, d->v[i].sign == '-'   ? "  only at the source"
+                                     : d->v[i].sign == '+' ? "  only at the destination"
+                                                           : "  "));
+        wh_text_line(&r->b, d->v[i].what);
+        wh_ignore(wh_buf_addc(&r->b, '\n'));
+    }
+    int64_t all = d->missing + d->extra + d->changed;
+    if (all == 0)
+        return;
+    if ((int64_t)d->n < all)
+        wh_ignore(wh_buf_printf(&r->b, "  ... (-n N lists more)\n"));
+    wh_ignore(wh_buf_printf(
+        &r->b, "  %s%" PRId64 " missing, %" PRId64 " extra, %" PRId64 " changed, by %s\n",
+        d->more ? "at least " : "", d->missing, d->extra, d->changed,
+        d->keys ? d->keys : "whole rows (--key names a key)"));
 }
 
 static void text_line(struct report *r, const struct wh_validated *v)
@@ -63,7 +183,7 @@ static void text_line(struct report *r, const struct wh_validated *v)
         wh_text_count(&r->b, v->rows_target);
     }
     wh_ignore(wh_buf_adds(&r->b, " rows"));
-    if (r->level == WH_VALIDATE_CHECKSUM) {
+    if (r->o.level != WH_VALIDATE_COUNT) {
         wh_u128_hex(v->sum_source, sum);
         wh_ignore(wh_buf_printf(&r->b, "  %s", sum));
         if (!wh_u128_eq(v->sum_source, v->sum_target)) {
@@ -76,6 +196,10 @@ static void text_line(struct report *r, const struct wh_validated *v)
             &r->b, "  (%" PRId64 " and %" PRId64 " values do not fit the compared types)",
             v->unfit_source, v->unfit_target));
     wh_ignore(wh_buf_addc(&r->b, '\n'));
+    if (v->stats_source && v->stats_target)
+        stats_lines(r, v);
+    if (v->differences)
+        rows_lines(r, v->differences);
 }
 
 static void one(void *arg, const struct wh_validated *v)
@@ -92,16 +216,45 @@ static void one(void *arg, const struct wh_validated *v)
 
 static bool level_of(struct wh_cli *c, enum wh_validate_level *ret)
 {
-    const char *l = c->level ? c->level : "checksum";
-    *ret = strcmp(l, "count") == 0 ? WH_VALIDATE_COUNT : WH_VALIDATE_CHECKSUM;
-    if (strcmp(l, "count") == 0 || strcmp(l, "checksum") == 0)
-        return true;
-    if (strcmp(l, "stats") == 0 || strcmp(l, "rows") == 0)
-        wh_cli_usage(c, "E1014", "count and checksum are there",
-                     "--level %s is not part of this version", l);
-    else
-        wh_cli_usage(c, "E1002", "count or checksum", "--level does not know '%s'", l);
+    static const char *const words[] = {"count", "checksum", "stats", "rows", NULL};
+    const char *l = c->level ? c->level : "checksum", *near;
+    for (int i = 0; words[i]; i++)
+        if (strcmp(words[i], l) == 0) {
+            *ret = (enum wh_validate_level)i;
+            return true;
+        }
+    near = wh_did_you_mean(wh_str(l), words);
+    wh_cli_usage(c, "E1002",
+                 near ? wh_arena_printf(c->arena, "did you mean %s?", near)
+                      : "count, stats, checksum or rows",
+                 "--level does not know '%s'", l);
     return false;
+}
+
+/* "a,b" */
+static bool ignored(struct wh_cli *c, struct wh_list *ret)
+{
+    const char **v = wh_arena_alloc(c->arena, (c->ignore ? strlen(c->ignore) : 0) * sizeof(*v) + 1);
+    char *text = wh_arena_strdup(c->arena, c->ignore ? c->ignore : "");
+    if (!v || !text)
+        return false;
+    *ret = (struct wh_list){v, 0};
+    for (char *save, *w = strtok_r(text, ", ", &save); w; w = strtok_r(NULL, ", ", &save))
+        v[ret->n++] = w;
+    return true;
+}
+
+static bool options_of(struct wh_cli *c, struct wh_validate_options *o)
+{
+    int64_t n = 20;
+    if (!level_of(c, &o->level) || !ignored(c, &o->ignore))
+        return false;
+    if (c->lines && (!wh_parse_i64(c->lines, &n) || n < 1 || n > 100000)) {
+        wh_cli_usage(c, "E1002", "1 to 100000", "-n wants a number of rows, not '%s'", c->lines);
+        return false;
+    }
+    o->rows = (size_t)n;
+    return true;
 }
 
 int wh_cmd_validate(struct wh_cli *c)
@@ -113,14 +266,14 @@ int wh_cmd_validate(struct wh_cli *c)
     if (c->args.n < 1)
         return wh_cli_usage(c, "E1011", "wherry validate JOB, or wherry validate A B",
                             "validate needs a job or two objects");
-    if (!level_of(c, &r.level))
+    if (!options_of(c, &r.o))
         return 2;
     struct wh_job *job = c->args.n == 1 ? wh_cli_job(c, c->args.v[0]) : wh_cli_copy_job(c, 0);
     if (!job)
         return 2;
     int st = wh_cli_services(c, &services, &e);
     if (st == WH_OK)
-        st = wh_validate_job(job, services, r.level, one, &r, &different, &e);
+        st = wh_validate_job(job, services, &r.o, one, &r, &different, &e);
     wh_job_free(job);
     wh_buf_free(&r.b);
     if (st != WH_OK)

@@ -39,12 +39,11 @@ static const struct wh_enum merges[] = {
     {2, "union", NULL, "not in this build; tables of one shape go together with 'same'"},
     {3, "common", NULL, "not in this build; tables of one shape go together with 'same'"},
     {0, NULL}};
-static const struct wh_enum validates[] = {
-    {0, "off"},
-    {1, "count"},
-    {2, "stats", NULL, "not in this build; 'checksum' proves more"},
-    {3, "checksum"},
-    {0, NULL}};
+static const struct wh_enum validates[] = {{0, "off"},
+                                           {1, "count"},
+                                           {2, "stats", "checksum, and each column by itself"},
+                                           {3, "checksum"},
+                                           {0, NULL}};
 static const struct wh_enum on_resumes[] = {
     {0, "skip", "write.before that was done is not done again"},
     {1, "repeat", "write.before runs again with every resume"},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/validate.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "core/clock.h"
 #include "data/builder.h"
 #include "data/rowhash.h"
+#include "engine/differ.h"
 #include "engine/plan_internal.h"
 #include "engine/service.h"
 
@@ -30,6 +32,9 @@ struct side {
     struct wh_view *in, *out;
     struct wh_rowsum sum;
     int64_t rows, unfit;
+    struct wh_stats *stats;   /* NULL: not asked for */
+    struct wh_differ *differ; /* likewise */
+    enum wh_pass pass;
     struct wh_attempt_hooks hooks;
     struct wh_ctx_self self;
     struct wh_ctx ctx;
@@ -110,8 +115,13 @@ static int take_batch(struct side *s, struct wh_batch *b, struct wh_error *reter
         st = wh_views_init(s->schema, &b->rows, s->in, reterr);
         if (st == WH_OK)
             st = convert_batch(s, b, &built, reterr);
-        if (st == WH_OK && wh_rowhash_add(&s->sum, s->out, s->n, NULL, 0, b->n_rows) != WH_OK)
+        if (st == WH_OK && s->pass == WH_PASS_SUM &&
+            wh_rowhash_add(&s->sum, s->out, s->n, NULL, 0, b->n_rows) != WH_OK)
             st = wh_plan_no_memory(reterr);
+        if (st == WH_OK && s->stats)
+            st = wh_stats_add(s->stats, s->out, b->n_rows, reterr);
+        if (st == WH_OK && s->differ)
+            st = wh_differ_add(s->differ, s->pass, s->out, b->n_rows, reterr);
     }
     wh_batch_release(&built);
     wh_batch_release(b);
@@ -159,7 +169,7 @@ static int read_side(struct side *s, struct wh_error *reterr)
 {
     const struct wh_source_ops *ops = s->ep->connector->source;
     struct wh_buf cursor WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
-    WH_TRY(side_columns(s, reterr));
+    s->rows = s->unfit = 0;
     for (;;) {
         struct wh_split split = {0};
         struct wh_bytes at = {cursor.p, cursor.n}, next = {0};
@@ -209,6 +219,8 @@ static void side_done(struct side *s)
         wh_convert_free(s->convert[i]);
     wh_builder_free(s->builder);
     wh_schema_release(&s->built);
+    wh_stats_free(s->stats);
+    wh_differ_free(s->differ);
     wh_free(s->convert);
     wh_free(s->in);
     wh_free(s->out);
@@ -228,6 +240,8 @@ struct pair {
     struct ArrowSchema target, compare, frozen;
     struct wh_snapshot snaps[2];
     struct wh_endpoint *snapped[2];
+    struct wh_differences *found; /* ROWS */
+    size_t rows;
 };
 
 /* `to` options that the connector also knows as `from` options: how a file was written is how it is
@@ -322,8 +336,16 @@ static int open_target(struct pair *p, struct wh_error *reterr)
 }
 
 /* The compared columns: those of the flow, by name at the destination, in its types. */
-static int compared(struct pair *p, int64_t **ret_source, int64_t **ret_target, int64_t *ret_n,
-                    struct wh_error *reterr)
+static bool is_ignored(const struct wh_list *ignore, const char *name)
+{
+    for (size_t i = 0; i < ignore->n; i++)
+        if (strcasecmp(ignore->v[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int compared(struct pair *p, const struct wh_list *ignore, int64_t **ret_source,
+                    int64_t **ret_target, int64_t *ret_n, struct wh_error *reterr)
 {
     struct wh_flow *f = p->flow;
     int64_t n = 0;
@@ -332,6 +354,8 @@ static int compared(struct pair *p, int64_t **ret_source, int64_t **ret_target, 
     if (!a || !b)
         return wh_plan_no_memory(reterr);
     for (int64_t i = 0; i < f->n_columns; i++) {
+        if (is_ignored(ignore, f->columns[i].name))
+            continue;
         int64_t at = wh_schema_find(&p->target, wh_str(f->columns[i].name), false);
         if (at < 0)
             at = wh_schema_find(&p->target, wh_str(f->columns[i].name), true);
@@ -392,31 +416,200 @@ static void side_context(struct side *s)
     wh_ctx_attempt(s->ep, &s->hooks, &s->self, &s->ctx);
 }
 
-static int read_both(struct pair *p, struct side *a, struct side *b, struct wh_error *reterr)
+/* Both ends from their first row to their last, side by side. */
+static int read_pass(struct side *a, struct side *b, enum wh_pass pass, struct wh_error *reterr)
 {
     pthread_t other;
-    int st = snapshots(p, reterr);
-    if (st == WH_OK)
-        st = side_session(a, reterr);
-    if (st == WH_OK)
-        st = side_session(b, reterr);
-    if (st == WH_OK) {
-        side_context(a);
-        side_context(b);
-        bool two = pthread_create(&other, NULL, side_thread, b) == 0;
-        side_thread(a);
-        if (two)
-            pthread_join(other, NULL);
-        else
-            side_thread(b);
-        st = a->status != WH_OK ? a->status : b->status;
-        if (st != WH_OK)
-            *reterr = a->status != WH_OK ? a->error : b->error;
-    }
-    side_done(a);
-    side_done(b);
-    release(p);
+    a->pass = b->pass = pass;
+    bool two = pthread_create(&other, NULL, side_thread, b) == 0;
+    side_thread(a);
+    if (two)
+        pthread_join(other, NULL);
+    else
+        side_thread(b);
+    int st = a->status != WH_OK ? a->status : b->status;
+    if (st != WH_OK)
+        *reterr = a->status != WH_OK ? a->error : b->error;
     return st;
+}
+
+static int begin_both(struct pair *p, struct side *a, struct side *b, struct wh_error *reterr)
+{
+    WH_TRY(snapshots(p, reterr));
+    WH_TRY(side_session(a, reterr));
+    WH_TRY(side_session(b, reterr));
+    side_context(a);
+    side_context(b);
+    WH_TRY(side_columns(a, reterr));
+    return side_columns(b, reterr);
+}
+
+/* ---- which rows, and how -----------------------------------------------------------------------
+ */
+
+/* Places of the named columns among the compared ones; false: one of them is not there. */
+static bool places(const struct pair *p, const char *const *names, size_t n, int64_t *ret)
+{
+    for (size_t i = 0; i < n; i++) {
+        ret[i] = wh_schema_find(&p->compare, wh_str(names[i]), false);
+        if (ret[i] < 0)
+            ret[i] = wh_schema_find(&p->compare, wh_str(names[i]), true);
+        if (ret[i] < 0)
+            return false;
+    }
+    return true;
+}
+
+/* The primary key that a schema tells of, by the names of its columns; 0: none. */
+static size_t primary_key(const struct ArrowSchema *s, const char **names)
+{
+    size_t n = 0;
+    for (int64_t i = 0; i < s->n_children; i++) {
+        struct wh_str place;
+        if (!wh_meta_get(s->children[i], WH_META_KEY, &place))
+            continue;
+        n++;
+    }
+    for (int64_t i = 0; i < s->n_children; i++) {
+        struct wh_str place;
+        int64_t at;
+        char text[24];
+        if (!wh_meta_get(s->children[i], WH_META_KEY, &place))
+            continue;
+        snprintf(text, sizeof(text), "%.*s", WH_STR_FMT(place));
+        if (!wh_parse_i64(text, &at) || at < 1 || (size_t)at > n)
+            return 0;
+        names[at - 1] = s->children[i]->name;
+    }
+    return n;
+}
+
+/* --key, else the destination's primary key, else the source's; none: rows are compared whole. */
+static int keys_of(struct pair *p, const struct wh_list *said, int64_t *ret, size_t *ret_n,
+                   struct wh_error *reterr)
+{
+    size_t most = (size_t)(p->target.n_children + p->flow->mapped.n_children) + 1;
+    const char **names = wh_arena_alloc(p->planner->arena, most * sizeof(*names));
+    if (!names)
+        return wh_plan_no_memory(reterr);
+    *ret_n = said->n;
+    if (said->n) {
+        if (said->n <= (size_t)p->compare.n_children && places(p, said->v, said->n, ret))
+            return WH_OK;
+        return wh_fail(reterr, WH_E_USAGE, "E3002", "--key names a column that is not compared");
+    }
+    *ret_n = primary_key(&p->target, names);
+    if (*ret_n && places(p, names, *ret_n, ret))
+        return WH_OK;
+    *ret_n = primary_key(&p->flow->mapped, names);
+    if (!*ret_n || !places(p, names, *ret_n, ret))
+        *ret_n = 0;
+    return WH_OK;
+}
+
+static const char *joined(struct pair *p, const int64_t *keys, size_t n)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 16);
+    for (size_t i = 0; i < n; i++)
+        wh_ignore(wh_buf_printf(&b, "%s%s", i ? ", " : "", p->compare.children[keys[i]]->name));
+    return b.n ? wh_arena_strdup(p->planner->arena, b.p) : NULL;
+}
+
+static const char *const *compared_names(struct pair *p)
+{
+    size_t n = (size_t)p->compare.n_children;
+    const char **v = wh_arena_alloc(p->planner->arena, (n + 1) * sizeof(*v));
+    for (size_t i = 0; v && i < n; i++)
+        v[i] = wh_arena_strdup(p->planner->arena, p->compare.children[i]->name);
+    return v;
+}
+
+static int begin_rows(struct pair *p, struct side *a, struct side *b,
+                      const struct wh_validate_options *o, const struct wh_list *said,
+                      struct wh_validated *v, struct wh_error *reterr)
+{
+    size_t n = 0, most = (size_t)p->compare.n_children + said->n;
+    int64_t *keys = wh_arena_alloc(p->planner->arena,
+                                   (most + (size_t)p->target.n_children + 1) * sizeof(*keys));
+    struct wh_differences *d = wh_arena_alloc(p->planner->arena, sizeof(*d));
+    if (!keys || !d)
+        return wh_plan_no_memory(reterr);
+    WH_TRY(keys_of(p, said, keys, &n, reterr));
+    d->keys = joined(p, keys, n);
+    v->differences = d;
+    p->found = d;
+    p->rows = o->rows ? o->rows : 20;
+    WH_TRY(wh_differ_new(a->n, keys, (int64_t)n, &a->differ, reterr));
+    return wh_differ_new(b->n, keys, (int64_t)n, &b->differ, reterr);
+}
+
+static int same_as_before(const struct side *s, int64_t rows, struct wh_error *reterr)
+{
+    if (s->rows == rows)
+        return WH_OK;
+    return wh_fail(reterr, WH_E_DATA, "E4007",
+                   "%s had %" PRId64 " rows when it was read first, and %" PRId64
+                   " the second time: the rows that differ cannot be named",
+                   s->ep->name, rows, s->rows);
+}
+
+static int find_rows(struct pair *p, struct side *a, struct side *b, struct wh_validated *v,
+                     struct wh_error *reterr)
+{
+    if (!a->differ || !wh_differ_choose(a->differ, b->differ))
+        return WH_OK;
+    WH_TRY(read_pass(a, b, WH_PASS_HASH, reterr));
+    WH_TRY(same_as_before(a, v->rows_source, reterr));
+    WH_TRY(same_as_before(b, v->rows_target, reterr));
+    WH_TRY(wh_differ_pair(a->differ, b->differ, p->rows, p->planner->arena, p->found, reterr));
+    WH_TRY(read_pass(a, b, WH_PASS_FETCH, reterr));
+    return wh_differ_texts(a->differ, b->differ, v->columns, p->planner->arena, p->found, reterr);
+}
+
+static int keep_stats(struct pair *p, const struct side *s, const struct wh_column_stats **ret,
+                      struct wh_error *reterr)
+{
+    struct wh_column_stats *v = wh_arena_alloc(p->planner->arena, (size_t)(s->n + 1) * sizeof(*v));
+    for (int64_t i = 0; v && s->stats && i < s->n; i++) {
+        wh_stats_of(s->stats, i, &v[i]);
+        v[i].least = wh_arena_strdup(p->planner->arena, v[i].least);
+        v[i].most = wh_arena_strdup(p->planner->arena, v[i].most);
+    }
+    *ret = s->stats ? v : NULL;
+    return v ? WH_OK : wh_plan_no_memory(reterr);
+}
+
+/* ---- both ends ---- */
+
+static int read_both(struct pair *p, struct side *a, struct side *b,
+                     const struct wh_validate_options *o, const struct wh_list *keys,
+                     struct wh_validated *v, struct wh_error *reterr)
+{
+    v->n_columns = a->n;
+    v->columns = compared_names(p);
+    if (!v->columns)
+        return wh_plan_no_memory(reterr);
+    if (o->level == WH_VALIDATE_STATS) {
+        WH_TRY(wh_stats_new(a->n, &a->stats, reterr));
+        WH_TRY(wh_stats_new(b->n, &b->stats, reterr));
+    }
+    if (o->level == WH_VALIDATE_ROWS)
+        WH_TRY(begin_rows(p, a, b, o, keys, v, reterr));
+    WH_TRY(begin_both(p, a, b, reterr));
+    WH_TRY(read_pass(a, b, WH_PASS_SUM, reterr));
+    v->rows_source = a->rows;
+    v->rows_target = b->rows;
+    v->unfit_source = a->unfit;
+    v->unfit_target = b->unfit;
+    v->sum_source = a->sum.sum;
+    v->sum_target = b->sum.sum;
+    v->sign =
+        a->rows == b->rows && a->unfit == 0 && b->unfit == 0 && wh_u128_eq(a->sum.sum, b->sum.sum)
+            ? '='
+            : '*';
+    WH_TRY(keep_stats(p, a, &v->stats_source, reterr));
+    WH_TRY(keep_stats(p, b, &v->stats_target, reterr));
+    return find_rows(p, a, b, v, reterr);
 }
 
 /* Infinite dates and times are compared where both ends have them, in columns of one type. */
@@ -448,8 +641,8 @@ static int infinite_both(struct pair *p, const int64_t *ia, const int64_t *ib, i
     return WH_OK;
 }
 
-static int look(struct pair *p, enum wh_validate_level level, struct wh_validated *v,
-                struct wh_error *reterr)
+static int look(struct pair *p, const struct wh_validate_options *o, const struct wh_list *keys,
+                struct wh_validated *v, struct wh_error *reterr)
 {
     int64_t *ia = NULL, *ib = NULL, n = 0;
     int st = open_target(p, reterr);
@@ -458,7 +651,7 @@ static int look(struct pair *p, enum wh_validate_level level, struct wh_validate
         return WH_OK;
     }
     WH_TRY(st);
-    WH_TRY(compared(p, &ia, &ib, &n, reterr));
+    WH_TRY(compared(p, &o->ignore, &ia, &ib, &n, reterr));
     WH_TRY(infinite_both(p, ia, ib, n, reterr));
     struct side a = {.ep = p->flow->from,
                      .sc = p->flow->sc,
@@ -467,7 +660,7 @@ static int look(struct pair *p, enum wh_validate_level level, struct wh_validate
                      .index = ia,
                      .n = n,
                      .flow = p->flow,
-                     .hash = level == WH_VALIDATE_CHECKSUM};
+                     .hash = o->level != WH_VALIDATE_COUNT};
     struct side b = {.ep = p->flow->to,
                      .sc = p->sc,
                      .schema = &p->target,
@@ -475,22 +668,17 @@ static int look(struct pair *p, enum wh_validate_level level, struct wh_validate
                      .index = ib,
                      .n = n,
                      .hash = a.hash};
-    WH_TRY(read_both(p, &a, &b, reterr));
-    v->rows_source = a.rows;
-    v->rows_target = b.rows;
-    v->unfit_source = a.unfit;
-    v->unfit_target = b.unfit;
-    v->sum_source = a.sum.sum;
-    v->sum_target = b.sum.sum;
-    v->sign = a.rows == b.rows && a.unfit == 0 && b.unfit == 0 && wh_u128_eq(a.sum.sum, b.sum.sum)
-                  ? '='
-                  : '*';
-    return WH_OK;
+    st = read_both(p, &a, &b, o, keys, v, reterr);
+    side_done(&a);
+    side_done(&b);
+    release(p);
+    return st;
 }
 
 /* ---- a job ---- */
 
-static void validate_flow(struct wh_planner *p, struct wh_flow *f, enum wh_validate_level level,
+static void validate_flow(struct wh_planner *p, struct wh_flow *f,
+                          const struct wh_validate_options *o, const struct wh_list *keys,
                           struct wh_validated *v)
 {
     struct pair pair = {.planner = p, .flow = f};
@@ -503,8 +691,9 @@ static void validate_flow(struct wh_planner *p, struct wh_flow *f, enum wh_valid
         v->target = f->table;
         return;
     }
-    if (look(&pair, level, v, &v->error) == WH_OK)
-        v->error = (struct wh_error){0};
+    struct wh_error error = {0};
+    if (look(&pair, o, keys, v, &error) != WH_OK)
+        v->error = error;
     close_back(&pair);
     wh_schema_release(&pair.compare);
     wh_schema_release(&pair.frozen);
@@ -517,25 +706,37 @@ static int asked(const struct wh_flow *f)
     return f->stream->validate;
 }
 
-static int validate_flows(struct wh_planner *p, int level, wh_validated_fn each, void *arg,
+static enum wh_validate_level level_of(const struct wh_flow *f)
+{
+    static const enum wh_validate_level levels[] = {WH_VALIDATE_COUNT, WH_VALIDATE_COUNT,
+                                                    WH_VALIDATE_STATS, WH_VALIDATE_CHECKSUM};
+    return levels[asked(f) & 3];
+}
+
+/* given NULL: as each stream asks for it. keys: per stream of the job; NULL: none were said. */
+static int validate_flows(struct wh_planner *p, const struct wh_validate_options *given,
+                          const struct wh_list *keys, wh_validated_fn each, void *arg,
                           int64_t *ret_different, struct wh_error *reterr)
 {
     struct wh_error first = {0};
+    const struct wh_list none = {0};
     for (size_t i = 0; i < p->plan->n_flows; i++) {
         struct wh_flow *f = p->plan->flows[i];
         struct wh_validated v;
-        int l = level >= 0 ? level : asked(f) == 1 ? WH_VALIDATE_COUNT : WH_VALIDATE_CHECKSUM;
-        if (level < 0 && asked(f) == 0)
+        struct wh_validate_options o = {.level = level_of(f)};
+        if (given)
+            o = *given;
+        if (!given && asked(f) == 0)
             continue;
         if (f->frame) /* values are compared, not bytes */
             f->from->connector->source->use_frames(f->sc, false);
-        if (level < 0 && f->stream->write.mode == WH_MODE_APPEND && f->tgt.existing_rows != 0 &&
+        if (!given && f->stream->write.mode == WH_MODE_APPEND && f->tgt.existing_rows != 0 &&
             f->tgt.exists) {
             v = (struct wh_validated){.sign = '?', .source = f->table, .target = f->table};
             wh_ignore(wh_fail(&v.error, WH_E_UNSUPPORTED, "E1060",
                               "the destination held rows before this append: not compared"));
         } else {
-            validate_flow(p, f, (enum wh_validate_level)l, &v);
+            validate_flow(p, f, &o, keys ? &keys[f->stream - p->job->streams] : &none, &v);
             if (v.error.status && !first.status)
                 first = v.error;
             *ret_different += v.sign != '=';
@@ -553,17 +754,21 @@ int wh_validate_plan(struct wh_plan *plan, struct wh_services *services, wh_vali
     struct wh_planner p = {
         .plan = plan, .arena = plan->arena, .job = plan->job, .services = services};
     *ret_different = 0;
-    return validate_flows(&p, -1, each, arg, ret_different, reterr);
+    return validate_flows(&p, NULL, NULL, each, arg, ret_different, reterr);
 }
 
-int wh_validate_job(struct wh_job *job, struct wh_services *services, enum wh_validate_level level,
-                    wh_validated_fn each, void *arg, int64_t *ret_different,
-                    struct wh_error *reterr)
+int wh_validate_job(struct wh_job *job, struct wh_services *services,
+                    const struct wh_validate_options *options, wh_validated_fn each, void *arg,
+                    int64_t *ret_different, struct wh_error *reterr)
 {
+    struct wh_list *keys = wh_arena_alloc(job->arena, (job->n_streams + 1) * sizeof(*keys));
     struct wh_plan *plan = NULL;
+    if (!keys)
+        return wh_plan_no_memory(reterr);
     /* The plan resolves names, mapping and types; overwriting is the mode that accepts a target of
      * the same name. Nothing of it is carried out. */
     for (size_t i = 0; i < job->n_streams; i++) {
+        keys[i] = job->streams[i].write.keys;
         job->streams[i].write.mode = WH_MODE_OVERWRITE;
         job->streams[i].write.keys = (struct wh_list){0};
         for (size_t j = 0; j < job->streams[i].n_overrides; j++) {
@@ -582,7 +787,7 @@ int wh_validate_job(struct wh_job *job, struct wh_services *services, enum wh_va
         return st != WH_OK ? st : wh_fail(reterr, WH_E_USAGE, "E1028", "nothing to validate");
     }
     struct wh_planner p = {.plan = plan, .arena = plan->arena, .job = job, .services = services};
-    st = validate_flows(&p, (int)level, each, arg, ret_different, reterr);
+    st = validate_flows(&p, options, keys, each, arg, ret_different, reterr);
     wh_plan_free(plan);
     return st;
 }

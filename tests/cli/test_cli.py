@@ -18,6 +18,7 @@ import output  # noqa: E402
 import own  # noqa: E402
 import refused  # noqa: E402
 import steer  # noqa: E402
+import validated  # noqa: E402
 import words  # noqa: E402
 
 JOBS = [words.schema, words.schema_and_reader_agree, words.completion, words.complete_words, words.origin,
@@ -26,6 +27,7 @@ JOBS = [words.schema, words.schema_and_reader_agree, words.completion, words.com
         refused.listed, refused.exported, refused.dropped, refused.replayed, refused.replay_refused,
         refused.replay_killed,
         imports.datax, imports.datax_moves, imports.cdm, imports.sling, imports.refused, imports.not_here,
+        validated.stats, validated.rows, validated.rows_many, validated.words_of,
         output.terminal, output.for_programs, output.traps]
 
 

@@ -168,7 +168,7 @@ def complete_words(t):
     flags = re.findall(r'^ .{5}(--[a-z-]+)', out, re.M)
     t.check(sorted(ask('copy', '-')) == sorted(set(flags)), 'all flags of copy', set(flags) ^ set(ask('copy', '-')))
     t.check(ask('-C', '.', 'copy', 'a', '--mode', 'd') == ['delete-insert'], 'flags before the command')
-    t.check(ask('copy', '--validate', '') == ['off', 'count', 'checksum'], 'what this build cannot is not offered',
+    t.check(ask('copy', '--validate', '') == ['off', 'count', 'stats', 'checksum'], 'what this build cannot is not offered',
             ask('copy', '--validate', ''))
     t.check(ask('copy', '--summary', '') == [':files'] and ask('run', '-C', '') == [':folders'], 'files and folders')
     t.check(ask('connectors', 'sq') == ['sqlite'], 'connectors')
