@@ -291,6 +291,14 @@ def sqlite(s):
     scripts(s, os.path.join('integration', 'sqlite'), DEPTH[s.tier])
 
 
+@stage('conformance')
+def conformance(s):
+    """every connector into every other: types, wide tables, kill -9, cancel, restarts, bad rows, writers; docs/conformance.md is fresh"""
+    path = s.build('gcc')
+    s.script(['/usr/bin/python3', 'tests/conformance/test_conformance.py'] + (['--all'] if s.tier != 'check' else []), timeout=1200,
+             env={**DEPTH[s.tier], 'WHERRY_PROGRAM': os.path.join(path, 'wherry')})
+
+
 @stage('fuzz-replay')
 def fuzz_replay(s):
     """corpora and once-bad inputs through every parser"""
