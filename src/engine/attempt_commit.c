@@ -644,7 +644,7 @@ enum wh_result wh_unit_lookup(struct wh_runtime *run, struct wh_run_flow *fr, st
                               struct wh_error *reterr)
 {
     enum wh_fate_kind kind = WH_FATE_ABSENT;
-    struct wh_retry retry = {0};
+    struct wh_retry retry = {.of = fr->flow->stream};
     int st;
 
     if (!fr->flow->to->connector->sink->lookup || fr->flow->tgt.commit_class == WH_CLASS_A)

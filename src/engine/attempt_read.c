@@ -280,6 +280,12 @@ static int take_batch(struct wh_attempt *at, struct wh_batch *b, struct wh_item 
     at->read_any = true;
     at->moved_ns = wh_now_ns();
     at->owed_ns = wh_limits_take(limits, bytes, b->n_rows, at->moved_ns);
+    if (at->fr->pace) {
+        int64_t owed = wh_limits_take(at->fr->pace, bytes, b->n_rows, at->moved_ns);
+
+        if (owed > at->owed_ns)
+            at->owed_ns = owed;
+    }
     if (b->frame.p) {
         at->frames = true;
         if (at->hash_frames) /* as they left the reader; the writer hashes what it sends */

@@ -59,6 +59,22 @@ struct wh_write_options {
     int on_resume;                /* 1: `before` runs again with every resume */
 };
 
+/* Most that may be read in a second; 0 = no limit. */
+struct wh_pace {
+    int64_t rate_bytes, rate_rows;
+};
+
+/* From minute to minute of the job's day, over midnight where from > to. */
+enum {
+    WH_DAY_MINUTES = 24 * 60
+};
+struct wh_rate_window {
+    int from, to;
+    int64_t bytes; /* 0 = no limit */
+    bool pause;
+};
+bool wh_rate_window_holds(const struct wh_rate_window *, int minute);
+
 struct wh_stream {
     const char *name, *where_place; /* unique name; place in the file */
     struct wh_objref from, to;
@@ -83,6 +99,11 @@ struct wh_stream {
     int64_t guard_min_rows;
     double guard_max_shrink; /* 0 = none */
     struct wh_list accept_lossy;
+    struct wh_pace pace;           /* beside the run's: the stricter one holds */
+    const struct wh_stream *paced; /* the stream that it shares its pace with, or itself */
+    struct {
+        int64_t times, wait_ms, outage_ms; /* -1: as the run's */
+    } retry;
     struct wh_override *overrides; /* in the order of the file */
     size_t n_overrides;
 };
@@ -97,12 +118,14 @@ struct wh_override {
 };
 
 struct wh_run_options {
-    int64_t parallel;              /* -j; 0 = min(4, cores) */
-    int64_t tables;                /* tables at once, 4 */
-    int consistent;                /* 0 try, 1 require, 2 off */
-    bool stop_on_failure;          /* on_stream_failure: stop */
-    int64_t rate_bytes, rate_rows; /* per second; 0 = none */
-    int64_t memory;                /* resident ceiling, 256 MB */
+    int64_t parallel;                     /* -j; 0 = min(4, cores) */
+    int64_t tables;                       /* tables at once, 4 */
+    int consistent;                       /* 0 try, 1 require, 2 off */
+    bool stop_on_failure;                 /* on_stream_failure: stop */
+    int64_t rate_bytes, rate_rows;        /* per second; 0 = none */
+    const struct wh_rate_window *windows; /* rate by time of day, instead of rate_bytes */
+    size_t n_windows;
+    int64_t memory; /* resident ceiling, 256 MB */
     int64_t max_duration_ms;
     /* Of a unit, step or statement of ours: tries, the longest pause between them, and how long a
      * server that went away is waited for. */

@@ -50,6 +50,15 @@ bool wh_job_run_settings(struct wh_job_reading *, const struct wh_node *run,
 /* job_type.c: one stream, without its overrides. */
 bool wh_job_type_one(struct wh_job_reading *, const struct wh_node *stream, struct wh_stream *ret);
 
+/* job_limits.c */
+extern const struct wh_options wh_stream_limits, wh_stream_retry;
+bool wh_job_rate(struct wh_job_reading *, const struct wh_node *, struct wh_run_options *);
+bool wh_job_stream_limits(struct wh_job_reading *, const struct wh_node *, struct wh_stream *);
+bool wh_job_stream_retry(struct wh_job_reading *, const struct wh_node *, struct wh_stream *);
+/* job_options.c: all rows of one table. */
+bool wh_job_group(struct wh_job_reading *, const struct wh_node *, const char *name,
+                  const struct wh_options *, void *out);
+
 /* job_override.c: s->name is known. */
 bool wh_job_overrides(struct wh_job_reading *, const struct wh_node *stream, struct wh_stream *s);
 
@@ -67,6 +76,7 @@ struct wh_job_group {
     const struct wh_job_key *keys; /* NULL: the rows alone */
     const struct wh_options *tables[3];
     const char *text; /* the form that may be written instead of a map, or NULL */
+    bool formed;      /* rows of the first table have their forms in job_schema.c */
 };
 extern const struct wh_job_group wh_job_groups[];    /* ends with a NULL name */
 extern const struct wh_job_key wh_job_top_keys[];    /* of a job */

@@ -241,6 +241,12 @@ static bool set_group(struct wh_job_reading *r, const struct wh_node *node, cons
     return ok;
 }
 
+bool wh_job_group(struct wh_job_reading *r, const struct wh_node *node, const char *name,
+                  const struct wh_options *table, void *out)
+{
+    return set_group(r, node, name, NULL, table, out);
+}
+
 static bool set_replace(struct wh_job_reading *r, const struct wh_node *node, struct wh_stream *s)
 {
     static const struct wh_job_key keys[] = {{"where"},
@@ -456,10 +462,10 @@ static const struct wh_job_key stream_keys[] = {
     {"guard"},
     {"accept_lossy"},
     {"override"},
+    {"limits"},
+    {"retry"},
     {"filter", true, "use 'where' (the source's own language), or a query"},
     {"incremental", true, "use 'where' with a parameter for the bound"},
-    {"limits", true, "use run.limits"},
-    {"retry", true, "use run.retry"},
     {"lookup", true, NULL},
     {"distinct_on", true, NULL},
     {"deletes", true, NULL},
@@ -468,9 +474,11 @@ static const struct wh_job_key stream_keys[] = {
 static const struct {
     const char *key;
     bool (*set)(struct wh_job_reading *, const struct wh_node *, struct wh_stream *);
-} stream_groups[] = {{"write", set_write},        {"table", set_table},   {"dirty", set_dirty},
-                     {"split", set_split},        {"values", set_values}, {"guard", set_guard},
-                     {"columns", wh_job_columns}, {"types", wh_job_types}};
+} stream_groups[] = {
+    {"write", set_write},          {"table", set_table},    {"dirty", set_dirty},
+    {"split", set_split},          {"values", set_values},  {"guard", set_guard},
+    {"columns", wh_job_columns},   {"types", wh_job_types}, {"limits", wh_job_stream_limits},
+    {"retry", wh_job_stream_retry}};
 #define N_GROUPS (sizeof stream_groups / sizeof stream_groups[0])
 
 /* A setting that stands one level too high: `mode:` instead of `write: { mode: }`. */
@@ -520,6 +528,9 @@ static int init_stream(struct wh_job_reading *r, struct wh_stream *s)
         WH_TRY(wh_options_init(tables[i], s, r->arena));
     s->write.atomic = -1;
     s->merge = 0;
+    s->pace = (struct wh_pace){0};
+    s->paced = s;
+    s->retry.times = s->retry.wait_ms = s->retry.outage_ms = -1;
     return WH_OK;
 }
 
@@ -580,22 +591,26 @@ static const struct wh_option run_rows[] = {
         .def = "0s"),
     WH_OPT_END};
 static const struct wh_options run_table = {run_rows, sizeof(R), "run"};
-static const struct wh_job_key run_keys[] = {{"parallel"},
-                                             {"tables"},
-                                             {"consistent"},
-                                             {"checksum"},
-                                             {"strict"},
-                                             {"error_on_empty"},
-                                             {"accept_mixed"},
-                                             {"lock_wait"},
-                                             {"on_stream_failure"},
-                                             {"limits"},
-                                             {"retry"},
-                                             {"timeouts"},
-                                             {"priority", true, NULL},
-                                             {NULL}};
+static const struct wh_job_key run_keys[] = {
+    {"parallel"},
+    {"tables"},
+    {"consistent"},
+    {"checksum"},
+    {"strict"},
+    {"error_on_empty"},
+    {"accept_mixed"},
+    {"lock_wait"},
+    {"on_stream_failure"},
+    {"limits"},
+    {"retry"},
+    {"timeouts"},
+    {"priority", true, "tables run in the order of the file"},
+    {NULL}};
+static const struct wh_option rate_rows[] = {
+    ROW(R, "rate", rate_bytes, WH_T_SIZE, int64_t, .min = 0, .max = INT64_MAX), WH_OPT_END};
+static const struct wh_options rate_table = {rate_rows, sizeof(R), "run.limits"};
+static const struct wh_job_key rate_keys[] = {{"rate"}, {NULL}};
 static const struct wh_option limits_rows[] = {
-    ROW(R, "rate", rate_bytes, WH_T_SIZE, int64_t, .min = 0, .max = INT64_MAX),
     ROW(R, "rows_per_second", rate_rows, WH_T_I64, int64_t, .min = 0, .max = INT64_MAX),
     ROW(R, "memory", memory, WH_T_SIZE, int64_t, .min = 16 << 20, .max = INT64_C(1) << 46,
         .def = "256MB"),
@@ -630,14 +645,21 @@ static const struct wh_options failure_table = {failure_rows, sizeof(struct fail
 static bool set_limits(struct wh_job_reading *r, const struct wh_node *node,
                        struct wh_run_options *run)
 {
-    const struct wh_node *rate = wh_node_get(node, "rate");
+    bool ok = true;
 
-    if (rate && rate->kind == WH_NODE_MAP) {
-        wh_problem_add(r->problems, "E1014", wh_job_where(r, rate), "write 'rate: 20MB/s'",
-                       "a rate by time of day is not offered by this build yet");
+    if (!wants_map(r, node, "run.limits"))
         return false;
+    for (size_t i = 0; i < node->n; i++) {
+        const struct wh_node *key = node->keys[i], *value = node->items[i];
+
+        if (strcmp(key->text, "rate") != 0)
+            ok = set_one(r, &limits_table, run, key, value) && ok;
+        else if (value->kind == WH_NODE_MAP)
+            ok = wh_job_rate(r, value, run) && ok;
+        else
+            ok = set_one(r, &rate_table, run, key, value) && ok;
     }
-    return set_group(r, node, "run.limits", NULL, &limits_table, run);
+    return ok;
 }
 
 static bool set_run_key(struct wh_job_reading *r, const struct wh_node *key,
@@ -663,8 +685,8 @@ static bool set_run_key(struct wh_job_reading *r, const struct wh_node *key,
 bool wh_job_run_settings(struct wh_job_reading *r, const struct wh_node *node,
                          struct wh_run_options *run)
 {
-    static const struct wh_options *const tables[] = {&run_table, &limits_table, &retry_table,
-                                                      &timeout_table};
+    static const struct wh_options *const tables[] = {&run_table, &rate_table, &limits_table,
+                                                      &retry_table, &timeout_table};
     bool ok = true;
 
     *run = (struct wh_run_options){0};
@@ -695,8 +717,10 @@ const struct wh_job_group wh_job_groups[] = {
     {"values", NULL, {&values_table, &row_bytes_table}, NULL},
     {"dirty", dirty_keys, {&dirty_table}, "rows=N,ratio=R"},
     {"guard", NULL, {&guard_empty_table, &guard_table}, "empty=allow,..."},
+    {"limits", NULL, {&wh_stream_limits}, NULL},
+    {"retry", NULL, {&wh_stream_retry}, NULL},
     {"run", run_keys, {&run_table, &failure_table}, NULL},
-    {"run.limits", NULL, {&limits_table}, NULL},
+    {"run.limits", rate_keys, {&rate_table, &limits_table}, NULL, true},
     {"run.retry", NULL, {&retry_table}, NULL},
     {"run.timeouts", NULL, {&timeout_table}, NULL},
     {NULL, NULL, {NULL}, NULL}};

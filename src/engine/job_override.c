@@ -84,8 +84,8 @@ static void drop_repeated(struct wh_problems *p, size_t from)
 }
 
 static bool read_one(struct wh_job_reading *r, const struct wh_node *stream,
-                     const struct wh_node *key, const struct wh_node *body, const char *name,
-                     struct wh_override *o)
+                     const struct wh_node *key, const struct wh_node *body,
+                     const struct wh_stream *base, struct wh_override *o)
 {
     size_t before = r->problems->n;
     struct wh_node *plain;
@@ -108,8 +108,10 @@ static bool read_one(struct wh_job_reading *r, const struct wh_node *stream,
     bool ok = wh_job_type_one(r, plain, o->stream);
 
     drop_repeated(r->problems, before);
-    o->stream->name = name;
+    o->stream->name = base->name;
     o->stream->where_place = o->where;
+    if (!wh_node_get(body, "limits"))
+        o->stream->paced = base;
     return ok;
 }
 
@@ -133,7 +135,7 @@ bool wh_job_overrides(struct wh_job_reading *r, const struct wh_node *stream, st
     if (!s->overrides)
         return wh_job_no_memory(r);
     for (size_t i = 0; i < node->n; i++)
-        ok = read_one(r, stream, node->keys[i], node->items[i], s->name,
+        ok = read_one(r, stream, node->keys[i], node->items[i], s,
                       &s->overrides[s->n_overrides++]) &&
              ok;
     return ok;

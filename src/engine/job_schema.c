@@ -51,6 +51,10 @@ static const struct form forms[] = {
     {"write", "replace",
      "{\"type\":\"object\",\"properties\":{\"where\":{\"type\":\"string\",\"description\":"
      "\"the rows that delete-insert replaces\"}},\"additionalProperties\":false}"},
+    {"run.limits", "rate",
+     "{\"description\":\"bytes in a second; or by time of day: { '08:00-20:00': 20MB/s, "
+     "'20:00-08:00': none }, pause\",\"anyOf\":[{\"type\":[\"string\",\"number\"]},{" OPEN_MAP
+     "{\"type\":[\"string\",\"number\"]}}]}"},
     {"run", "limits", "{\"$ref\":\"#/definitions/run.limits\"}"},
     {"run", "retry", "{\"$ref\":\"#/definitions/run.retry\"}"},
     {"run", "timeouts", "{\"$ref\":\"#/definitions/run.timeouts\"}"},
@@ -149,7 +153,7 @@ static int add_group(const struct wh_job_group *g, const char *name, struct wh_b
             wh_buf_printf(b, "\"anyOf\":[{\"type\":\"string\",\"description\":\"%s\"},{", g->text));
     WH_TRY(wh_buf_adds(b, "\"type\":\"object\",\"properties\":{"));
     WH_TRY(add_keys(g->name, g->keys, g, &first, b));
-    for (size_t i = 0; i < 3 && g->tables[i]; i++)
+    for (size_t i = g->formed; i < 3 && g->tables[i]; i++)
         WH_TRY(wh_options_schema_rows(g->tables[i], &first, b));
     return wh_buf_adds(b, g->text ? CLOSED "}]}," : CLOSED "},");
 }

@@ -37,6 +37,11 @@ static int show(const struct wh_options *table, const struct wh_option *row,
     if (node && row->type == WH_T_SECRET)
         return wh_buf_adds(out, "***");
     WH_TRY(wh_options_init(table, room, arena));
+    for (size_t i = 0; node && node->kind == WH_NODE_MAP && i < node->n; i++)
+        WH_TRY(wh_buf_printf(out, "%s%s: %s", i ? ", " : "", node->keys[i]->text,
+                             wh_node_text(node->items[i], "")));
+    if (node && node->kind == WH_NODE_MAP) /* another form than the row's own */
+        return WH_OK;
     if (node && !wh_options_set(table, room, arena, row->name, node, "", &problems))
         return wh_buf_adds(out, wh_node_text(node, ""));
     if (!node && !row->def) /* nobody said anything */

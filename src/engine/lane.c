@@ -66,7 +66,7 @@ static enum wh_result run_unit(struct wh_lane *lane, struct wh_run_flow *fr, str
                                struct wh_error *err)
 {
     struct wh_runtime *run = lane->run;
-    struct wh_retry retry = {0};
+    struct wh_retry retry = {.of = fr->flow->stream};
 
     for (;;) {
         enum wh_result r;

@@ -40,6 +40,28 @@ void wh_limits_init(struct wh_limits *l, const struct wh_run_options *o, int par
     bucket_set(&l->bytes, o->rate_bytes);
     bucket_set(&l->rows, o->rate_rows);
     l->rate_on = o->rate_bytes > 0 || o->rate_rows > 0;
+    l->windows = o->n_windows ? o->windows : NULL;
+    l->n_windows = o->n_windows;
+}
+
+bool wh_limits_clock(struct wh_limits *l, int minute)
+{
+    const struct wh_rate_window *now = NULL;
+    bool changed;
+
+    pthread_mutex_lock(&l->mutex);
+    for (size_t i = 0; l->windows && i < l->n_windows && !now; i++)
+        if (wh_rate_window_holds(&l->windows[i], minute))
+            now = &l->windows[i];
+    changed = l->windows && now != l->window;
+    l->window = now;
+    if (changed) {
+        bucket_set(&l->bytes, now && !now->pause ? now->bytes : 0);
+        l->rate_on = l->bytes.per_second > 0 || l->rows.per_second > 0;
+        l->closed = now && now->pause;
+    }
+    pthread_mutex_unlock(&l->mutex);
+    return changed;
 }
 
 void wh_limits_destroy(struct wh_limits *l)
@@ -93,6 +115,10 @@ bool wh_limits_change(struct wh_limits *l, const char *json)
     rows = size_or(map, "rows_per_second", l->rows.per_second, &ok);
     parallel = size_or(map, "parallel", l->parallel, &ok);
     memory = size_or(map, "memory", l->memory, &ok);
+    if (wh_node_get(map, "rate")) { /* what is said now holds all day */
+        l->windows = l->window = NULL;
+        l->closed = false;
+    }
     bucket_set(&l->bytes, rate);
     bucket_set(&l->rows, rows);
     l->memory = memory;

@@ -28,15 +28,22 @@ bool wh_retry_more(const struct wh_runtime *run, struct wh_retry *r, int st,
 
     if (!r->since_ns)
         r->since_ns = now;
-    if (r->failures++ < (int)run->options->retry_times)
+    int64_t times = run->options->retry_times, outage = run->outage_ms;
+
+    if (r->of && r->of->retry.times >= 0)
+        times = r->of->retry.times;
+    if (r->of && r->of->retry.outage_ms >= 0)
+        outage = r->of->retry.outage_ms;
+    if (r->failures++ < (int)times)
         return true;
-    return run->options->retry_times > 0 && wh_is_away(st, err) &&
-           now - r->since_ns < run->outage_ms * MS;
+    return times > 0 && wh_is_away(st, err) && now - r->since_ns < outage * MS;
 }
 
 bool wh_retry_pause(struct wh_runtime *run, const struct wh_retry *r, const struct wh_error *err)
 {
-    int64_t most = run->options->retry_wait_ms > 0 ? run->options->retry_wait_ms : BACKOFF_MOST_MS;
+    int64_t said =
+        r->of && r->of->retry.wait_ms >= 0 ? r->of->retry.wait_ms : run->options->retry_wait_ms;
+    int64_t most = said > 0 ? said : BACKOFF_MOST_MS;
     int n = r->failures > 0 ? r->failures - 1 : 0;
     int64_t ms = (int64_t)BACKOFF_FIRST_MS << (n < 16 ? n : 16);
 

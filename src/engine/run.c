@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A run from its claim to its end. */
 #include "engine/runtime.h"
+#include "engine/zone.h"
 
 #include "core/clock.h"
 #include "core/errors.h"
@@ -66,6 +67,34 @@ static int make_flows(struct wh_runtime *run, struct wh_error *reterr)
     return WH_OK;
 }
 
+/* Streams with limits of their own. */
+static int make_paces(struct wh_runtime *run, struct wh_error *reterr)
+{
+    run->paces = wh_calloc(run->n_flows + 1, sizeof *run->paces);
+    if (!run->paces)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "limits of streams");
+    for (size_t i = 0; i < run->n_flows; i++) {
+        struct wh_run_flow *fr = &run->flows[i];
+        const struct wh_stream *s = fr->flow->stream->paced;
+
+        struct wh_run_options o = {.rate_bytes = s->pace.rate_bytes,
+                                   .rate_rows = s->pace.rate_rows};
+        size_t at = run->n_paces;
+
+        if (o.rate_bytes <= 0 && o.rate_rows <= 0)
+            continue;
+        while (at > 0 && run->paces[at - 1].stream != s)
+            at--;
+        if (at == 0) {
+            at = ++run->n_paces;
+            run->paces[at - 1].stream = s;
+            wh_limits_init(&run->paces[at - 1].limits, &o, 1, 0);
+        }
+        fr->pace = &run->paces[at - 1].limits;
+    }
+    return WH_OK;
+}
+
 static int init(struct wh_runtime *run, struct wh_error *reterr)
 {
     const struct wh_run_options *o = &run->plan->job->run;
@@ -96,7 +125,11 @@ static int init(struct wh_runtime *run, struct wh_error *reterr)
     if (o->memory > 0) /* what we allocate alone can never be more than the ceiling */
         wh_mem_budget(o->memory);
     WH_TRY(wh_lanes_new(run, lanes, reterr));
-    return make_flows(run, reterr);
+    if (o->n_windows)
+        WH_TRY(wh_zone_open(run->arena, run->plan->job->timezone, &run->zone, reterr));
+    wh_limits_see_clock(run);
+    WH_TRY(make_flows(run, reterr));
+    return make_paces(run, reterr);
 }
 
 static void free_flow(struct wh_run_flow *fr)
@@ -162,6 +195,9 @@ static void done(struct wh_runtime *run)
     free_flows(run);
     wh_arena_free(run->arena);
     wh_limits_destroy(&run->limits);
+    for (size_t i = 0; i < run->n_paces; i++)
+        wh_limits_destroy(&run->paces[i].limits);
+    wh_free(run->paces);
     pthread_cond_destroy(&run->change);
     pthread_cond_destroy(&run->step_work);
     pthread_mutex_destroy(&run->mutex);

@@ -252,7 +252,7 @@ static int draw_once(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_e
 
 int wh_flow_draw(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
 {
-    struct wh_retry retry = {0};
+    struct wh_retry retry = {.of = fr->flow->stream};
 
     for (;;) {
         struct wh_error err = {0};

@@ -4,6 +4,7 @@
  * attempts that no longer move; it cuts, and where that is not answered, interrupts.
  */
 #include "engine/runtime.h"
+#include "engine/zone.h"
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -330,6 +331,25 @@ static void see_memory(struct wh_runtime *run, int64_t now)
     }
 }
 
+void wh_limits_see_clock(struct wh_runtime *run)
+{
+    struct wh_civil c;
+
+    if (!run->zone)
+        return;
+    c = wh_zone_civil(run->zone, wh_wall_us());
+    if (!wh_limits_clock(&run->limits, c.hour * 60 + c.minute))
+        return;
+    if (run->limits.closed)
+        wh_note(
+            run, WH_EV_WARNING, NULL, 0, 0, NULL,
+            "run.limits.rate says pause: units under way are ended, none is begun until %02d:%02d",
+            run->limits.window->to / 60 % 24, run->limits.window->to % 60);
+    pthread_mutex_lock(&run->mutex);
+    run->limits_changes++;
+    pthread_mutex_unlock(&run->mutex);
+}
+
 static void *keeper_main(void *arg)
 {
     struct wh_runtime *run = arg;
@@ -352,6 +372,7 @@ static void *keeper_main(void *arg)
             next_beat = now + run->beat_ms * MS;
         }
         see_memory(run, now);
+        wh_limits_see_clock(run);
         pthread_mutex_lock(&run->mutex);
         see_stop(run, now);
         look_at_lanes(run, now);

@@ -214,7 +214,7 @@ static bool hand_out_one(struct wh_runtime *run, struct wh_error *reterr)
     struct wh_run_flow *best = NULL;
     struct wh_run_unit **at = NULL, *u;
 
-    if (!lane)
+    if (!lane || run->limits.closed)
         return false;
     for (size_t i = 0; i < run->n_active; i++) {
         struct wh_run_unit **candidate = startable(run, run->active[i]);

@@ -307,7 +307,7 @@ static int run_step(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_se
     wh_kill_step(r->phase, 2);
     if (st != WH_OK)
         return step_failed(run, fr, r, st, reterr);
-    *retry = (struct wh_retry){0};
+    *retry = (struct wh_retry){.of = fr->flow->stream};
     WH_TRY(set_state(run, r, WH_STEP_DONE, receipt, NULL, reterr));
     wh_kill_step(r->phase, 3);
     return WH_OK;
@@ -416,7 +416,7 @@ static int run_steps(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_s
 int wh_flow_steps(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_session **s,
                   enum wh_phase phase, struct wh_error *reterr)
 {
-    struct wh_retry retry = {0};
+    struct wh_retry retry = {.of = fr->flow->stream};
 
     for (;;) {
         int st;

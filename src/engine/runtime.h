@@ -167,6 +167,10 @@ struct wh_bucket {
 };
 
 struct wh_limits {
+    const struct wh_rate_window *windows; /* of the day; NULL: none, or `limit RUN` said a rate */
+    size_t n_windows;
+    const struct wh_rate_window *window; /* that holds now */
+    _Atomic bool closed;                 /* it says pause: no unit is begun */
     pthread_mutex_t mutex;
     struct wh_bucket bytes, rows;
     _Atomic bool rate_on;
@@ -181,8 +185,15 @@ void wh_limits_init(struct wh_limits *, const struct wh_run_options *, int paral
 void wh_limits_destroy(struct wh_limits *);
 /* Takes tokens for what was read; returns how long the reader has to pause, in ns. */
 int64_t wh_limits_take(struct wh_limits *, int64_t bytes, int64_t rows, int64_t now_ns);
+/* What the minute of the day says. Whether that is something else than before. */
+bool wh_limits_clock(struct wh_limits *, int minute);
 /* Settings of `limit RUN` (JSON); unknown keys are left alone. False if it cannot be read. */
 bool wh_limits_change(struct wh_limits *, const char *json);
+/* Limits that a stream has for itself, shared by all its tables. */
+struct wh_stream_pace {
+    const struct wh_stream *stream;
+    struct wh_limits limits;
+};
 enum wh_pressure {
     WH_MEMORY_FINE,
     WH_MEMORY_NEAR, /* start nothing more */
@@ -238,6 +249,7 @@ struct wh_run_flow {
     int32_t instant;    /* at which what is left will be read */
     uint64_t instants;  /* at which recorded units were read: wh_instant_bit */
     bool hash_off;
+    struct wh_limits *pace;       /* its stream's own limits; NULL: none */
     const struct wh_error *error; /* owned, or wh_error_unkept; NULL: none */
     int exit_code;
     int64_t started_ns, ended_ns;
@@ -403,6 +415,7 @@ wh_status wh_attempt_acknowledge(struct wh_runtime *, struct wh_run_flow *, stru
 
 /* retry.c: failures in a row of one thing; zeroes = none yet. */
 struct wh_retry {
+    const struct wh_stream *of; /* whose retries they are; NULL: the run's */
     int failures;
     int64_t since_ns;
 };
@@ -495,6 +508,9 @@ struct wh_runtime {
     bool ending; /* lanes and step lane shall return */
 
     struct wh_limits limits;
+    struct wh_stream_pace *paces; /* of streams with limits of their own */
+    size_t n_paces;
+    struct wh_zone *zone;    /* of the job, where the time of day decides */
     _Atomic int stop_level;  /* 1 graceful, 2 at once */
     _Atomic int stop_signal; /* 0 = a limit of ours or `cancel` */
     _Atomic bool fenced, halted, discard_asked, over_time, over_memory, stuck;
@@ -509,6 +525,9 @@ struct wh_runtime {
     int64_t next_tick_ns, next_progress_ns;
     _Atomic int64_t beaten_ns; /* the last sign of life that the state took */
 };
+
+/* run_keeper.c: the rate that the time of day asks for. */
+void wh_limits_see_clock(struct wh_runtime *);
 
 /* run_open.c */
 wh_status wh_run_open(struct wh_runtime *, struct wh_error *reterr);

@@ -714,6 +714,8 @@ static void rig_plan(struct rig *r)
     rig_endpoint(r, &r->from, 0, "source");
     rig_endpoint(r, &r->to, 1, "destination");
     r->stream.name = "s";
+    r->stream.paced = &r->stream;
+    r->stream.retry.times = r->stream.retry.wait_ms = r->stream.retry.outage_ms = -1;
     r->flow = (struct wh_flow){.index = 0,
                                .generation = 1,
                                .stream = &r->stream,

@@ -252,8 +252,8 @@ static void refusals(void **state)
         {HEAD "run: { paralel: 3 }\n",
          "E1001 t.yaml:5:8: unknown key 'paralel' of run | did you mean 'parallel'?"},
         {HEAD "run: { limits: { rate: { a: b } } }\n",
-         "E1014 t.yaml:5:24: a rate by time of day is not offered by this build yet | write 'rate: "
-         "20MB/s'"},
+         "E1002 t.yaml:5:26: 'a' is no part of a day | write { '08:00-20:00': 20MB/s, "
+         "'20:00-08:00': none }"},
         {HEAD "run: { limits: { memory: 1MB } }\n",
          "E1003 t.yaml:5:26: memory: 1MB is outside of 16MiB..64TiB | "},
         {"version: 1\nstreams: [{ from: 'null:', to: 'null:' }]",

@@ -43,6 +43,39 @@ static void none_and_both(void **state)
     wh_limits_destroy(&l);
 }
 
+/* Red when the time of day asks for another rate than it is given, a pause does not close the door,
+ * or what `limit RUN` says gives way to the clock. */
+static void by_the_clock(void **state)
+{
+    static const struct wh_rate_window day[] = {
+        {8 * 60, 20 * 60, 1000, false}, {22 * 60, 6 * 60, 0, true}, {6 * 60, 8 * 60, 0, false}};
+    const struct wh_run_options o = {.windows = day, .n_windows = 3};
+    static const struct {
+        int minute;
+        bool changed, closed;
+        int64_t bytes;
+    } t[] = {{8 * 60, true, false, 1000}, {19 * 60 + 59, false, false, 1000},
+             {20 * 60, true, false, 0},   {21 * 60 + 59, false, false, 0},
+             {22 * 60, true, true, 0},    {23 * 60 + 59, false, true, 0},
+             {0, false, true, 0},         {5 * 60 + 59, false, true, 0},
+             {6 * 60, true, false, 0},    {8 * 60, true, false, 1000}};
+    struct wh_limits l;
+
+    wh_limits_init(&l, &o, 2, 0);
+    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+        assert_int_equal(wh_limits_clock(&l, t[i].minute), t[i].changed);
+        assert_int_equal(l.closed, t[i].closed);
+        assert_int_equal(l.bytes.per_second, t[i].bytes);
+        assert_int_equal(l.rate_on, t[i].bytes > 0);
+    }
+    assert_true(wh_limits_clock(&l, 23 * 60) && l.closed);
+    assert_true(wh_limits_change(&l, "{\"rate\":\"5MB\"}"));
+    assert_false(l.closed);
+    assert_false(wh_limits_clock(&l, 9 * 60));
+    assert_int_equal(l.bytes.per_second, 5000000);
+    wh_limits_destroy(&l);
+}
+
 /* Red when `limit RUN` is not understood, or a word that it does not know changes something. */
 static void changed_live(void **state)
 {
@@ -158,11 +191,10 @@ static void exit_codes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rates),
-        cmocka_unit_test(none_and_both),
+        cmocka_unit_test(rates),        cmocka_unit_test(none_and_both),
         cmocka_unit_test(changed_live),
-        cmocka_unit_test(memory),
-        cmocka_unit_test(splits_and_rests),
+        cmocka_unit_test(by_the_clock), cmocka_unit_test(by_the_clock),
+        cmocka_unit_test(memory),       cmocka_unit_test(splits_and_rests),
         cmocka_unit_test(exit_codes),
     };
 
