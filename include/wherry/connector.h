@@ -481,7 +481,8 @@ struct wh_target {
     /* Answers. */
     struct ArrowSchema accept; /* the engine releases: same columns in the same order, in
                                   the types the writer wants, with its limits (length,
-                                  nullable) so that the engine can check before sending */
+                                  nullable) so that the engine can check before sending; it
+                                  may be lent until target_close (release frees nothing) */
     enum wh_grain grain;
     enum wh_class commit_class;
     enum wh_atomic atomic_given;

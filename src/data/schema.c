@@ -26,6 +26,24 @@ static void release_owned(struct ArrowSchema *s)
     *s = (struct ArrowSchema){0};
 }
 
+/* Of a packed tree's inner nodes, and of what is lent: another frees them. */
+static void release_part(struct ArrowSchema *s)
+{
+    *s = (struct ArrowSchema){0};
+}
+
+/* Of the root: its private data is the block. */
+static void release_packed(struct ArrowSchema *s)
+{
+    wh_free(s->private_data);
+    *s = (struct ArrowSchema){0};
+}
+
+static bool is_shared(const struct ArrowSchema *s)
+{
+    return s->release == release_part || s->release == release_packed;
+}
+
 wh_status wh_schema_own(struct ArrowSchema *ret, const char *format, const char *name,
                         int64_t flags, int64_t n_children)
 {
@@ -163,6 +181,8 @@ wh_status wh_meta_put(struct ArrowSchema *field, struct wh_str key, struct wh_st
     struct wh_str k, v;
     int32_t pairs = 0;
 
+    if (is_shared(field))
+        return WH_E_BUG;
     if (value.n > META_TEXT_MAX || key.n > META_TEXT_MAX)
         return WH_E_LIMIT;
     WH_TRY(wh_buf_add(&out, &pairs, 4));
@@ -237,6 +257,109 @@ wh_status wh_schema_copy(const struct ArrowSchema *from, struct ArrowSchema *ret
     return st;
 }
 
+/* ---------------------------------------------------------- packed and lent
+ * A packed tree: structs of all levels, then the arrays of pointers, then the texts. */
+
+/* Bytes of the pairs that can be read, and how many these are. */
+static size_t metadata_size(const char *metadata, int32_t *ret_pairs)
+{
+    struct cursor c = meta_begin(metadata);
+    const char *end = c.p;
+    struct wh_str k, v;
+
+    for (*ret_pairs = 0; meta_next(&c, &k, &v); ++*ret_pairs)
+        end = c.p;
+    return metadata ? (size_t)(end - metadata) : 0;
+}
+
+struct packing {
+    size_t structs, pointers, text; /* counted first, then what is left */
+    struct ArrowSchema *next_struct;
+    struct ArrowSchema **next_pointer;
+    char *next_text;
+};
+
+static void count_packed(const struct ArrowSchema *s, struct packing *p)
+{
+    int32_t pairs;
+
+    p->text += strlen(s->format) + strlen(s->name ? s->name : "") + 2;
+    p->text += metadata_size(s->metadata, &pairs);
+    p->pointers += (size_t)s->n_children;
+    p->structs += (size_t)s->n_children + (s->dictionary != NULL);
+    for (int64_t i = 0; i < s->n_children; i++)
+        count_packed(s->children[i], p);
+    if (s->dictionary)
+        count_packed(s->dictionary, p);
+}
+
+static char *pack_text(struct packing *p, const char *text, size_t n)
+{
+    char *at = p->next_text;
+
+    memcpy(at, text, n);
+    p->next_text += n;
+    return at;
+}
+
+static void pack(const struct ArrowSchema *from, struct ArrowSchema *to, struct packing *p)
+{
+    const char *name = from->name ? from->name : "";
+    int32_t pairs;
+
+    *to = (struct ArrowSchema){
+        .flags = from->flags, .n_children = from->n_children, .release = release_part};
+    to->format = pack_text(p, from->format, strlen(from->format) + 1);
+    to->name = pack_text(p, name, strlen(name) + 1);
+    if (from->metadata) {
+        size_t n = metadata_size(from->metadata, &pairs);
+
+        to->metadata = memcpy(pack_text(p, from->metadata, n), &pairs, sizeof pairs);
+    }
+    if (from->n_children)
+        to->children = p->next_pointer;
+    p->next_pointer += from->n_children;
+    for (int64_t i = 0; i < from->n_children; i++)
+        to->children[i] = p->next_struct++;
+    if (from->dictionary)
+        to->dictionary = p->next_struct++;
+    for (int64_t i = 0; i < from->n_children; i++)
+        pack(from->children[i], to->children[i], p);
+    if (from->dictionary)
+        pack(from->dictionary, to->dictionary, p);
+}
+
+wh_status wh_schema_pack(struct ArrowSchema *s)
+{
+    struct packing p = {0};
+    struct ArrowSchema packed;
+
+    if (s->release == release_packed)
+        return WH_OK;
+    count_packed(s, &p);
+    size_t heads = p.structs * sizeof(struct ArrowSchema) + p.pointers * sizeof(void *);
+    char *block = wh_alloc(heads + p.text);
+
+    if (!block)
+        return WH_E_NOMEM;
+    p.next_struct = (struct ArrowSchema *)block;
+    p.next_pointer = (struct ArrowSchema **)(block + p.structs * sizeof(struct ArrowSchema));
+    p.next_text = block + heads;
+    pack(s, &packed, &p);
+    packed.private_data = block;
+    packed.release = release_packed;
+    s->release(s);
+    *s = packed;
+    return WH_OK;
+}
+
+void wh_schema_lend(const struct ArrowSchema *from, struct ArrowSchema *ret)
+{
+    *ret = *from;
+    ret->private_data = NULL;
+    ret->release = release_part;
+}
+
 /* Children (or dictionary) of a nested type's own field. */
 static wh_status nest(struct ArrowSchema *s, const struct wh_type *t)
 {
@@ -298,6 +421,8 @@ wh_status wh_schema_set(struct ArrowSchema *s, int64_t i, const char *name, cons
 
 wh_status wh_field_rename(struct ArrowSchema *field, const char *name)
 {
+    if (is_shared(field))
+        return WH_E_BUG;
     char *copy = wh_strdup(name);
 
     if (!copy)

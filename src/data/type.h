@@ -108,6 +108,12 @@ WH_EXPORT wh_status wh_field_init(struct ArrowSchema *ret, const char *name, con
                                   const char *const *meta);
 WH_EXPORT wh_status wh_schema_copy(const struct ArrowSchema *, struct ArrowSchema *ret);
 WH_EXPORT wh_status wh_field_rename(struct ArrowSchema *field, const char *name); /* ours only */
+/* For schemas that are kept, perhaps thousands of them: the same in one block of memory, about half
+ * as large. It cannot be changed any more (WH_E_BUG from functions that would). On failure *s stays
+ * as it is. */
+WH_EXPORT wh_status wh_schema_pack(struct ArrowSchema *s);
+/* *ret is read like *from while that lives; its release frees nothing. */
+WH_EXPORT void wh_schema_lend(const struct ArrowSchema *from, struct ArrowSchema *ret);
 WH_EXPORT const char *wh_meta_get(const struct ArrowSchema *field, const char *key,
                                   struct wh_str *ret); /* pointer into the metadata, or NULL */
 WH_EXPORT wh_status wh_meta_set(struct ArrowSchema *field, const char *key, const char *value);

@@ -88,6 +88,7 @@ void wh_look_close(struct wh_look *look)
         wh_plan_flow_free(look->flow);
     for (size_t i = 0; i < look->plan.n_endpoints; i++)
         wh_plan_endpoint_free(look->plan.endpoints[i]);
+    wh_planner_done(&look->planner);
     wh_arena_free(look->plan.arena);
 }
 

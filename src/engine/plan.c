@@ -412,7 +412,11 @@ static int plan_objects(struct wh_planner *p, const struct wh_stream *s, struct 
             expect_sources(p, s, from, &names[i], left);
             expect_targets(p, s, to, &names[i], left);
         }
-        struct wh_flow *f = add_flow(p, of[i], &names[i]);
+        struct wh_name own = names[i];
+
+        if (s->from.pattern && wh_plan_copy_name(p->arena, &names[i], &own) != WH_OK)
+            return WH_E_NOMEM; /* the listing goes, and with it its texts */
+        struct wh_flow *f = add_flow(p, of[i], &own);
         struct wh_error err = {0};
 
         if (!f || name_flow(p, f, s->name) != WH_OK)
@@ -504,7 +508,7 @@ static int plan_stream(struct wh_planner *p, const struct wh_stream *s)
     struct wh_endpoint *from = NULL, *to = NULL;
     struct wh_error err = {0}, second = {0};
     const struct wh_stream **of = NULL;
-    struct wh_name *names = NULL;
+    WH_CLEANUP(wh_freep) struct wh_name *names = NULL;
     size_t n = 0;
     int st = wh_plan_check_stream(s, &err);
 
@@ -682,6 +686,7 @@ static void tell_notes(struct wh_plan *plan)
 int wh_plan_make(const struct wh_job *job, struct wh_services *services,
                  const struct wh_frozen *frozen, struct wh_plan **ret, struct wh_error *reterr)
 {
+    WH_CLEANUP(wh_planner_done)
     struct wh_planner p = {.job = job, .services = services, .frozen = frozen};
     struct wh_error unused;
     int st;

@@ -79,6 +79,11 @@ struct wh_flow_target {
     const char *identity, *instant, *on_kill, *note, *frame_why, *alone;
 };
 
+/* Of the plan that the state keeps; not there: release is NULL. */
+struct wh_frozen_schemas {
+    struct ArrowSchema source, accept;
+};
+
 struct wh_flow {
     int index; /* number in the run, from 0 */
     uint32_t generation;
@@ -113,11 +118,11 @@ struct wh_flow {
     const char *on_kill;  /* one sentence */
     struct wh_u128 fingerprint; /* of both schemas, mapping, mode, method, bounds, memo */
     bool refused;               /* its own error below; the run is refused before anything moves */
-    const struct wh_error *error; /* of the plan's arena; NULL: none */
-    struct wh_fence fence;        /* what the target was given; the run fills in its epoch */
-    bool sc_called, fl_called;    /* scan_close, target_close are owed */
-    struct ArrowSchema frozen_source, frozen_accept; /* at resume */
-    const char **keys;                               /* write keys in effect, by destination name */
+    const struct wh_error *error;     /* of the plan's arena; NULL: none */
+    struct wh_fence fence;            /* what the target was given; the run fills in its epoch */
+    bool sc_called, fl_called;        /* scan_close, target_close are owed */
+    struct wh_frozen_schemas *frozen; /* at resume, only while the flow is planned */
+    const char **keys;                /* write keys in effect, by destination name */
     size_t n_keys;
     const char *keys_from;        /* "write.keys", "destination's primary key", "source's ..." */
     int64_t est_units;            /* -1 unknown */
@@ -139,6 +144,7 @@ struct wh_plan {
     int64_t memory;              /* sum of what lanes may hold, as printed */
     struct wh_problems problems; /* warnings for the plan's text */
     bool no_source;              /* made without the source, to give a run up */
+    const char *said[64];        /* words that connectors said last, by their hash */
 };
 
 /* What the state keeps of a flow so that it can be opened the same again. */
@@ -181,7 +187,8 @@ wh_status wh_plan_to_json(const struct wh_plan *, struct wh_buf *);
 typedef void (*wh_drain_fn)(void *arg, struct wh_buf *);
 wh_status wh_plan_drain_json(const struct wh_plan *, struct wh_buf *, wh_drain_fn, void *arg);
 
-/* Scan and target are wanted no more; schemas and words stay. Management thread. */
+/* Scan and target are wanted no more, nor what the target accepts; the source's schema and all
+ * words stay. Management thread. */
 void wh_flow_close(struct wh_flow *);
 
 /* What a target is asked; keeping what it answered (io->accept is taken). Management thread. */

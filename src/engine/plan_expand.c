@@ -6,16 +6,12 @@
 #include <string.h>
 
 enum {
-    OBJECTS_MAX = 1000000
+    OBJECTS_MAX = 1000000,
+    LISTING_ARENA = 512 << 20
 };
 
 /* ---- the catalogue, once per endpoint ---------------------------------------------------------
  */
-
-struct listing_walk {
-    struct wh_planner *planner;
-    struct wh_listing *listing;
-};
 
 static bool everything(const struct wh_pattern *pattern, const struct wh_name *name)
 {
@@ -24,24 +20,21 @@ static bool everything(const struct wh_pattern *pattern, const struct wh_name *n
 
 static wh_status add_object(void *arg, const struct wh_object *object)
 {
-    struct listing_walk *w = arg;
-    struct wh_listing *l = w->listing;
+    struct wh_listing *l = arg;
 
     if (l->n == OBJECTS_MAX)
         return WH_E_LIMIT;
     if (l->n == l->cap) {
         size_t cap = l->cap ? l->cap * 2 : 32;
-        struct wh_listed *grown = wh_arena_alloc(w->planner->arena, cap * sizeof *grown);
+        struct wh_listed *grown = wh_realloc(l->v, cap * sizeof *grown);
 
         if (!grown)
             return WH_E_NOMEM;
-        if (l->n)
-            memcpy(grown, l->v, l->n * sizeof *grown);
         l->v = grown;
         l->cap = cap;
     }
     l->v[l->n].kind = object->kind;
-    WH_TRY(wh_plan_copy_name(w->planner->arena, &object->name, &l->v[l->n].name));
+    WH_TRY(wh_plan_copy_name(l->arena, &object->name, &l->v[l->n].name));
     l->n++;
     return WH_OK;
 }
@@ -93,14 +86,15 @@ int wh_plan_listing(struct wh_planner *p, struct wh_endpoint *ep, struct wh_list
     if (room_for(p, ep->index) != WH_OK)
         return wh_plan_no_memory(reterr);
     struct wh_listing *l = &p->listings[ep->index];
-    struct listing_walk walk = {p, l};
 
     *ret = l;
     if (l->done)
         return WH_OK;
     l->n = 0;
+    if (!l->arena && !(l->arena = wh_arena_new(LISTING_ARENA)))
+        return wh_plan_no_memory(reterr);
     WH_TRY(wh_endpoint_control(ep, &se, reterr));
-    int st = ops->catalog(ep->ep, se, &all, add_object, &walk, reterr);
+    int st = ops->catalog(ep->ep, se, &all, add_object, l, reterr);
 
     if (st == WH_E_NOMEM)
         return wh_plan_no_memory(reterr);
@@ -112,6 +106,15 @@ int wh_plan_listing(struct wh_planner *p, struct wh_endpoint *ep, struct wh_list
         qsort(l->v, l->n, sizeof *l->v, by_name);
     l->done = true;
     return WH_OK;
+}
+
+void wh_planner_done(struct wh_planner *p)
+{
+    for (size_t i = 0; i < p->n_listings; i++) {
+        wh_free(p->listings[i].v);
+        wh_arena_free(p->listings[i].arena);
+    }
+    p->n_listings = 0;
 }
 
 /* ---- matching ---------------------------------------------------------------------------------
@@ -241,7 +244,7 @@ int wh_plan_expand(struct wh_planner *p, const struct wh_stream *s, struct wh_en
 
     *ret_n = 0;
     if (!s->from.pattern || s->query) {
-        *ret = wh_arena_alloc(p->arena, sizeof **ret);
+        *ret = wh_alloc(sizeof **ret);
         if (!*ret)
             return wh_plan_no_memory(reterr);
         **ret = s->from.name;
@@ -253,7 +256,7 @@ int wh_plan_expand(struct wh_planner *p, const struct wh_stream *s, struct wh_en
                        "%s has no list of tables, so patterns cannot be used with it",
                        ep->connector->name);
     WH_TRY(wh_plan_listing(p, ep, &l, reterr));
-    *ret = wh_arena_alloc(p->arena, (l->n + 1) * sizeof **ret);
+    *ret = wh_alloc((l->n + 1) * sizeof **ret);
     if (!*ret)
         return wh_plan_no_memory(reterr);
     WH_TRY(pick(p, s, l, *ret, ret_n, &views, reterr));

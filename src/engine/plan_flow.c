@@ -23,11 +23,13 @@ static int add_more(struct wh_planner *p, struct wh_flow *f, struct wh_node **ma
     const struct wh_objref *from = &f->stream->from;
     const struct wh_options *table = f->from->connector->from;
     const struct wh_option *row = table ? wh_options_find(table, WH_STR("path")) : NULL;
-    struct wh_node *list = wh_node_list(p->arena), *copy = wh_node_map(p->arena);
+    struct wh_node *list, *copy;
 
     *map = from->options;
     if (from->more.n == 0)
         return WH_OK;
+    list = wh_node_list(p->arena);
+    copy = wh_node_map(p->arena);
     if (!row || row->type != WH_T_LIST)
         return wh_fail(reterr, WH_E_UNSUPPORTED, "E1011", "%s reads one object at a time",
                        f->from->connector->name);
@@ -108,16 +110,25 @@ static void ask_scan(const struct wh_planner *p, struct wh_flow *f, struct wh_sc
         .max_row_bytes = s->max_row_bytes,
         .split_by = s->split_by,
         .no_snapshot = p->job && p->job->run.consistent == 2,
-        .frozen = f->frozen_source.release ? &f->frozen_source : NULL,
+        .frozen = f->frozen && f->frozen->source.release ? &f->frozen->source : NULL,
         .est_rows = -1,
         .est_bytes = -1,
     };
 }
 
-/* Most connectors say nothing most of the time, or the same of every table. */
-static int keep_words(struct wh_arena *arena, const char *words, const char **ret)
+/* Most connectors say nothing most of the time, or the same of every table: what was said a moment
+ * ago is not kept twice. */
+static int keep_words(struct wh_plan *plan, const char *words, const char **ret)
 {
-    *ret = words[0] ? wh_arena_strdup(arena, words) : "";
+    const size_t slots = sizeof plan->said / sizeof *plan->said;
+    const char **said = &plan->said[wh_hash64(words, strlen(words), 0) % slots];
+
+    *ret = "";
+    if (!words[0])
+        return WH_OK;
+    if (!*said || strcmp(*said, words) != 0)
+        *said = wh_arena_strdup(plan->arena, words);
+    *ret = *said;
     return *ret ? WH_OK : WH_E_NOMEM;
 }
 
@@ -137,9 +148,10 @@ static int keep_scan(struct wh_planner *p, struct wh_flow *f, const struct wh_sc
                                     .est_rows = io->est_rows,
                                     .est_bytes = io->est_bytes,
                                     .sampled_rows = io->sampled_rows};
-    if (keep_words(p->arena, io->method, &f->scan.method) != WH_OK ||
-        keep_words(p->arena, io->note, &f->scan.note) != WH_OK ||
-        keep_words(p->arena, io->frame_why, &f->scan.frame_why) != WH_OK ||
+    if (wh_schema_pack(&f->source_schema) != WH_OK ||
+        keep_words(p->plan, io->method, &f->scan.method) != WH_OK ||
+        keep_words(p->plan, io->note, &f->scan.note) != WH_OK ||
+        keep_words(p->plan, io->frame_why, &f->scan.frame_why) != WH_OK ||
         wh_plan_copy_bytes(p->arena, io->ret_bounds, &f->scan.ret_bounds) != WH_OK ||
         (io->comment.n && wh_plan_copy_str(p->arena, io->comment, &f->scan.comment) != WH_OK))
         return wh_plan_no_memory(reterr);
@@ -266,8 +278,7 @@ static int other_case(struct wh_planner *p, struct wh_flow *f, struct wh_name *r
     }
     names[n] = full[n] = NULL;
     if (found) {
-        *ret = *found;
-        return WH_OK;
+        return wh_plan_copy_name(p->arena, found, ret) == WH_OK ? WH_OK : wh_plan_no_memory(reterr);
     }
     const char *asked = wh_plan_name_text(p->arena, &f->source);
     const char *other = elsewhere ? wh_plan_name_text(p->arena, elsewhere) : NULL;
@@ -394,7 +405,7 @@ void wh_plan_ask_target(const struct wh_flow *f, struct wh_target *ret)
         .planning = true,
         .marker_off = s->write.marker_off,
         .fence = &f->fence,
-        .frozen = f->frozen_accept.release ? &f->frozen_accept : NULL,
+        .frozen = f->frozen && f->frozen->accept.release ? &f->frozen->accept : NULL,
         .guard_min_rows = s->guard_min_rows,
         .existing_rows = -1,
         .comment = f->scan.comment,
@@ -402,15 +413,15 @@ void wh_plan_ask_target(const struct wh_flow *f, struct wh_target *ret)
     };
 }
 
-static int keep_target_words(struct wh_arena *arena, const struct wh_target *io,
+static int keep_target_words(struct wh_plan *plan, const struct wh_target *io,
                              struct wh_flow_target *t)
 {
-    WH_TRY(keep_words(arena, io->identity, &t->identity));
-    WH_TRY(keep_words(arena, io->instant, &t->instant));
-    WH_TRY(keep_words(arena, io->on_kill, &t->on_kill));
-    WH_TRY(keep_words(arena, io->note, &t->note));
-    WH_TRY(keep_words(arena, io->frame_why, &t->frame_why));
-    return keep_words(arena, io->alone, &t->alone);
+    WH_TRY(keep_words(plan, io->identity, &t->identity));
+    WH_TRY(keep_words(plan, io->instant, &t->instant));
+    WH_TRY(keep_words(plan, io->on_kill, &t->on_kill));
+    WH_TRY(keep_words(plan, io->note, &t->note));
+    WH_TRY(keep_words(plan, io->frame_why, &t->frame_why));
+    return keep_words(plan, io->alone, &t->alone);
 }
 
 int wh_plan_keep_target(struct wh_plan *plan, struct wh_flow *f, struct wh_target *io,
@@ -431,7 +442,7 @@ int wh_plan_keep_target(struct wh_plan *plan, struct wh_flow *f, struct wh_targe
     t.accept = io->accept;
     io->accept = (struct ArrowSchema){0};
     f->tgt = t;
-    if (keep_target_words(plan->arena, io, &f->tgt) != WH_OK ||
+    if (keep_target_words(plan, io, &f->tgt) != WH_OK ||
         wh_plan_copy_bytes(plan->arena, io->ret_memo, &f->tgt.ret_memo) != WH_OK ||
         wh_plan_copy_name(plan->arena, &io->ret_object, &f->tgt.ret_object) != WH_OK ||
         (io->say_warn.n &&
@@ -498,40 +509,64 @@ struct collector {
     struct wh_step_sink sink;
     struct wh_planner *planner;
     struct wh_flow *flow;
-    size_t cap;
+    struct wh_plan_step *v; /* grows by doubling; the flow gets as many as there are */
+    size_t n, cap;
 };
+
+static int keep_step(struct collector *c, const struct wh_step *step, struct wh_step *copy)
+{
+    const struct wh_flow_target *t = &c->flow->tgt;
+
+    *copy = *step;
+    if (step->say.n && wh_str_eq(step->say, t->say_create))
+        copy->say = t->say_create;
+    else
+        WH_TRY(wh_plan_copy_str(c->planner->arena, step->say, &copy->say));
+    return wh_plan_copy_bytes(c->planner->arena, step->token, &copy->token);
+}
 
 static wh_status add_step(struct wh_step_sink *sink, const struct wh_step *step)
 {
     struct collector *c = sink->self;
-    struct wh_flow *f = c->flow;
 
-    if (f->n_steps == STEPS_MAX)
+    if (c->n == STEPS_MAX)
         return WH_E_LIMIT;
-    if (f->n_steps == c->cap) {
-        size_t cap = c->cap ? c->cap * 2 : 2;
-        struct wh_plan_step *grown = wh_arena_alloc(c->planner->arena, cap * sizeof *grown);
+    if (c->n == c->cap) {
+        size_t cap = c->cap ? c->cap * 2 : 4;
+        struct wh_plan_step *grown = wh_realloc(c->v, cap * sizeof *grown);
 
         if (!grown)
             return WH_E_NOMEM;
-        if (f->n_steps)
-            memcpy(grown, f->steps, f->n_steps * sizeof *grown);
-        f->steps = grown;
+        c->v = grown;
         c->cap = cap;
     }
-    struct wh_step *copy = &f->steps[f->n_steps].step;
-
-    *copy = *step;
-    WH_TRY(wh_plan_copy_str(c->planner->arena, step->say, &copy->say));
-    WH_TRY(wh_plan_copy_bytes(c->planner->arena, step->token, &copy->token));
-    f->n_steps++;
+    WH_TRY(keep_step(c, step, &c->v[c->n].step));
+    c->n++;
     return WH_OK;
+}
+
+static int take_steps(struct collector *c, struct wh_error *reterr)
+{
+    struct wh_flow *f = c->flow;
+
+    f->steps = wh_arena_alloc(c->planner->arena, c->n * sizeof *f->steps);
+    if (!f->steps)
+        return wh_plan_no_memory(reterr);
+    if (c->n)
+        memcpy(f->steps, c->v, c->n * sizeof *f->steps);
+    f->n_steps = c->n;
+    return WH_OK;
+}
+
+static void collector_free(struct collector *c)
+{
+    wh_free(c->v);
 }
 
 static int list_steps(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
 {
     const struct wh_sink_ops *ops = f->to->connector->sink;
-    struct collector c = {.planner = p, .flow = f};
+    WH_CLEANUP(collector_free) struct collector c = {.planner = p, .flow = f};
     void *se;
 
     c.sink = (struct wh_step_sink){.self = &c, .add = add_step};
@@ -544,7 +579,7 @@ static int list_steps(struct wh_planner *p, struct wh_flow *f, struct wh_error *
 
         WH_TRY(after(f->to, st, reterr, f->stream->to.where));
     }
-    return WH_OK;
+    return take_steps(&c, reterr);
 }
 
 /* ---- the whole --------------------------------------------------------------------------------
@@ -566,23 +601,23 @@ static int thawed_source(struct wh_planner *p, struct wh_flow *f,
     WH_TRY(fill_from(p, f, reterr));
     WH_TRY(wh_plan_projection(p, f, frozen, reterr));
     ask_scan(p, f, &io);
-    if (!f->frozen_source.release)
+    if (!f->frozen->source.release)
         return wh_fail(reterr, WH_E_STATE, "E7003", "the schema of the source is not kept");
     WH_TRY(alloc_zeroed(&f->sc, f->from->connector->source->sc_size, reterr));
-    if (wh_schema_copy(&f->frozen_source, &f->source_schema) != WH_OK)
+    if (wh_schema_copy(&f->frozen->source, &f->source_schema) != WH_OK)
         return wh_plan_no_memory(reterr);
     io.ret_bounds = frozen->bounds;
     return keep_scan(p, f, &io, reterr);
 }
 
-int wh_plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
-                 struct wh_error *reterr)
+static int plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
+                     struct wh_error *reterr)
 {
     bool no_source = p->frozen && p->frozen->no_source;
 
     f->notes.arena = p->arena;
     if (frozen)
-        WH_TRY(wh_plan_thaw(p, f, frozen, reterr));
+        WH_TRY(wh_plan_thaw(f, frozen, reterr));
     WH_TRY(no_source ? thawed_source(p, f, frozen, reterr) : wh_plan_source(p, f, frozen, reterr));
     WH_TRY(fill_to(p, f, reterr));
     WH_TRY(wh_plan_mapping(p, f, reterr));
@@ -597,6 +632,21 @@ int wh_plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen
     return frozen && !no_source ? wh_plan_unchanged(p, f, frozen, reterr) : WH_OK;
 }
 
+/* What the state kept is compared with, and then wanted no more. */
+int wh_plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
+                 struct wh_error *reterr)
+{
+    struct wh_frozen_schemas kept = {{0}};
+    int st;
+
+    f->frozen = frozen ? &kept : NULL;
+    st = plan_flow(p, f, frozen, reterr);
+    f->frozen = NULL;
+    wh_schema_release(&kept.source);
+    wh_schema_release(&kept.accept);
+    return st;
+}
+
 static void wipe(const struct wh_options *table, void *opts)
 {
     if (table && opts)
@@ -606,6 +656,7 @@ static void wipe(const struct wh_options *table, void *opts)
 void wh_flow_close(struct wh_flow *f)
 {
     if (f->fl_called) {
+        wh_schema_release(&f->tgt.accept); /* it may be lent by what is closed now */
         if (f->to->connector->sink->target_close)
             f->to->connector->sink->target_close(f->fl);
         wh_free(TAKE_PTR(f->fl));
@@ -625,8 +676,6 @@ void wh_plan_flow_free(struct wh_flow *f)
     wh_schema_release(&f->tgt.accept);
     wh_schema_release(&f->source_schema);
     wh_schema_release(&f->mapped);
-    wh_schema_release(&f->frozen_source);
-    wh_schema_release(&f->frozen_accept);
     if (f->from)
         wipe(f->from->connector->from, f->from_opts);
     if (f->to)

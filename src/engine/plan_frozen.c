@@ -16,12 +16,11 @@ static int schema_of(const char *json, struct ArrowSchema *ret, const char *what
                    what, err.message);
 }
 
-int wh_plan_thaw(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
-                 struct wh_error *reterr)
+int wh_plan_thaw(struct wh_flow *f, const struct wh_frozen_flow *frozen, struct wh_error *reterr)
 {
     f->generation = frozen->generation;
-    WH_TRY(schema_of(frozen->source_schema, &f->frozen_source, "source", reterr));
-    return schema_of(frozen->accept_schema, &f->frozen_accept, "destination", reterr);
+    WH_TRY(schema_of(frozen->source_schema, &f->frozen->source, "source", reterr));
+    return schema_of(frozen->accept_schema, &f->frozen->accept, "destination", reterr);
 }
 
 /* ---- fingerprint ------------------------------------------------------------------------------
@@ -169,8 +168,8 @@ static int compare_bounds(const struct wh_flow *f, const struct wh_frozen_flow *
 int wh_plan_unchanged(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
                       struct wh_error *reterr)
 {
-    WH_TRY(compare_schemas(f, &f->frozen_source, &f->source_schema, "source", reterr));
-    WH_TRY(compare_schemas(f, &f->frozen_accept, &f->tgt.accept, "destination", reterr));
+    WH_TRY(compare_schemas(f, &f->frozen->source, &f->source_schema, "source", reterr));
+    WH_TRY(compare_schemas(f, &f->frozen->accept, &f->tgt.accept, "destination", reterr));
     WH_TRY(compare_bounds(f, frozen, reterr));
     if (!same_bytes(frozen->memo, f->tgt.ret_memo) && f->tgt.ret_memo.n)
         return changed(f, reterr, "the destination is not what the plan fixed");

@@ -13,7 +13,8 @@ struct wh_listed {
     enum wh_object_kind kind;
 };
 struct wh_listing {
-    struct wh_listed *v;
+    struct wh_listed *v;    /* owned, grows by doubling */
+    struct wh_arena *arena; /* owned: the names' texts */
     size_t n, cap;
     bool done;
 };
@@ -29,6 +30,9 @@ struct wh_planner {
     const char **names; /* hash set of the flows' table names; n_names slots, a power of two */
     size_t n_names;
 };
+
+/* What was listed; names of flows are the plan's own. */
+void wh_planner_done(struct wh_planner *);
 
 int wh_plan_no_memory(struct wh_error *reterr);
 void wh_plan_refuse(struct wh_plan *, struct wh_flow *, const struct wh_error *why);
@@ -48,7 +52,8 @@ wh_status wh_plan_options(struct wh_arena *, const struct wh_options *, const st
 void wh_plan_endpoint_free(struct wh_endpoint *);
 
 /* plan_expand.c ------------------------------------------------------------------------------ */
-/* All source objects that a stream means, as full names in the arena; sorted. */
+/* All source objects that a stream means, as full names, sorted; *ret is to be freed, the texts
+ * live as long as the planner. */
 wh_status wh_plan_expand(struct wh_planner *, const struct wh_stream *, struct wh_endpoint *,
                          struct wh_name **ret, size_t *ret_n, struct wh_error *reterr);
 /* Tables of an endpoint, listed once. */
@@ -94,8 +99,8 @@ wh_status wh_plan_targets(struct wh_planner *); /* two flows onto one target */
 int wh_plan_parallel(const struct wh_job *);    /* -j, or what this machine suggests */
 
 /* plan_frozen.c ------------------------------------------------------------------------------ */
-wh_status wh_plan_thaw(struct wh_planner *, struct wh_flow *, const struct wh_frozen_flow *,
-                       struct wh_error *reterr);
+/* Fills flow->frozen. */
+wh_status wh_plan_thaw(struct wh_flow *, const struct wh_frozen_flow *, struct wh_error *reterr);
 wh_status wh_plan_fingerprint(struct wh_planner *, struct wh_flow *, struct wh_error *reterr);
 wh_status wh_plan_unchanged(struct wh_planner *, struct wh_flow *, const struct wh_frozen_flow *,
                             struct wh_error *reterr);

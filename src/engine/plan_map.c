@@ -27,7 +27,7 @@ static int add_name(struct wh_flow *f, struct wh_arena *arena, const char *name)
 /* The names of the schema that the plan fixed, in its order: the same request gives it again. */
 static int frozen_projection(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
 {
-    const struct ArrowSchema *schema = &f->frozen_source;
+    const struct ArrowSchema *schema = &f->frozen->source;
 
     f->projection = wh_arena_alloc(p->arena, ((size_t)schema->n_children + 1) * sizeof(char *));
     for (int64_t i = 0; f->projection && i < schema->n_children; i++)
@@ -212,7 +212,7 @@ static int list_columns(struct wh_planner *p, struct wh_flow *f, struct wh_error
     size_t n = (size_t)f->source_schema.n_children;
     bool *used = wh_arena_alloc(p->arena, n + 1);
 
-    f->columns = wh_arena_alloc(p->arena, (n + s->n_columns + 1) * sizeof *f->columns);
+    f->columns = wh_arena_alloc(p->arena, (n + s->n_columns) * sizeof *f->columns);
     f->n_columns = 0;
     if (!used || !f->columns)
         return wh_plan_no_memory(reterr);
@@ -343,19 +343,13 @@ static bool as_is(const struct wh_stream *s)
     return s->n_columns == 0 && s->types.n == 0 && s->accept_lossy.n == 0;
 }
 
-static void release_lent(struct ArrowSchema *s)
-{
-    *s = (struct ArrowSchema){0};
-}
-
 int wh_plan_mapping(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
 {
     WH_TRY(list_columns(p, f, reterr));
     WH_TRY(check_names(f, reterr));
     WH_TRY(declare_types(f, reterr));
     if (as_is(f->stream)) { /* with thousands of tables a copy of each would be felt */
-        f->mapped = f->source_schema;
-        f->mapped.release = release_lent;
+        wh_schema_lend(&f->source_schema, &f->mapped);
         return WH_OK;
     }
     if (wh_schema_init(&f->mapped, f->n_columns) != WH_OK)

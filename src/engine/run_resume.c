@@ -286,6 +286,18 @@ int wh_run_load(struct wh_runtime *run, struct wh_error *reterr)
 /* ---- starting a flow again ---------------------------------------------------------------------
  */
 
+/* It may be lent by the target that is to be closed. */
+static int own_accept(struct wh_flow *flow, struct wh_error *reterr)
+{
+    struct ArrowSchema own = {0};
+
+    if (wh_schema_copy(&flow->tgt.accept, &own) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "the schema of a destination");
+    wh_schema_release(&flow->tgt.accept);
+    flow->tgt.accept = own;
+    return WH_OK;
+}
+
 static int reopen_target(struct wh_run_flow *fr, struct wh_error *reterr)
 {
     struct wh_flow *flow = fr->flow;
@@ -295,6 +307,7 @@ static int reopen_target(struct wh_run_flow *fr, struct wh_error *reterr)
     int st;
 
     WH_TRY(wh_endpoint_control(flow->to, &se, reterr));
+    WH_TRY(own_accept(flow, reterr));
     if (ops->target_close)
         ops->target_close(flow->fl);
     memset(flow->fl, 0, ops->fl_size);

@@ -751,6 +751,7 @@ static int validate_flows(struct wh_planner *p, const struct wh_validate_options
 int wh_validate_plan(struct wh_plan *plan, struct wh_services *services, wh_validated_fn each,
                      void *arg, int64_t *ret_different, struct wh_error *reterr)
 {
+    WH_CLEANUP(wh_planner_done)
     struct wh_planner p = {
         .plan = plan, .arena = plan->arena, .job = plan->job, .services = services};
     *ret_different = 0;
@@ -788,6 +789,7 @@ int wh_validate_job(struct wh_job *job, struct wh_services *services,
     }
     struct wh_planner p = {.plan = plan, .arena = plan->arena, .job = job, .services = services};
     st = validate_flows(&p, options, keys, each, arg, ret_different, reterr);
+    wh_planner_done(&p);
     wh_plan_free(plan);
     return st;
 }

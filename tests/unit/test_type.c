@@ -271,6 +271,37 @@ static void bad_json(void **state)
     }
 }
 
+/* Red when a packed or lent schema is another one, can be changed behind its owner's back, takes as
+ * much memory as before, or is freed twice or never (sanitizer). */
+static void packed_and_lent(void **state)
+{
+    struct ArrowSchema s = {0}, copy = {0}, lent = {0};
+
+    make(&s);
+    assert_ok(wh_schema_copy(&s, &copy));
+    int64_t before = wh_mem_stats().bytes;
+
+    wh_mem_fail_at(1, false);
+    assert_int_equal(wh_schema_pack(&copy), WH_E_NOMEM);
+    wh_mem_fail_at(0, false);
+    assert_ok(wh_schema_pack(&copy));
+    int64_t saved = before - wh_mem_stats().bytes;
+
+    assert_true(saved > 500);
+    assert_ok(wh_schema_pack(&copy));
+    assert_true(before - wh_mem_stats().bytes == saved);
+    wh_schema_lend(&copy, &lent);
+    assert_true(wh_schema_equal(&s, &copy) && wh_schema_equal(&s, &lent));
+    assert_int_equal(wh_field_rename(copy.children[0], "other"), WH_E_BUG);
+    assert_int_equal(wh_meta_set(&lent, "k", "v"), WH_E_BUG);
+    wh_schema_release(&lent);
+    assert_null(lent.release);
+    assert_true(wh_schema_equal(&s, &copy));
+    wh_schema_release(&s);
+    wh_schema_release(&copy);
+    assert_null(copy.release);
+}
+
 /* Red when a failed allocation is not reported, or leaks (sanitizer). */
 static void out_of_memory(void **state)
 {
@@ -311,7 +342,7 @@ int main(void)
         cmocka_unit_test(words),           cmocka_unit_test(no_types),
         cmocka_unit_test(foreign_formats), cmocka_unit_test(metadata),
         cmocka_unit_test(json_round_trip), cmocka_unit_test(bad_json),
-        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(out_of_memory),   cmocka_unit_test(packed_and_lent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

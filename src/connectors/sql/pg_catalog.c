@@ -130,7 +130,7 @@ wh_status pg_columns_take(const struct pg_rows *rows, int from, int to, struct p
                           struct wh_error *reterr)
 {
     t->n_cols = to - from;
-    t->cols = wh_arena_alloc(t->arena, (size_t)(t->n_cols + 1) * sizeof *t->cols);
+    t->cols = wh_arena_alloc(t->arena, (size_t)t->n_cols * sizeof *t->cols);
     if (!t->cols)
         return no_memory(reterr);
     for (int i = from; i < to; i++) {

@@ -796,8 +796,9 @@ static wh_status target_open(void *self, void *ep, void *session, struct wh_targ
     }
     answers(fl, io);
     WH_TRY(keep_infinite(fl, io, reterr));
-    if (wh_schema_copy(&fl->accept, &io->accept) != WH_OK)
+    if (wh_schema_pack(&fl->accept) != WH_OK)
         return no_memory(reterr);
+    wh_schema_lend(&fl->accept, &io->accept);
     return WH_OK;
 }
 

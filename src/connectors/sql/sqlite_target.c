@@ -572,8 +572,9 @@ static wh_status target_open(void *self, void *ep, void *session, struct wh_targ
     WH_TRY(try_statements(fl, se, reterr));
     WH_TRY(count_existing(fl, se, io, reterr));
     answers(fl, se, io);
-    if (wh_schema_copy(&fl->accept, &io->accept) != WH_OK)
+    if (wh_schema_pack(&fl->accept) != WH_OK)
         return no_memory(reterr);
+    wh_schema_lend(&fl->accept, &io->accept);
     return WH_OK;
 }
 
