@@ -72,7 +72,10 @@ struct wh_job *wh_cli_job(struct wh_cli *c, const char *file)
         close(fd);
     if (e) {
         struct wh_error err;
-        wh_ignore(wh_fail_errno(&err, e, "E1030", "cannot read job file %s", file));
+        if (e == EFBIG)
+            wh_ignore(wh_fail(&err, WH_E_USAGE, "E1040", "job file %s has more than 16 MiB", file));
+        else
+            wh_ignore(wh_fail_errno(&err, e, "E1030", "cannot read job file %s", file));
         wh_cli_fail(c, &err);
         return NULL;
     }

@@ -208,6 +208,31 @@ void doc_problem(struct doc *doc, const char *code, int line, int column, const 
     va_end(ap);
 }
 
+static bool is_control(char c)
+{
+    return (unsigned char)c < 32 && c != '\t' && c != '\n' && c != '\r';
+}
+
+/* Bytes that no text has: libyaml would tell of them without their place. */
+static int check_controls(struct doc *doc, const char *p, size_t n, const char *code)
+{
+    int line = 1, column = 1;
+    size_t i = 0;
+
+    for (; i < n && !is_control(p[i]); i++) {
+        column = p[i] == '\n' ? 1 : column + 1;
+        line += p[i] == '\n';
+    }
+    if (i == n)
+        return WH_OK;
+    bool utf16 = i < 2 && !p[i];
+
+    doc_problem(doc, code, line, column, "save the file as UTF-8",
+                utf16 ? "the text is UTF-16" : "a control character, byte 0x%02x, is no text",
+                (unsigned char)p[i]);
+    return WH_E_USAGE;
+}
+
 int doc_check_text(struct doc *doc, const char **text, size_t *n, size_t max, const char *code)
 {
     const char *p = *text;
@@ -223,7 +248,7 @@ int doc_check_text(struct doc *doc, const char **text, size_t *n, size_t max, co
         *n -= 3;
     }
     if (wh_utf8_valid(*text, *n))
-        return WH_OK;
+        return strcmp(code, "E1031") == 0 ? check_controls(doc, *text, *n, code) : WH_OK;
     p = *text;
     for (size_t left = *n, len; (len = wh_utf8_len(p, left)) > 0; p += len, left -= len) {
         column = *p == '\n' ? 1 : column + 1;

@@ -345,14 +345,20 @@ static enum wh_result record_own(struct wh_attempt *at, const struct wh_marker *
 static enum wh_result ask(struct wh_attempt *at, struct wh_error *reterr)
 {
     enum wh_result r;
+    struct wh_error why = *reterr; /* of the commit */
 
     if (at->wr_open && at->sink->writer_close)
         at->sink->writer_close(at->wr);
     at->wr_open = false;
     at->ws->broken = true;
     wh_attempt_give_session(at, &at->ws);
+    *reterr = (struct wh_error){0};
     r = wh_unit_lookup(at->run, at->fr, at->unit, reterr);
-    if (r == WH_RESULT_RETRY && !reterr->code[0]) /* why it is tried again is told */
+    if (r == WH_RESULT_RETRY && !reterr->code[0] && strcmp(why.code, "E5004") == 0) {
+        *reterr = why; /* it did not get there, and this is why */
+        reterr->status = WH_LOST;
+        reterr->outcome_unknown = false;
+    } else if (r == WH_RESULT_RETRY && !reterr->code[0]) /* why it is tried again is told */
         wh_ignore(wh_fail(reterr, WH_LOST, "E2008",
                           "the connection to '%s' was lost before the commit",
                           at->fr->flow->to->name));

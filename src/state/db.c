@@ -219,13 +219,15 @@ static int sync_log(struct wh_state *s, struct wh_error *reterr)
         struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(8192);
         if (wh_buf_printf(&b, "%s-wal", s->path) != WH_OK)
             return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the state store");
-        s->wal_fd = open(b.p, O_RDWR | O_CLOEXEC);
         int folder = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (folder >= 0) {
             wh_ignore(fsync(folder)); /* the names; the contents follow */
             close(folder);
         }
+        s->wal_fd = open(b.p, O_RDWR | O_CLOEXEC);
     }
+    if (s->wal_fd < 0 && (errno == EMFILE || errno == ENFILE))
+        return wh_fail_errno(reterr, errno, "E8003", "cannot sync the log of state %s", s->path);
     if (s->wal_fd < 0 || fdatasync(s->wal_fd) != 0)
         return wh_fail_errno(reterr, errno, "E7014", "cannot sync the log of state %s", s->path);
     s->unsynced = false;
@@ -329,6 +331,28 @@ static int after_commit(void *arg, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
+/* A database with tables, none of which is ours, is somebody else's: nothing is made in it. */
+static int refuse_strangers(struct wh_state *s, struct wh_error *reterr)
+{
+    sqlite3_stmt *q = NULL;
+    int rc = sqlite3_prepare_v2(s->db,
+                                "select count(*), count(*) filter (where name = 'run') "
+                                "from sqlite_schema",
+                                -1, &q, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(q);
+    bool ours = rc == SQLITE_ROW && (!sqlite3_column_int(q, 0) || sqlite3_column_int(q, 1) == 1);
+    sqlite3_finalize(q);
+    if (rc != SQLITE_ROW)
+        return db_fail(s, rc, reterr, "opening it");
+    if (ours)
+        return WH_OK;
+    int st =
+        wh_fail(reterr, WH_E_STATE, "E7001", "%s is a database, but no state of ours", s->path);
+    wh_error_hint(reterr, "name another place with --state PATH or $WHERRY_STATE");
+    return st;
+}
+
 static int open_file(struct wh_state *s, struct wh_error *reterr)
 {
     char *slash = strrchr(s->path, '/');
@@ -361,6 +385,7 @@ static int open_file(struct wh_state *s, struct wh_error *reterr)
     /* A short copy must not pay for a checkpoint when it closes; the next ones take it over. */
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     s->log_pages = LOG_PAGES_FIRST;
+    WH_TRY(refuse_strangers(s, reterr));
     WH_TRY(exec(s,
                 "pragma journal_mode=wal; pragma synchronous=normal; pragma foreign_keys=off;"
                 "pragma temp_store=memory; pragma cache_size=-512; pragma mmap_size=0",

@@ -108,7 +108,7 @@ static void yaml_that_does_not_parse(void **state)
         {"- a\nb: 1", "E1031", "j:2:1", "", "indentation"},
         {"a: 1\n  b: 2\n", "E1031", "j:2:4", "", "indentation"},
         {"a: !a!b c", "E1034", "j:1:4", "", "single quotes"},
-        {"a: \x01", "E1031", "j:1:1", "control characters", ""},
+        {"a: \x01", "E1031", "j:1:4", "a control character", "UTF-8"},
         {"a: \xFF", "E1031", "j:1:4", "UTF-8 (byte 0xff)", "UTF-8"},
         {"a: \xC3\xA9\nb: x\xC3", "E1031", "j:2:5", "UTF-8 (byte 0xc3)", "UTF-8"},
         {"\xFF\xFE"

@@ -153,11 +153,11 @@ static wh_status held_by(const struct lite_se *se, struct wh_str object, const s
                 WH_STR_FMT(object), h->run, (long long)h->pid, h->host, h->since,
                 h->owner == SQL_OWNER_DEAD ? "gone" : "not to be seen from here"));
     if (reterr && h->owner == SQL_OWNER_DEAD)
-        wh_error_hint(
-            reterr,
-            "wherry resume %s, where its state is; if that is lost, --fresh --yes gives it "
-            "up: rows that it committed stay",
-            h->run);
+        wh_error_hint(reterr,
+                      "wherry resume %s, where its state is; if that is lost: wherry resume "
+                      "--rebuild-state %s "
+                      "goes on, --fresh --yes gives it up: rows that it committed stay",
+                      h->run, se->ep->path);
     else if (reterr)
         wh_error_hint(reterr,
                       "wherry resume %s on %s; if that machine is lost for good: sqlite3 '%s' "

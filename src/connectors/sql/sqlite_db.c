@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "core/clock.h"
@@ -177,6 +178,19 @@ static int fail_interrupted(struct lite_se *se, struct wh_error *reterr, const c
     return wh_fail(reterr, WH_LOST, "E2008", "%s: the session was interrupted", what);
 }
 
+/* A limit on the size of files or on what a user may have: SQLite tells a full disk alone. What it
+ * remembers of errno may be of a later call, so the limit itself is asked too. */
+static bool no_room(struct lite_se *se, int rc)
+{
+    struct rlimit limit;
+    int err = se->db ? sqlite3_system_errno(se->db) : 0;
+
+    if (rc != SQLITE_IOERR_WRITE && rc != SQLITE_IOERR_TRUNCATE)
+        return false;
+    return err == EFBIG || err == EDQUOT ||
+           (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY);
+}
+
 wh_status lite_fail(struct lite_se *se, int rc, struct wh_error *reterr, int status,
                     const char *code, const char *fmt, ...)
 {
@@ -196,6 +210,8 @@ wh_status lite_fail(struct lite_se *se, int rc, struct wh_error *reterr, int sta
     }
     if ((rc & 0xff) == SQLITE_NOTADB) /* whatever was tried first */
         snprintf(what, sizeof what, "this is no SQLite database");
+    if (no_room(se, rc))
+        code = "E5004";
     for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
         const struct meaning *m = &meanings[i];
 
