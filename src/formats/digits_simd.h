@@ -102,5 +102,11 @@ WH_AVX2_FAST bool wh_simd_date(const uint8_t *s, int32_t *ret)
     return true;
 }
 
+#else
+
+static inline bool wh_has_avx2(void)
+{
+    return false;
+}
 #endif
 #endif

@@ -50,12 +50,14 @@ static void check_steps(struct wh_json_config *cfg, const uint8_t *p, size_t n,
         if (!fuzz_turn(how >> 3, 4, i))
             continue;
         cfg->buffer = how & 64 ? 80 : 2048;
+        cfg->plain = i & 1 ? how & 128 : !(how & 128); /* of each piece size one, in a replay */
         read_all(cfg, p, n, steps[i] < n / STEPS ? n / STEPS : steps[i], &a);
         FUZZ_CHECK(a.status == rows->status && !strcmp(a.code, rows->code));
         FUZZ_CHECK(a.status != WH_END || (same(&a, rows) && a.end == rows->end));
         forget(&a);
     }
     cfg->buffer = 2048;
+    cfg->plain = false;
 }
 
 /* Ranges of lines, and readings that go on after a number of rows, tell the story of the whole. */

@@ -60,21 +60,12 @@ wh_status csv_index_grow(struct csv_index *ix, size_t at_more, size_t rec_more)
     return grow(&ix->rec, &ix->rec_cap, ix->n_rec + rec_more);
 }
 
-bool csv_has_avx2(void)
-{
-#if defined(__x86_64__)
-    return wh_has_avx2();
-#else
-    return false;
-#endif
-}
-
 enum csv_simd csv_index_best(const struct wh_csv_dialect *d)
 {
     if (d->delimiter_n != 1 || d->comment >= 0 || (d->escape >= 0 && d->escape != d->quote))
         return CSV_SCALAR;
 #if defined(__x86_64__)
-    return csv_has_avx2() ? CSV_AVX2 : CSV_SSE2;
+    return wh_has_avx2() ? CSV_AVX2 : CSV_SSE2;
 #else
     return CSV_SCALAR;
 #endif

@@ -34,7 +34,6 @@ enum csv_simd {
     CSV_AVX2
 };
 
-bool csv_has_avx2(void);
 /* Best kernel of this machine for this dialect. */
 enum csv_simd csv_index_best(const struct wh_csv_dialect *);
 /* Fills the index for [p, p + n). WH_OK or WH_E_NOMEM. */

@@ -10,6 +10,7 @@
 
 #include "formats/csv/cell.h"
 #include "formats/csv/skip.h"
+#include "formats/digits_simd.h"
 #include "formats/textin.h"
 
 enum {
@@ -104,7 +105,7 @@ static wh_status start(struct wh_csv_reader *r, struct wh_error *reterr)
     r->simd = csv_index_best(&c->dialect);
     if (c->simd >= 0 && (int)r->simd > c->simd)
         r->simd = (enum csv_simd)c->simd;
-    r->fast = csv_has_avx2() && (c->simd < 0 || c->simd >= CSV_AVX2);
+    r->fast = wh_has_avx2() && (c->simd < 0 || c->simd >= CSV_AVX2);
     r->null_lengths = csv_null_lengths(&c->dialect);
     r->nulls_look_like_numbers = like_number(&c->dialect);
     return WH_OK;

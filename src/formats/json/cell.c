@@ -16,6 +16,8 @@ enum json_how json_how(const struct wh_type *t)
         return t->logical == WH_L_JSON ? JSON_RAW : JSON_TEXT;
     if (t->kind == WH_K_I64)
         return JSON_I64;
+    if (t->kind == WH_K_DATE32)
+        return JSON_DATE;
     return t->kind == WH_K_F64 ? JSON_F64 : JSON_OTHER;
 }
 

@@ -11,7 +11,8 @@ enum json_how {
     JSON_RAW, /* the value's own text */
     JSON_I64,
     JSON_F64,
-    JSON_OTHER, /* by the words of CSV */
+    JSON_DATE,
+    JSON_OTHER, /* by the words of CSV, dates too */
 };
 
 struct json_column {

@@ -90,6 +90,7 @@ struct wh_json_config {
     int64_t max_rows; /* -1 = all */
     size_t buffer;    /* window, bytes; 0 = 256 KiB */
     size_t max_row;
+    bool plain; /* not with the best that this machine has: for tests */
     wh_text_reject_fn reject;
     void *arg;
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "formats/json/row.h"
+#include "formats/digits_simd.h"
 #include "formats/textin.h"
 
 enum {
@@ -115,6 +116,7 @@ static wh_status start(struct wh_json_reader *r, struct wh_error *reterr)
     WH_TRY(textin_start(&r->in, &in, reterr));
     c->schema = &r->in.schema;
     r->inside = c->inside;
+    r->row.fast = !c->plain && wh_has_avx2();
     WH_TRY(make_columns(r, reterr));
     return scratch_for(r);
 }

@@ -65,6 +65,13 @@ static const uint8_t *object(struct json_row *r, struct json_node *node, const u
     if (p < end && *p == '}')
         return p + 1;
     for (int32_t place = 0;; place++) {
+#if defined(__x86_64__)
+        bool closed = false;
+        if (r->fast)
+            p = json_members_avx2(r, node, &place, p, end, &closed);
+        if (closed)
+            return p;
+#endif
         const struct json_order *o = place < node->n_order ? &node->order[place] : NULL;
         struct json_node *child;
         if (__builtin_expect(o && o->n && json_same_text(o, p) && p + o->n < end, 1)) {
@@ -114,6 +121,7 @@ static const uint8_t *cell(struct json_row *r, int32_t column, const uint8_t *p,
     if (__builtin_expect(r->seen[column] == r->stamp, 0))
         return refuse(r, "a key stands twice", p, end);
     r->seen[column] = r->stamp;
+    r->n_seen++;
     const uint8_t *behind = json_cell(&r->cells, column, p, end);
     return behind || r->cells.fault.code || r->cells.status != WH_OK ? behind : stop(r, p);
 }
@@ -138,7 +146,7 @@ static const uint8_t *value(struct json_row *r, struct json_node *node, const ui
 
 static bool fill_up(struct json_row *r)
 {
-    for (int32_t i = 0; i < r->n_columns; i++) {
+    for (int32_t i = 0; i < r->n_columns && r->n_seen < r->n_columns; i++) {
         if (__builtin_expect(r->seen[i] == r->stamp, 1))
             continue;
         r->cells.status = wh_put_null(r->cells.columns[i].to);
@@ -150,6 +158,7 @@ static bool fill_up(struct json_row *r)
 
 static void next_stamp(struct json_row *r)
 {
+    r->n_seen = 0;
     if (!++r->stamp) {
         memset(r->seen, 0, (size_t)r->n_columns * sizeof *r->seen);
         r->stamp = 1;

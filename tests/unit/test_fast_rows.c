@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fast paths of CSV's cells mean what the slow ones mean: number by number, day by day, and in
- * whole files of fields that are nearly numbers. Each test fails if its sentence stops being true.
- */
+/* The fast paths of CSV's and JSON's rows mean what the slow ones mean: number by number, day by
+ * day, and in whole files of values that are nearly numbers. Each test fails if its sentence stops
+ * being true. */
 #include "test.h"
 
 #include <stdlib.h>
@@ -286,16 +286,24 @@ static void same_lines(struct story *a, struct story *b, int round)
     wh_free(y);
 }
 
+static const char *const NAMES[] = {
+    "c0",
+    "c1",
+    "",
+    "a key of some sixteen",
+    "a key of more than thirty-two bytes",
+    "a key of so many bytes that it is not kept to be compared, nor is this",
+    "k\xc3\xa9y",
+    "c7"};
+
 static void make_schema(struct ArrowSchema *s, const enum wh_kind *kinds, int64_t columns,
                         bool guessed)
 {
     static const char *const meta[] = {WH_META_GUESSED, "1", NULL};
     assert_ok(wh_schema_init(s, columns));
     for (int64_t i = 0; i < columns; i++) {
-        char name[8];
         struct wh_type t = {.kind = kinds[i], .nullable = true};
-        snprintf(name, sizeof name, "c%d", (int)i);
-        assert_ok(wh_schema_set(s, i, name, &t, guessed ? meta : NULL));
+        assert_ok(wh_schema_set(s, i, NAMES[i], &t, guessed ? meta : NULL));
     }
 }
 
@@ -350,6 +358,158 @@ static void test_files(void **state)
     }
 }
 
+/* ---- JSON --------------------------------------------------------------------------------------
+ */
+
+static void add_blank(struct wh_buf *b, unsigned odd)
+{
+    if (!chance(odd))
+        assert_ok(wh_buf_adds(b, chance(3) ? " " : "\t  "));
+}
+
+/* A value as the column has them, or nearly one, or another. */
+static void add_value(struct wh_buf *b, enum wh_kind kind, unsigned odd)
+{
+    static const char *const words[] = {"null",
+                                        "true",
+                                        "0",
+                                        "-0",
+                                        "-0.0",
+                                        "01",
+                                        "1.",
+                                        ".5",
+                                        "-",
+                                        "1e3",
+                                        "1E+2",
+                                        "\"\"",
+                                        "\"",
+                                        "\"a\\n\"",
+                                        "\"\\\"\"",
+                                        "\"\\u00e9\"",
+                                        "[1,2]",
+                                        "{}",
+                                        "{\"a\":1}",
+                                        "\"1\"",
+                                        "nul",
+                                        "nullx",
+                                        "\"2024-02-29\"",
+                                        "\"2023-02-29\"",
+                                        "\"2024-01-01 \"",
+                                        "\"a\tb\"",
+                                        "123456789012345678",
+                                        "9007199254740993",
+                                        "1234567890123456",
+                                        "123456789012345",
+                                        "0.1000000000000001",
+                                        "12345678901234.5",
+                                        "\"\xc3\xa9\"",
+                                        "\"\xff\"",
+                                        "+1",
+                                        "1 2"};
+    bool quoted = kind == WH_K_UTF8 || kind == WH_K_DATE32;
+    if (!chance(odd)) {
+        assert_ok(wh_buf_adds(b, words[chance(sizeof words / sizeof *words)]));
+        return;
+    }
+    if (quoted)
+        assert_ok(wh_buf_addc(b, '"'));
+    add_field(b, kind, 1u << 30);
+    if (quoted)
+        assert_ok(wh_buf_addc(b, '"'));
+}
+
+static void add_member(struct wh_buf *b, const char *key, enum wh_kind kind, unsigned odd)
+{
+    add_blank(b, odd);
+    assert_ok(wh_buf_printf(b, "\"%s\"", key));
+    add_blank(b, odd);
+    assert_ok(wh_buf_addc(b, ':'));
+    add_blank(b, odd);
+    size_t begin = b->n;
+    add_value(b, kind, odd);
+    if (!chance(odd) && b->n > begin)
+        b->p[begin + chance(b->n - begin)] = "0123456789.-+e :\"\\{}[],\x80"[chance(25)];
+    add_blank(b, odd);
+}
+
+static void add_object(struct wh_buf *b, const enum wh_kind *kinds, int64_t columns, unsigned odd)
+{
+    size_t begin = b->n;
+    bool first = true;
+    assert_ok(wh_buf_addc(b, '{'));
+    for (int64_t c = 0; c < columns; c++) {
+        int64_t at = chance(odd) ? c : (int64_t)chance((size_t)columns);
+        if (!chance(odd))
+            continue;
+        if (!first)
+            assert_ok(wh_buf_addc(b, ','));
+        first = false;
+        add_member(b, chance(odd) ? NAMES[at] : "other", kinds[at], odd);
+    }
+    assert_ok(wh_buf_addc(b, '}'));
+    if (!chance(odd) && !chance(4)) /* cut off, or a byte gone */
+        b->n = begin + chance(b->n - begin);
+}
+
+static void read_json_with(struct wh_json_config *cfg, const struct wh_buf *file, bool plain_rows,
+                           size_t step, struct story *s)
+{
+    struct wh_text_rows rows = {NULL, NULL};
+    *s = (struct story){.schema = cfg->schema, .text = WH_BUF(1 << 26)};
+    cfg->plain = plain_rows;
+    cfg->arg = s;
+    assert_ok(wh_json_reader_new(cfg, &rows.json, &s->err));
+    int st = read_rows(&rows, file->p ? file->p : "", file->n, 0, step, tell, s, &s->err);
+    assert_ok(wh_buf_printf(&s->text, "%d %s %s\n", st, st < 0 ? s->err.code : "",
+                            st < 0 ? s->err.message : ""));
+    wh_text_rows_free(&rows);
+}
+
+/* Fails if a text is other rows or other rejects for the machine's best than for the plain reader:
+ * in all layouts, with keys of all lengths, missing, in another order, twice, unknown. */
+static void test_json(void **state)
+{
+    static const enum wh_kind all[] = {WH_K_I64, WH_K_F64, WH_K_DATE32, WH_K_UTF8};
+    static const unsigned odds[] = {6, 30, 300, 3000};
+    unsigned seed = 815;
+    print_message("seed %u\n", seed);
+    srandom(seed);
+    for (int round = 0; round < 2 * ROUNDS; round++) {
+        struct wh_buf file = WH_BUF(1 << 24);
+        struct ArrowSchema schema;
+        struct story slow, fast;
+        enum wh_kind kinds[8];
+        int64_t columns = 1 + (int64_t)chance(8);
+        unsigned odd = odds[chance(4)];
+        enum wh_json_layout layout = (enum wh_json_layout)(round % 3);
+        for (int64_t i = 0; i < columns; i++)
+            kinds[i] = all[chance(4)];
+        make_schema(&schema, kinds, columns, chance(2));
+        struct wh_json_config cfg = {.schema = &schema,
+                                     .refuse_unknown = chance(2),
+                                     .layout = layout,
+                                     .line = 1,
+                                     .stop_at = -1,
+                                     .max_rows = -1,
+                                     .buffer = chance(3) ? 0 : 4096,
+                                     .reject = on_reject};
+        for (size_t r = chance(ROWS); r; r--) {
+            add_object(&file, kinds, columns, odd);
+            if (layout != WH_JSON_VALUES || chance(2))
+                assert_ok(wh_buf_adds(&file, layout == WH_JSON_ARRAY ? (r > 1 ? "," : "]")
+                                             : chance(9)             ? "\n"
+                                                                     : "\r\n"));
+        }
+        read_json_with(&cfg, &file, true, SIZE_MAX, &slow);
+        read_json_with(&cfg, &file, false, chance(2) ? SIZE_MAX : 1000 + chance(5000), &fast);
+        same_lines(&slow, &fast, round);
+        wh_buf_free(&slow.text);
+        wh_buf_free(&fast.text);
+        wh_buf_free(&file);
+        wh_schema_release(&schema);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_dates),
 #endif
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
