@@ -9,7 +9,8 @@ shell. What a block is, its first line says:
     ```text            what the commands above print: these lines in this order, `...` for any others.
                        Run numbers, times, sizes and rates may differ
     ```yaml, ```ini    a file; its first line is a comment that begins with its name
-    ```console         what cannot be run here (root, the network, the user's own systemd)
+    ```console         what cannot be run here (root, the network, the user's own systemd); with a command of
+                       wherry in it, the words behind say why: ```console needs the server db1
 
 A page with PGHOST in it gets a server of PostgreSQL, and a database of its own by the usual variables."""
 import os
@@ -149,10 +150,12 @@ def bad_units(text):
 
 
 def unknown_kinds(text):
-    for kind, _, content in blocks(text):
+    for line in re.findall(r'^(?: {4}|\t)(wherry \w.*)', FENCE.sub('', text), re.M):
+        yield 'an indented command is not run; put it between fences: %s' % line
+    for kind, words, content in blocks(text):
         if kind not in KINDS:
             yield 'a block is none of %s: %s' % (', '.join(KINDS), content.split('\n')[0])
-        if kind == 'console' and re.search(r'^(\$ )?wherry ', content, re.M):
+        if kind == 'console' and len(words) < 3 and re.search(r'^(\$ )?wherry ', content, re.M):
             yield 'wherry can be run here; say sh, not console: %s' % content.split('\n')[0]
         if kind in ('yaml', 'ini') and not file_name(content):
             yield 'the first line of a file is its name: %s' % content.split('\n')[0]

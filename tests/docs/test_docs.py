@@ -195,7 +195,7 @@ def main():
     for doc in DOCS:
         for test in (missing_paths, missing_targets, unknown_codes, unknown_stages):
             report.check(test(doc), '%s: %s' % (doc, test.__name__))
-        if doc.startswith('docs/guide') and doc != 'docs/guide/commands.md':
+        if doc.startswith(('docs/guide', 'docs/connectors')) or doc == 'README.md':
             report.check(guides.unknown_kinds(read(doc)), '%s: blocks that can be followed' % doc)
         if '```ini' in read(doc) and shutil.which('systemd-analyze'):
             report.check(guides.bad_units(read(doc)), '%s: systemd takes the units' % doc)
