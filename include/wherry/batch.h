@@ -80,6 +80,8 @@ struct wh_batch {
     int64_t first;        /* position of row 0 in its split (row ordinal), for dirty records */
     const char *encoding; /* static name of a frame's encoding ("pgcopy-binary"), else NULL */
     struct wh_bytes frame;
+    struct wh_str origin; /* scan.origin: the file (say) that all these rows came from; lives as
+                             long as the scan */
 };
 
 /* Releases whatever the batch holds and zeroes it; NULL and empty are fine. */

@@ -349,6 +349,9 @@ struct wh_scan {
     char frame_why[160]; /* a frame that the destination takes is not offered: why, for the plan */
     int pins;            /* tables that the run's snapshot locks for this scan; 0 = none */
     struct wh_str comment; /* of the object, for a table that is made; lives as long as the scan */
+    /* Not NULL: every batch tells its origin (`source: file`). A text like those, the longest where
+     * that is known; lives as long as the scan. */
+    const char *origin;
     bool retires; /* `retire` will take something away: what was read cannot be read again */
 };
 

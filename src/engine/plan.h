@@ -41,6 +41,7 @@ struct wh_plan_column {
     const char *why;      /* from the lattice, or "guessed from 10,000 rows" */
     const char *declared; /* type text of the job, or NULL */
     const char *where;    /* place in the job, or NULL */
+    bool origin;          /* constant, but of each batch (batch.origin); value is like one */
     bool infinite;        /* infinite dates and times pass (WH_INFINITE_KEEP) */
 };
 
@@ -55,6 +56,7 @@ struct wh_plan_step {
 struct wh_flow_scan {
     int64_t limit, unit_bytes; /* as asked */
     struct wh_bytes ret_bounds;
+    const char *origin; /* wh_scan.origin */
     const char *method, *note, *frame_why;
     const char *frame; /* the connector's; NULL */
     bool limit_done, physical, splittable, chained, resumable;

@@ -153,6 +153,7 @@ static int keep_scan(struct wh_planner *p, struct wh_flow *f, const struct wh_sc
         keep_words(p->plan, io->note, &f->scan.note) != WH_OK ||
         keep_words(p->plan, io->frame_why, &f->scan.frame_why) != WH_OK ||
         wh_plan_copy_bytes(p->arena, io->ret_bounds, &f->scan.ret_bounds) != WH_OK ||
+        (io->origin && !(f->scan.origin = wh_arena_strdup(p->arena, io->origin))) ||
         (io->comment.n && wh_plan_copy_str(p->arena, io->comment, &f->scan.comment) != WH_OK))
         return wh_plan_no_memory(reterr);
     return WH_OK;

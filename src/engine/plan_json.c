@@ -66,7 +66,9 @@ static int columns(struct wh_buf *out, const struct wh_flow *f)
         WH_TRY(text(out, "name", c->name));
         WH_TRY(
             text(out, "from", c->source >= 0 ? f->source_schema.children[c->source]->name : NULL));
-        WH_TRY(text(out, "value", c->value));
+        WH_TRY(text(out, "value", c->origin ? NULL : c->value));
+        if (c->origin)
+            WH_TRY(text(out, "source", "file"));
         WH_TRY(type(out, "source_type", &c->from));
         WH_TRY(type(out, "type", &c->to));
         WH_TRY(flag(out, "nullable", c->to.nullable));

@@ -151,10 +151,8 @@ static int provenance(struct wh_planner *p, const struct wh_flow *f, const struc
         value = wh_str(f->from->name);
     else if (strcmp(m->value, "database") == 0 || strcmp(m->value, "host") == 0)
         value = wh_str(wh_node_text(wh_node_get(f->from->options, m->value), NULL));
-    else if (strcmp(m->value, "file") == 0 && files && f->stream->from.more.n == 0 &&
-             name->n == 1 && !strpbrk(wh_plan_name_text(p->arena, name), "*?[") &&
-             !wh_str_ends(name->part[0], "/"))
-        value = name->part[0];
+    else if (strcmp(m->value, "file") == 0 && f->scan.origin)
+        value = wh_str(f->scan.origin);
     if (!value.s) {
         int st =
             wh_fail(reterr, WH_E_UNSUPPORTED, "E1014",
@@ -203,6 +201,7 @@ static int add_line(struct wh_planner *p, struct wh_flow *f, const struct wh_map
         return WH_OK;
     }
     c->value = m->value;
+    c->origin = m->kind == WH_MAP_PROVENANCE && strcmp(m->value, "file") == 0;
     return m->kind == WH_MAP_PROVENANCE ? provenance(p, f, m, &c->value, reterr) : WH_OK;
 }
 

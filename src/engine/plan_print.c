@@ -205,7 +205,8 @@ static int column_texts(const struct wh_flow *f, const struct wh_plan_column *c,
     wh_buf_clear(to);
     wh_buf_clear(decision);
     if (c->source < 0) {
-        WH_TRY(wh_buf_printf(from, "'%.40s'", c->value ? c->value : ""));
+        WH_TRY(c->origin ? wh_buf_adds(from, "the file")
+                         : wh_buf_printf(from, "'%.40s'", c->value ? c->value : ""));
     } else {
         const char *name = f->source_schema.children[c->source]->name;
 

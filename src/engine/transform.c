@@ -27,6 +27,7 @@ struct out_column {
     int64_t max_length; /* 0 = not checked */
     bool in_chars;
     struct constant *constant;
+    struct wh_str origin; /* what the constant is made of, where it is each batch's own */
 };
 
 struct wh_transform {
@@ -64,7 +65,7 @@ static void constant_unref(struct constant *c)
  */
 
 /* A utf8 column with the constant's text n times, for the converter. */
-static int constant_text(const char *text, int64_t n, struct ArrowSchema *schema,
+static int constant_text(struct wh_str text, int64_t n, struct ArrowSchema *schema,
                          struct wh_batch *ret, struct wh_error *reterr)
 {
     const struct wh_type utf8 = {.kind = WH_K_UTF8, .nullable = true};
@@ -78,7 +79,7 @@ static int constant_text(const char *text, int64_t n, struct ArrowSchema *schema
     for (int64_t i = 0; st == WH_OK && i < n; i++) {
         struct wh_column *c = wh_builder_column(b, 0);
 
-        st = text ? wh_col_bytes(c, text, strlen(text)) : wh_col_null(c);
+        st = text.s ? wh_col_bytes(c, text.s, text.n) : wh_col_null(c);
     }
     if (st == WH_OK)
         st = wh_builder_finish(b, ret);
@@ -87,8 +88,8 @@ static int constant_text(const char *text, int64_t n, struct ArrowSchema *schema
 }
 
 /* The constant of column i for batches of up to n rows. */
-static int constant_make(struct wh_transform *tf, int64_t i, int64_t n, struct constant **ret,
-                         struct wh_error *reterr)
+static int constant_make(struct wh_transform *tf, int64_t i, struct wh_str value, int64_t n,
+                         struct constant **ret, struct wh_error *reterr)
 {
     const struct wh_plan_column *pc = &tf->flow->columns[i];
     const struct ArrowSchema *to = tf->flow->tgt.accept.children[i];
@@ -105,7 +106,7 @@ static int constant_make(struct wh_transform *tf, int64_t i, int64_t n, struct c
 
     wh_plan_policy(tf->flow, i, &policy);
     if (st == WH_OK)
-        st = constant_text(pc->value, n, &text_schema, &text, reterr);
+        st = constant_text(value, n, &text_schema, &text, reterr);
     if (st == WH_OK)
         st = wh_convert_new(text_schema.children[0], to, &policy, &cv, reterr);
     if (st == WH_OK)
@@ -121,7 +122,7 @@ static int constant_make(struct wh_transform *tf, int64_t i, int64_t n, struct c
                             reterr);
     if (st == WH_OK && n_reject)
         st = wh_fail(reterr, WH_E_TYPE, "E3003", "constant '%s' of column '%s': %s",
-                     pc->value ? pc->value : "null", pc->name, reject.text);
+                     value.s ? value.s : "null", pc->name, reject.text);
     if (st == WH_OK)
         st = wh_builder_finish(b, &c->batch);
     wh_builder_free(b);
@@ -466,22 +467,28 @@ static void release_nothing(struct ArrowArray *a)
 }
 
 /* The child array of one output column; constants grow with the largest batch seen. */
-static int output_child(struct wh_transform *tf, int64_t i, int64_t n, struct holding *h,
-                        struct wh_error *reterr)
+static int output_child(struct wh_transform *tf, int64_t i, int64_t n, struct wh_str origin,
+                        struct holding *h, struct wh_error *reterr)
 {
+    const struct wh_plan_column *pc = &tf->flow->columns[i];
     struct out_column *oc = &tf->columns[i];
+    struct wh_str value = pc->origin ? origin : wh_str(pc->value);
 
     if (oc->source >= 0) {
         h->children[i] = oc->built >= 0 ? h->built.rows.children[oc->built]
                                         : h->source.rows.children[oc->source];
         return WH_OK;
     }
-    if (!oc->constant || oc->constant->batch.n_rows < n) {
+    if (pc->origin && !origin.s)
+        return wh_fail(reterr, WH_E_BUG, "E9003", "a batch does not say where it comes from");
+    if (!oc->constant || oc->constant->batch.n_rows < n ||
+        (pc->origin && !wh_str_eq(oc->origin, origin))) {
         struct constant *made = NULL;
 
-        WH_TRY(constant_make(tf, i, n > WH_BATCH_ROWS ? n : WH_BATCH_ROWS, &made, reterr));
+        WH_TRY(constant_make(tf, i, value, n > WH_BATCH_ROWS ? n : WH_BATCH_ROWS, &made, reterr));
         constant_unref(oc->constant);
         oc->constant = made;
+        oc->origin = origin;
     }
     __atomic_add_fetch(&oc->constant->refs, 1, __ATOMIC_ACQ_REL);
     h->constants[h->n_constants++] = oc->constant;
@@ -507,6 +514,7 @@ static int output_batch(struct wh_transform *tf, struct wh_batch *source, struct
                         struct wh_batch *out, struct wh_error *reterr)
 {
     struct holding *h = holding_new(tf->n_columns);
+    struct wh_str origin = source->origin;
     int64_t n = source->n_rows;
     int st = WH_OK;
 
@@ -524,7 +532,7 @@ static int output_batch(struct wh_transform *tf, struct wh_batch *source, struct
         *source = (struct wh_batch){0};
     }
     for (int64_t i = 0; st == WH_OK && i < tf->n_columns; i++)
-        st = output_child(tf, i, n, h, reterr);
+        st = output_child(tf, i, n, origin, h, reterr);
     if (st != WH_OK) {
         /* The source goes back to the caller, who still shows its rows. */
         if (h->source.rows.release) {

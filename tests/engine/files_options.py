@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of the files connector that say which files are read, when, and what becomes of them; and
 what is written beside files. Judged by Python: hashlib, os, sqlite3."""
+import gzip
 import hashlib
 import os
 import sqlite3
@@ -230,6 +231,55 @@ def written_beside(t):
                 t.check(code == 0 if good else code == 2 and 'E1007' in err, 'a name that needs quotes: %s %s' % (target, words), err)
         code, _, err = place.run('copy', 'in.csv', 'out/', '--to', 'list=x.txt')
         t.check(code == 2 and '{name}' in err, 'one list for all tables', err)
+    finally:
+        place.remove()
+
+
+def provenance(t):
+    """Red when `source: file` is another file than the row's, in ranges, packed files, lists, folders, several
+    paths, at the rim of a batch, after a kill; or when a name that does not fit is cut."""
+    place = harness.Place('origin')
+    try:
+        names = ['in/a.csv', 'in/b.csv.gz', 'in/sub/c.csv', 'x.csv']
+        for i, n in enumerate(names):
+            text = 'a,b\n' + ''.join('%d,%s\n' % (k, n) for k in range(20000 if i == 0 else 700))
+            put(place, n, text)
+            if n.endswith('.gz'):
+                with open(place.path(n), 'wb') as f:
+                    f.write(gzip.compress(text.encode()))
+        put(place, 'in/l.txt', 'sub/c.csv\na.csv\n')
+        files = 'streams:\n  - {from: {%s}, to: "sqlite:o.db#t", columns: ["*", {to: f, source: file%s}]}\n'
+        cases = [('in/*.csv', ['in/a.csv']), ('in/**', names[:3]), ('./in/a.csv', ['in/a.csv'])]
+        cases = [('path: "%s", include: ["*.csv*"]' % p, want) for p, want in cases]
+        cases += [('path: ["x.csv", "in/*.csv"]', ['x.csv', 'in/a.csv']), ('type: file, list: in/l.txt', ['in/sub/c.csv', 'in/a.csv']),
+                  ('path: "%s"' % place.path('in/sub/c.csv'), [place.path('in/sub/c.csv')])]
+        for words, want in cases:
+            for kill in (None, 'commit-after:2'):
+                for n in ('o.db', 'o.db-wal', 'o.db-shm'):
+                    if os.path.exists(place.path(n)):
+                        os.unlink(place.path(n))
+                place.forget()
+                put(place, 'job.yaml', 'version: 1\n' + files % (words, ''))
+                code, _, err = place.run('run', 'job.yaml', WH_TEST_KILL=kill, WH_TEST_UNIT_BYTES='20000')
+                if code == -9:
+                    code, _, err = place.run('resume')
+                con = sqlite3.connect(place.path('o.db'))
+                found = con.execute('select distinct f, b from t').fetchall() if code == 0 else []
+                n = con.execute('select count(*) from t').fetchone()[0] if code == 0 else 0
+                con.close()
+                strip = len(place.dir) + 1 if words.startswith('path: "/') else 2 if './' in words else 0
+                good = sorted(f[strip:] for f, _ in found) == sorted(b for _, b in found)
+                rows_want = sum(20000 if w == 'in/a.csv' else 700 for w in want)
+                t.check(good and sorted(b for _, b in found) == sorted(w[strip if w[0] == '/' else 0:] for w in want) and n == rows_want,
+                        'files of rows: %s, killed %s' % (words, kill), '%s %d\n%s' % (found, n, err))
+        place.forget()
+        os.unlink(place.path('o.db'))
+        con = sqlite3.connect(place.path('o.db'))
+        con.execute('create table t(a int, b text, f integer)')
+        con.close()
+        put(place, 'job.yaml', 'version: 1\n' + files % ('path: x.csv', ''))
+        code, _, err = place.run('run', 'job.yaml')
+        t.check(code == 2 and ('E3003' in err or 'E3004' in err), 'a name that does not fit its column', '%s %s' % (code, err))
     finally:
         place.remove()
 

@@ -45,7 +45,7 @@ ALONE = [many.upserts, many.one_fails, many.two_resumes, many.discard_living, ma
          night.stopped_while_it_waits, night.lost_state, night.owner_elsewhere, night.restored,
          night.what_was_committed, night.closed_pipe,
          statements.statements, statements.statements_again, statements.statement_fails,
-         files_options.which_files, files_options.nothing_to_read, files_options.ready, files_options.sums, files_options.codecs,
+         files_options.which_files, files_options.nothing_to_read, files_options.ready, files_options.sums, files_options.codecs, files_options.provenance,
          files_options.written_beside, files_options.put_away, files_options.put_away_killed]
 
 

@@ -7,7 +7,7 @@
 #include "scan.h"
 
 enum {
-    BOUNDS_VERSION = 2,
+    BOUNDS_VERSION = 3,
 };
 
 static wh_status no_memory(struct wh_error *reterr)
@@ -61,6 +61,7 @@ wh_status files_freeze(struct files_scan *sc)
     pack_u64(&k, sc->list.n);
     for (size_t i = 0; i < sc->list.n; i++) {
         pack_text(&k, sc->list.v[i].name);
+        pack_text(&k, sc->list.v[i].shown);
         pack_text(&k, sc->list.v[i].etag);
         pack_u64(&k, (uint64_t)sc->list.v[i].size);
     }
@@ -75,6 +76,7 @@ wh_status files_freeze(struct files_scan *sc)
     pack_u64(&k, (uint64_t)sc->skip_lines);
     pack_u64(&k, (uint64_t)sc->n_fields);
     pack_u64(&k, (uint64_t)sc->row_bytes);
+    pack_u64(&k, (uint64_t)sc->unit_bytes); /* the cursor counts ranges */
     pack_u64(&k, (uint64_t)sc->n_names);
     for (int64_t i = 0; i < sc->n_names; i++)
         pack_text(&k, sc->names[i]);
@@ -100,11 +102,12 @@ static wh_status thaw_list(struct files_scan *sc, struct unpack *u)
     l->cap = (size_t)n;
     for (; l->n < n && !u->bad; l->n++) {
         struct files_entry *e = &l->v[l->n];
-        struct wh_str name = unpack_bytes(u), etag = unpack_bytes(u);
+        struct wh_str name = unpack_bytes(u), shown = unpack_bytes(u), etag = unpack_bytes(u);
         e->name = wh_strndup(name.s, name.n);
+        e->shown = wh_strndup(shown.s, shown.n);
         snprintf(e->etag, sizeof e->etag, "%.*s", WH_STR_FMT(etag));
         e->size = (int64_t)unpack_u64(u);
-        if (!e->name)
+        if (!e->name || !e->shown)
             return WH_E_NOMEM;
     }
     return WH_OK;
@@ -132,6 +135,9 @@ static wh_status thaw_rest(struct files_scan *sc, struct unpack *u)
     sc->skip_lines = (int64_t)unpack_u64(u);
     sc->n_fields = (int64_t)unpack_u64(u);
     sc->row_bytes = (int64_t)unpack_u64(u);
+    sc->unit_bytes = (int64_t)unpack_u64(u);
+    if (sc->unit_bytes <= 0)
+        return WH_E_STATE;
     uint64_t n = unpack_u64(u);
     if (u->bad || n > WH_CSV_FIELDS_MAX)
         return WH_E_STATE;

@@ -155,7 +155,8 @@ struct wh_str files_base_name(struct wh_str path);
 
 /* One file of a scan. */
 struct files_entry {
-    char *name; /* relative to the root */
+    char *name;  /* relative to the root */
+    char *shown; /* as the user would write it */
     char etag[72];
     int64_t size;
 };

@@ -54,11 +54,18 @@ static wh_status add(struct finding *g, const struct wh_file_info *f)
         l->v = v;
         l->cap = cap;
     }
-    struct wh_buf name = WH_BUF(1 << 16);
-    WH_TRY(wh_buf_adds(&name, g->prefix));
-    WH_TRY(wh_buf_add(&name, f->name.s, f->name.n));
+    struct wh_buf name = WH_BUF(1 << 16), shown = WH_BUF(1 << 16);
+    int st = wh_buf_printf(&name, "%s%.*s", g->prefix, WH_STR_FMT(f->name));
+    if (st == WH_OK)
+        st = wh_buf_printf(&shown, "%.*s%.*s", WH_STR_FMT(g->said), WH_STR_FMT(f->name));
+    if (st != WH_OK) {
+        wh_buf_free(&name);
+        wh_buf_free(&shown);
+        return st;
+    }
     struct files_entry *e = &l->v[l->n++];
-    *e = (struct files_entry){.name = wh_buf_take(&name), .size = f->size};
+    *e = (struct files_entry){
+        .name = wh_buf_take(&name), .shown = wh_buf_take(&shown), .size = f->size};
     memcpy(e->etag, f->etag, sizeof e->etag);
     return WH_OK;
 }
@@ -226,9 +233,12 @@ static wh_status find_path(struct finding *g, const char *path, struct wh_error 
     }
     if (st == WH_OK)
         st = files_storage_open(&s, g->ep->storage, root, reterr);
-    if (st == WH_OK)
+    if (st == WH_OK) {
+        g->said = (struct wh_str){full.p, full.n - strlen(rest)};
         st = find_below(&s, path, rest, g, reterr);
+    }
     g->prefix = "";
+    g->said = (struct wh_str){"", 0};
     files_storage_close(&s);
     wh_buf_free(&full);
     wh_buf_free(&prefix);
@@ -291,9 +301,10 @@ wh_status files_read_small(const struct files_endpoint *ep, const char *path, si
 static wh_status find_listed(struct finding *g, const char *list, struct wh_error *reterr)
 {
     WH_CLEANUP(wh_buf_free) struct wh_buf text = WH_BUF(LIST_MAX);
-    WH_CLEANUP(wh_freep) char *folder = NULL;
+    const char *slash = strrchr(list, '/');
+    int folder = slash ? (int)(slash - list) + 1 : 0;
     size_t named = 0;
-    int st = files_read_small(g->ep, list, LIST_MAX - (1 << 20), &text, &folder, reterr);
+    int st = files_read_small(g->ep, list, LIST_MAX - (1 << 20), &text, NULL, reterr);
     size_t at = st == WH_OK && text.n >= 3 && !memcmp(text.p, "\xef\xbb\xbf", 3) ? 3 : 0;
     while (st == WH_OK && at < text.n) {
         const char *line = text.p + at, *end = memchr(line, '\n', text.n - at);
@@ -305,8 +316,8 @@ static wh_status find_listed(struct finding *g, const char *list, struct wh_erro
             continue;
         WH_CLEANUP(wh_buf_free) struct wh_buf path = WH_BUF(PATH_MAX * 2);
         named++;
-        if (memchr(line, 0, n) || wh_buf_printf(&path, "%s%s%.*s", line[0] == '/' ? "" : folder,
-                                                line[0] == '/' ? "" : "/", (int)n, line) != WH_OK)
+        if (memchr(line, 0, n) || wh_buf_printf(&path, "%.*s%.*s", line[0] == '/' ? 0 : folder,
+                                                list, (int)n, line) != WH_OK)
             return wh_fail(reterr, WH_E_USAGE, "E1002", "line %zu of '%s' is no path", named, list);
         st = find_one(g, path.p, reterr);
         if (st < 0 && reterr && !reterr->where[0])
@@ -393,10 +404,12 @@ static wh_status drop_twins(struct finding *g, int how, struct wh_error *reterr)
         drop[v[i].at] = same;
     }
     for (size_t i = 0; i < n; i++) {
-        if (drop[i])
-            wh_free(l->v[i].name);
-        else
+        if (!drop[i]) {
             l->v[kept++] = l->v[i];
+            continue;
+        }
+        wh_free(l->v[i].name);
+        wh_free(l->v[i].shown);
     }
     l->twice = (int64_t)(n - kept);
     l->n = kept;

@@ -12,6 +12,7 @@ struct finding {
     const struct files_from *opts; /* NULL: as they are */
     const char *pattern;           /* NULL: a folder's files */
     const char *prefix;            /* of names below the list's root: "" or "sub/" */
+    struct wh_str said;            /* the folder as the user wrote it: "", "in/" */
     bool explicit_format;
     int64_t since_us, until_us; /* [since, until) */
     int64_t seen;

@@ -188,6 +188,8 @@ void files_list_free(struct files_list *l)
 {
     for (size_t i = 0; i < l->n; i++)
         wh_free(l->v[i].name);
+    for (size_t i = 0; i < l->n; i++)
+        wh_free(l->v[i].shown);
     wh_free(l->v);
     wh_free(l->root);
     *l = (struct files_list){0};

@@ -513,8 +513,10 @@ wh_status files_reader_next(void *self, struct wh_batch *ret, struct wh_error *r
     if (rd->done)
         return WH_END;
     int st = pump(rd, ret, &err);
-    if (st == WH_OK)
+    if (st == WH_OK) {
+        ret->origin = wh_str(rd->sc->list.is_stdin ? "-" : rd->sc->list.v[rd->token.file].shown);
         return WH_OK;
+    }
     if (st == WH_END)
         st = files_unchanged(rd->sc, rd->storage, rd->token.file, &err);
     if (st == WH_OK) {

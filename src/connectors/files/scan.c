@@ -581,9 +581,20 @@ static void answer_how(struct files_scan *sc, struct wh_scan *io)
     io->retires = sc->after != FILES_AFTER_KEEP;
 }
 
+/* The longest: one that may be too long for its column is told in the plan. */
+static const char *longest_name(const struct files_scan *sc)
+{
+    const char *longest = sc->list.is_stdin ? "-" : "";
+    for (size_t i = 0; i < sc->list.n; i++)
+        if (strlen(sc->list.v[i].shown) > strlen(longest))
+            longest = sc->list.v[i].shown;
+    return longest;
+}
+
 static void answer(struct files_scan *sc, struct wh_scan *io)
 {
     bool exact = io->est_rows > 0;
+    io->origin = longest_name(sc);
     answer_how(sc, io);
     io->ret_bounds = (struct wh_bytes){sc->bounds.p, sc->bounds.n};
     io->limit_done = sc->limit > 0 && (sc->list.is_stdin || sc->list.n == 1);
