@@ -53,20 +53,30 @@ class Bench:
         self.rows.append((case, goal, got, cpu, peak, 'yes' if verified else 'NO', 'met' if met else 'missed'))
         print('  %s: %s (goal %s)' % (case, got if verified else 'WRONG CONTENT', goal), flush=True)
 
-    def lineitem(self):
-        """The input of both CSV cases: made once by the program, checked by counting lines."""
+    def lineitem(self, ending='csv'):
+        """The input of the CSV cases, or the same rows as 'jsonl': made once by the program, checked by counting lines."""
         rows = 20000 if self.quick else 1000000
-        path = os.path.join(WORK, 'lineitem-%d.csv' % rows)
+        path = os.path.join(WORK, 'lineitem-%d.%s' % (rows, ending))
         if not os.path.exists(path):
             self.wherry('copy', 'gen:lineitem?rows=%d,seed=1' % rows, path)
         with open(path, 'rb') as f:
             lines = sum(block.count(b'\n') for block in iter(lambda: f.read(1 << 20), b''))
-        if lines != rows + 1:
-            raise SystemExit('bench: %s has %d lines, expected %d' % (path, lines, rows + 1))
+        expected = rows + (ending == 'csv')
+        if lines != expected:
+            raise SystemExit('bench: %s has %d lines, expected %d' % (path, lines, expected))
         with open(path, 'rb') as f:   # both start with a warm cache
             while f.read(1 << 20):
                 pass
         return path, rows
+
+
+def duck_python():
+    """A Python that has DuckDB, or None."""
+    for python in filter(None, (os.environ.get('WHERRY_DUCKDB_PYTHON'), os.path.join(WORK, 'venv-duckdb', 'bin', 'python'))):
+        if os.path.exists(python) and subprocess.run([python, '-c', 'import duckdb'], check=False,
+                                                     stderr=subprocess.DEVNULL).returncode == 0:
+            return python
+    return None
 
 
 def mb(n):

@@ -7,7 +7,7 @@ import shutil
 import statistics
 import sys
 
-from kit import HERE, WORK, Run, finished, mb, spread
+from kit import HERE, WORK, Run, duck_python, finished, mb, spread
 
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'lib'))
 import servers  # noqa: E402
@@ -150,12 +150,12 @@ def csv_pg(b):
 
 def duckdb():
     """A Python that has DuckDB and its PostgreSQL extension, and the extension's file; or None."""
-    for python in filter(None, (os.environ.get('WHERRY_DUCKDB_PYTHON'), os.path.join(WORK, 'venv-duckdb', 'bin', 'python'))):
-        found = glob.glob(os.path.join(os.path.dirname(os.path.dirname(python)), 'lib', 'python3*', 'site-packages',
-                                       'duckdb_extension_postgres_scanner', 'extensions', '*', 'postgres_scanner.duckdb_extension'))
-        if os.path.exists(python) and found:
-            return python, found[0]
-    return None
+    python = duck_python()
+    if not python:
+        return None
+    found = glob.glob(os.path.join(os.path.dirname(os.path.dirname(python)), 'lib', 'python3*', 'site-packages',
+                                   'duckdb_extension_postgres_scanner', 'extensions', '*', 'postgres_scanner.duckdb_extension'))
+    return (python, found[0]) if found else None
 
 
 def csv_pg_duckdb(b):
