@@ -56,6 +56,7 @@ wh_status files_freeze(struct files_scan *sc)
     struct pack k = {&sc->bounds, WH_OK};
     wh_buf_clear(&sc->bounds);
     pack_u64(&k, BOUNDS_VERSION);
+    pack_u64(&k, (uint64_t)sc->unit_bytes); /* what was drawn goes on in the same steps */
     pack_u64(&k, sc->list.is_stdin);
     pack_text(&k, sc->list.root);
     pack_u64(&k, sc->list.n);
@@ -160,7 +161,9 @@ static wh_status thaw_rest(struct files_scan *sc, struct unpack *u)
 wh_status files_thaw(struct files_scan *sc, struct wh_bytes bounds, struct wh_error *reterr)
 {
     struct unpack u = unpack_of(bounds);
-    int st = unpack_u64(&u) == BOUNDS_VERSION ? thaw_list(sc, &u) : WH_E_STATE;
+    bool known = unpack_u64(&u) == BOUNDS_VERSION;
+    sc->unit_bytes = known ? (int64_t)unpack_u64(&u) : 0;
+    int st = sc->unit_bytes > 0 ? thaw_list(sc, &u) : WH_E_STATE;
     if (st == WH_OK)
         st = thaw_rest(sc, &u);
     if (st == WH_E_NOMEM)
