@@ -518,6 +518,7 @@ struct wh_target {
     const char *const *before, *const *after;
     size_t n_before, n_after;
     bool repeat_before; /* `before` is flagged WH_STEP_REPEAT */
+    bool no_sequences;  /* sequences of delivered columns are left where they are */
 };
 
 enum {

@@ -207,7 +207,7 @@ wh_status wh_meta_put(struct ArrowSchema *field, struct wh_str key, struct wh_st
 
 wh_status wh_meta_set(struct ArrowSchema *field, const char *key, const char *value)
 {
-    return wh_meta_put(field, wh_str(key), wh_str(value));
+    return wh_meta_put(field, wh_str(key), value ? wh_str(value) : (struct wh_str){0});
 }
 
 static wh_status copy_metadata(const struct ArrowSchema *from, struct ArrowSchema *to)

@@ -116,6 +116,7 @@ WH_EXPORT wh_status wh_schema_pack(struct ArrowSchema *s);
 WH_EXPORT void wh_schema_lend(const struct ArrowSchema *from, struct ArrowSchema *ret);
 WH_EXPORT const char *wh_meta_get(const struct ArrowSchema *field, const char *key,
                                   struct wh_str *ret); /* pointer into the metadata, or NULL */
+/* value NULL: the key goes. */
 WH_EXPORT wh_status wh_meta_set(struct ArrowSchema *field, const char *key, const char *value);
 WH_EXPORT int64_t wh_schema_find(const struct ArrowSchema *, struct wh_str name, bool ignore_case);
 /* Same types, names, nullability and metadata, in the same order. */

@@ -44,7 +44,8 @@ bool wh_job_key_allowed(const struct wh_job_reading *r, const struct wh_job_key 
             continue;
         if (k->refused)
             wh_problem_add(r->problems, "E1014", wh_job_where(r, key), k->hint,
-                           "'%s' of %s is not offered by this build yet", k->name, of);
+                           "'%s' of %s is not offered by this build yet%s%s", k->name, of,
+                           k->why ? ": " : "", k->why ? k->why : "");
         return !k->refused;
     }
     names[n] = NULL;

@@ -75,6 +75,14 @@ struct wh_rate_window {
 };
 bool wh_rate_window_holds(const struct wh_rate_window *, int minute);
 
+/* What becomes of the declared length of texts in a table that is made. */
+enum wh_text_length {
+    WH_LENGTH_KEEP,
+    WH_LENGTH_X3,
+    WH_LENGTH_X4,
+    WH_LENGTH_DROP
+};
+
 struct wh_stream {
     const char *name, *where_place; /* unique name; place in the file */
     struct wh_objref from, to;
@@ -85,7 +93,11 @@ struct wh_stream {
     struct wh_map types; /* --types / types: column -> type text, at the source side */
     struct wh_write_options write;
     int create, evolve; /* enum wh_create, wh_evolve */
-    int merge;          /* 0 not said, 1 same, 2 union, 3 common */
+    struct {            /* of the source's table: 1 = not kept */
+        int keys, not_null, comments, sequences;
+        int text_length; /* enum wh_text_length */
+    } drop;
+    int merge; /* 0 not said, 1 same, 2 union, 3 common */
     bool split_none;
     int64_t split_bytes;  /* wanted unit size; 0 = default */
     const char *split_by; /* column whose ranges are units; NULL */

@@ -152,9 +152,11 @@ const struct wh_job_key wh_job_column_keys[] = {
     {"type"},
     {"value"},
     {"source"},
-    {"expr", true, "compute it in the source with a query, or load the column as it is"},
+    {"expr", true, "compute it in the source with a query, or load the column as it is",
+     WH_NO_EXPRESSIONS},
     {"source_expr", true, "compute it in the source with a query"},
-    {"convert", true, "load the column as it is"},
+    {"convert", true, "compute it in the source with a query, or load the column as it is",
+     WH_NO_EXPRESSIONS},
     {"rest", true, "name the columns"},
     {NULL}};
 

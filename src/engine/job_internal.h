@@ -23,7 +23,9 @@ struct wh_job_key {
     const char *name;
     bool refused;
     const char *hint; /* nearest thing that works; NULL */
+    const char *why;  /* it is refused; NULL: it is not made yet */
 };
+#define WH_NO_EXPRESSIONS "SQL expressions are not part of this version"
 
 const char *wh_job_where(const struct wh_job_reading *, const struct wh_node *);
 bool wh_job_no_memory(const struct wh_job_reading *);

@@ -44,6 +44,14 @@ static const struct wh_enum validates[] = {{0, "off"},
                                            {2, "stats", "checksum, and each column by itself"},
                                            {3, "checksum"},
                                            {0, NULL}};
+static const struct wh_enum keep_or_drop[] = {{0, "keep"}, {1, "drop"}, {0, NULL}};
+static const struct wh_enum lengths[] = {
+    {WH_LENGTH_KEEP, "keep", "characters, as the source has them"},
+    {WH_LENGTH_X3, "x3", "three times as long"},
+    {WH_LENGTH_X4, "x4", "four times as long"},
+    {WH_LENGTH_DROP, "drop", "no length"},
+    {WH_LENGTH_KEEP, "fit", "what the destination needs for it: characters here, so as keep"},
+    {0, NULL}};
 static const struct wh_enum on_resumes[] = {
     {0, "skip", "write.before that was done is not done again"},
     {1, "repeat", "write.before runs again with every resume"},
@@ -96,20 +104,28 @@ static const struct wh_job_key write_keys[] = {{"mode"},      {"keys"},    {"key
 
 static const struct wh_option table_rows[] = {
     ROW(S, "create", create, WH_T_ENUM, int, .values = creates, .def = "if-missing"),
-    ROW(S, "evolve", evolve, WH_T_ENUM, int, .values = evolves, .def = "none"), WH_OPT_END};
+    ROW(S, "evolve", evolve, WH_T_ENUM, int, .values = evolves, .def = "none"),
+    ROW(S, "keys", drop.keys, WH_T_ENUM, int, .values = keep_or_drop, .def = "keep"),
+    ROW(S, "not_null", drop.not_null, WH_T_ENUM, int, .values = keep_or_drop, .def = "keep"),
+    ROW(S, "comments", drop.comments, WH_T_ENUM, int, .values = keep_or_drop, .def = "keep"),
+    ROW(S, "sequences", drop.sequences, WH_T_ENUM, int, .values = keep_or_drop, .def = "keep"),
+    ROW(S, "text_length", drop.text_length, WH_T_ENUM, int, .values = lengths, .def = "keep"),
+    WH_OPT_END};
 static const struct wh_options table_table = {table_rows, sizeof(S), "table"};
-#define MAKE_IT_FIRST "make the table yourself first, then 'create: never'"
-static const struct wh_job_key table_keys[] = {{"create"},
-                                               {"evolve"},
-                                               {"keys", true, MAKE_IT_FIRST},
-                                               {"indexes", true, MAKE_IT_FIRST},
-                                               {"foreign_keys", true, MAKE_IT_FIRST},
-                                               {"not_null", true, MAKE_IT_FIRST},
-                                               {"comments", true, MAKE_IT_FIRST},
-                                               {"sequences", true, MAKE_IT_FIRST},
-                                               {"text_length", true, MAKE_IT_FIRST},
-                                               {"ddl", true, MAKE_IT_FIRST},
-                                               {NULL}};
+#define AFTERWARDS                                                                                 \
+    "it comes with a later version; make them afterwards: write: { after: [create index ...] }"
+static const struct wh_job_key table_keys[] = {
+    {"create"},
+    {"evolve"},
+    {"keys"},
+    {"not_null"},
+    {"comments"},
+    {"sequences"},
+    {"text_length"},
+    {"indexes", true, AFTERWARDS},
+    {"foreign_keys", true, AFTERWARDS},
+    {"ddl", true, "make the table yourself first, then 'create: never'"},
+    {NULL}};
 
 static const struct wh_option dirty_rows_[] = {
     ROW(S, "rows", dirty_rows, WH_T_I64, int64_t, .min = 0, .max = INT64_MAX, .def = "0"),
@@ -464,7 +480,7 @@ static const struct wh_job_key stream_keys[] = {
     {"override"},
     {"limits"},
     {"retry"},
-    {"filter", true, "use 'where' (the source's own language), or a query"},
+    {"filter", true, "use 'where' (the source's own language), or a query", WH_NO_EXPRESSIONS},
     {"incremental", true, "use 'where' with a parameter for the bound"},
     {"lookup", true, NULL},
     {"distinct_on", true, NULL},

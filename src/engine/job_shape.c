@@ -173,6 +173,7 @@ static int line_statements(struct lines *l, const char *key, struct wh_list list
 static int line_stream(struct lines *l, const struct wh_stream *s)
 {
     static const char *const merges[] = {NULL, "same", "union", "common"};
+    static const char *const lengths[] = {NULL, "x3", "x4", "drop"};
 
     WH_TRY(line_side(l, "from", &s->from, s->from.connector->from));
     WH_TRY(line_side(l, "to", &s->to, s->to.connector->to));
@@ -190,6 +191,11 @@ static int line_stream(struct lines *l, const struct wh_stream *s)
     WH_TRY(line(l, "write.marker", s->write.marker_off ? "off" : NULL));
     WH_TRY(line_i64(l, "table.create", s->create));
     WH_TRY(line_i64(l, "table.evolve", s->evolve));
+    WH_TRY(line(l, "table.keys", s->drop.keys ? "drop" : NULL));
+    WH_TRY(line(l, "table.not_null", s->drop.not_null ? "drop" : NULL));
+    WH_TRY(line(l, "table.comments", s->drop.comments ? "drop" : NULL));
+    WH_TRY(line(l, "table.sequences", s->drop.sequences ? "drop" : NULL));
+    WH_TRY(line(l, "table.text_length", lengths[s->drop.text_length]));
     WH_TRY(line(l, "merge", merges[s->merge]));
     WH_TRY(line(l, "split", s->split_none ? "none" : NULL));
     WH_TRY(line_i64(l, "split.target_bytes", s->split_bytes));

@@ -409,7 +409,8 @@ void wh_plan_ask_target(const struct wh_flow *f, struct wh_target *ret)
         .frozen = f->frozen && f->frozen->accept.release ? &f->frozen->accept : NULL,
         .guard_min_rows = s->guard_min_rows,
         .existing_rows = -1,
-        .comment = f->scan.comment,
+        .comment = s->drop.comments ? (struct wh_str){0} : f->scan.comment,
+        .no_sequences = s->drop.sequences,
         .infinite = f->from->connector->source->infinite && !s->values.infinity_null,
     };
 }

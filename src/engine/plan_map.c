@@ -2,6 +2,7 @@
 /* Mapping: which source column becomes which destination column (flow->columns, flow->mapped). */
 #include "engine/plan_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- projection -------------------------------------------------------------------------------
@@ -336,10 +337,40 @@ static int tell_accepted(const struct wh_stream *s, const char *name, struct Arr
     return WH_OK;
 }
 
+/* The declared length of a text, times `times` (0: none); the source's own type goes with it. */
+static int stretch(struct ArrowSchema *field, int times)
+{
+    struct wh_type t;
+    struct wh_error err;
+    char text[24];
+
+    if (wh_type_of(field, &t, &err) != WH_OK || t.kind != WH_K_UTF8 || t.length <= 0)
+        return WH_OK;
+    snprintf(text, sizeof text, "%lld", (long long)t.length * times);
+    WH_TRY(wh_meta_set(field, WH_META_TYPE, NULL));
+    return wh_meta_set(field, WH_META_LENGTH, times ? text : NULL);
+}
+
+/* What the job does not want of the source's table in one that is made. */
+static int drop_what_is_said(const struct wh_stream *s, struct ArrowSchema *field)
+{
+    static const int times[] = {1, 3, 4, 0};
+    struct wh_str key;
+
+    if (s->drop.keys)
+        WH_TRY(wh_meta_set(field, WH_META_KEY, NULL));
+    if (s->drop.comments)
+        WH_TRY(wh_meta_set(field, WH_META_COMMENT, NULL));
+    if (s->drop.not_null && !wh_meta_get(field, WH_META_KEY, &key)) /* keys are never null */
+        field->flags |= ARROW_FLAG_NULLABLE;
+    return s->drop.text_length ? stretch(field, times[s->drop.text_length]) : WH_OK;
+}
+
 /* All columns as they are. */
 static bool as_is(const struct wh_stream *s)
 {
-    return s->n_columns == 0 && s->types.n == 0 && s->accept_lossy.n == 0;
+    return s->n_columns == 0 && s->types.n == 0 && s->accept_lossy.n == 0 && !s->drop.keys &&
+           !s->drop.comments && !s->drop.not_null && !s->drop.text_length;
 }
 
 int wh_plan_mapping(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
@@ -358,7 +389,8 @@ int wh_plan_mapping(struct wh_planner *p, struct wh_flow *f, struct wh_error *re
 
         if (st == WH_OK)
             st = tell_accepted(f->stream, f->columns[i].name, f->mapped.children[i]);
-
+        if (st == WH_OK)
+            st = drop_what_is_said(f->stream, f->mapped.children[i]);
         if (st == WH_E_NOMEM)
             return wh_plan_no_memory(reterr);
         if (st != WH_OK)

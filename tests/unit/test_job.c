@@ -177,7 +177,8 @@ static void refusals(void **state)
         {HEAD "streems: []\n",
          "E1001 t.yaml:5:1: unknown key 'streems' of a job | did you mean 'streams'?"},
         {HEAD "    filter: a = 1\n",
-         "E1014 t.yaml:5:5: 'filter' of a stream is not offered by this build yet | use 'where' "
+         "E1014 t.yaml:5:5: 'filter' of a stream is not offered by this build yet: SQL expressions "
+         "are not part of this version | use 'where' "
          "(the source's own language), or a query"},
         {HEAD "    incremental: { column: a }\n",
          "E1014 t.yaml:5:5: 'incremental' of a stream is not offered by this build yet | use "
@@ -220,7 +221,8 @@ static void refusals(void **state)
         {HEAD "    columns: ['* but (a)']\n",
          "E1067 t.yaml:5:15: after * only 'except (...)' may follow | write '* except (a, b)'"},
         {HEAD "    columns: [{ from: a, expr: b }]\n",
-         "E1014 t.yaml:5:26: 'expr' of a column is not offered by this build yet | compute it in "
+         "E1014 t.yaml:5:26: 'expr' of a column is not offered by this build yet: SQL expressions "
+         "are not part of this version | compute it in "
          "the source with a query, or load the column as it is"},
         {HEAD "    columns: [{ to: a }]\n",
          "E1067 t.yaml:5:15: a column comes from exactly one of from, value, source | write { "

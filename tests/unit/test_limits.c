@@ -191,10 +191,13 @@ static void exit_codes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rates),        cmocka_unit_test(none_and_both),
+        cmocka_unit_test(rates),
+        cmocka_unit_test(none_and_both),
         cmocka_unit_test(changed_live),
-        cmocka_unit_test(by_the_clock), cmocka_unit_test(by_the_clock),
-        cmocka_unit_test(memory),       cmocka_unit_test(splits_and_rests),
+        cmocka_unit_test(by_the_clock),
+        cmocka_unit_test(by_the_clock),
+        cmocka_unit_test(memory),
+        cmocka_unit_test(splits_and_rests),
         cmocka_unit_test(exit_codes),
     };
 

@@ -347,7 +347,7 @@ static wh_status sequences(struct listing *l, struct wh_error *reterr)
     struct sql_script s = SQL_SCRIPT;
     int st;
 
-    if (!l->fl->o->sequences || !counted(l->fl))
+    if (!l->fl->o->sequences || l->fl->no_sequences || !counted(l->fl))
         return WH_OK;
     st = script_sequences(l->se, l->fl, &s, reterr);
     if (st == WH_OK && s.b.n)

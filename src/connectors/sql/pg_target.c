@@ -41,6 +41,7 @@ static wh_status copy_settings(struct pg_fl *fl, const struct wh_target *io,
     fl->o = io->opts;
     fl->ctx = io->ctx;
     fl->marker_off = io->marker_off;
+    fl->no_sequences = io->no_sequences;
     fl->recreate = io->create == WH_CREATE_RECREATE;
     fl->staged = sql_is_staged(io);
     sql_stage_name(&fl->fence, fl->stage);

@@ -57,7 +57,8 @@ struct pg_fl {
     enum wh_atomic atomic;
     bool existed; /* when the plan was made */
     bool recreate, staged, marker_off, pours;
-    bool checks;   /* a column has a grain or a scale */
+    bool checks; /* a column has a grain or a scale */
+    bool no_sequences;
     bool once;     /* no key comes twice: it is the source's primary key */
     bool keyed;    /* a table that we make has a primary key */
     bool no_fresh; /* RETURNING cannot tell inserted from updated (partitions) */
