@@ -79,6 +79,8 @@ static bool line_says(struct wh_str line, size_t hex, struct wh_str base, bool a
 {
     struct wh_str name = {NULL, 0};
     const char *sum = line.s;
+    if (!line.s || line.n < hex)
+        return false;
     const char *bsd = memmem(line.s, line.n, ") = ", 4), *open = memchr(line.s, '(', line.n);
     if (bsd && open && open < bsd && (size_t)(line.s + line.n - bsd) == 4 + hex) {
         name = (struct wh_str){open + 1, (size_t)(bsd - open - 1)};
@@ -107,7 +109,7 @@ static bool text_says(struct wh_str text, enum wh_digest_kind kind, struct wh_st
         at += line.n + 1;
         while (line.n && (line.s[line.n - 1] == '\r' || line.s[line.n - 1] == ' '))
             line.n--;
-        if (line.n >= hex && line_says(line, hex, base, alone, out))
+        if (line_says(line, hex, base, alone, out))
             return true;
     }
     return false;
