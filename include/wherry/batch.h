@@ -60,6 +60,9 @@ struct ArrowArray {
 #define WH_META_SYSTEM "wherry.system"
 #define WH_META_SHAPE  "wherry.shape"
 #define WH_META_MAKE   "wherry.make"
+/* The column has no type of ours: its cells are the source's own text of them. "exact", or
+ * "rounded" where that text may say less than the value. The plan warns. */
+#define WH_META_WORDS "wherry.words"
 
 /* Target and hard sizes of a batch (DESIGN 11, CONTRACT 5): whichever comes first. */
 #define WH_BATCH_BYTES (1 << 20)

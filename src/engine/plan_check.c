@@ -10,9 +10,10 @@
 #include <unistd.h>
 
 enum {
-    LANE_BYTES = 9 << 20,    /* batch 1, queue 3, unacknowledged 4, encoder 1 MiB (DESIGN 6.7) */
-    CLIENT_BYTES = 3 << 20,  /* a client library that says nothing */
-    PROGRAM_BYTES = 16 << 20 /* the program itself, its modules, the plan */
+    LANE_BYTES = 9 << 20,     /* batch 1, queue 3, unacknowledged 4, encoder 1 MiB (DESIGN 6.7) */
+    CLIENT_BYTES = 3 << 20,   /* a client library that says nothing */
+    PROGRAM_BYTES = 16 << 20, /* the program itself, its modules, the plan */
+    WORDS_NAMED = 6           /* columns in one warning */
 };
 
 const char *wh_mode_name(int mode)
@@ -243,12 +244,52 @@ static void target_warnings(struct wh_flow *f)
     }
 }
 
+/* Is this column the source's own text of a type that is lost on the way? Between two of the same
+ * system the destination has said what becomes of it, unless the text itself says less. */
+static bool is_words(const struct wh_flow *f, const struct wh_plan_column *c, bool rounded)
+{
+    struct wh_str words = {0};
+
+    return c->source >= 0 &&
+           wh_meta_get(f->source_schema.children[c->source], WH_META_WORDS, &words) &&
+           wh_str_eqs(words, rounded ? "rounded" : "exact") &&
+           (rounded || f->from->connector != f->to->connector);
+}
+
+static void words_warning(struct wh_flow *f, bool rounded)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(4096);
+    int n = 0;
+
+    for (int64_t i = 0; i < f->n_columns; i++) {
+        struct wh_str native = {"?", 1};
+
+        if (!is_words(f, &f->columns[i], rounded) || n++ >= WORDS_NAMED)
+            continue;
+        wh_ignore(wh_meta_get(f->source_schema.children[f->columns[i].source], WH_META_TYPE,
+                              &native) != NULL);
+        if (wh_buf_printf(&b, "%s\"%.60s\" (%.*s)", n > 1 ? ", " : "", f->columns[i].name,
+                          WH_STR_FMT(wh_str_clip(native, 60))) != WH_OK)
+            return;
+    }
+    if (n > WORDS_NAMED && wh_buf_printf(&b, " and %d more", n - WORDS_NAMED) != WH_OK)
+        return;
+    if (n)
+        wh_problem_warn(&f->notes, "E3019", f->stream->where_place, NULL,
+                        "%s arrive%s as %s's text, %s", b.p, n == 1 ? "s" : "",
+                        f->from->connector->name,
+                        rounded ? "which has fewer digits than the value may hold"
+                                : "exact, but of no type of its own");
+}
+
 int wh_plan_check_flow(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
 {
     const struct wh_stream *s = f->stream;
 
     WH_TRY(same_object(f, reterr));
     target_warnings(f);
+    words_warning(f, false);
+    words_warning(f, true);
     if (s->limit && !f->scan.limit_done && f->scan.chained)
         wh_problem_warn(&f->notes, "E1065", s->where_place, NULL,
                         "limit: rows are cut by the engine, in the order in which units are read");

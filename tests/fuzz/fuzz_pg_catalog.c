@@ -350,7 +350,9 @@ static void types(const struct pg_col *c)
     FUZZ_CHECK(strlen(decl) > 0 && strlen(decl) < sizeof decl);
     pg_accept_type(c, &t);
     (void)pg_rounds(c);
-    (void)pg_frame_fits(c, c, &why);
+    struct pg_passes p = {wh_str(c->type_text), wh_str(c->shape ? c->shape : "")};
+
+    (void)pg_frame_fits(&p, &p, &why);
 }
 
 /* Whatever was understood of a table makes a schema that a builder and a decoder take. */

@@ -90,6 +90,42 @@ static void whitelist(void **state)
     }
 }
 
+/* Fails if what another number stands for in another database passes, or a geometry is forced into
+ * another kind or SRID, or one of another extension or of arrays passes. */
+static void made_types(void **state)
+{
+#define GIS "base of extension postgis"
+    static const struct {
+        const char *from, *from_shape, *to, *to_shape;
+        bool fits;
+    } pairs[] = {
+        {"public.mood", "enum ('a')", "s.mood", "enum ('a', 'b')", true},
+        {"public.mood[]", "enum ('a')", "public.mood[]", "enum ('a')", false},
+        {"public.geometry", GIS, "gis.geometry", GIS, true},
+        {"geometry", GIS, "geometry", GIS, true},
+        {"public.geometry(PointZ,4326)", GIS, "public.geometry(PointZ,4326)", GIS, true},
+        {"public.geometry(PointZ,4326)", GIS, "public.geometry", GIS, true},
+        {"public.geometry", GIS, "public.geometry(PointZ,4326)", GIS, false},
+        {"public.geometry(PointZ,4326)", GIS, "public.geometry(PointZ,3857)", GIS, false},
+        {"public.geometry", GIS, "public.geography", GIS, false},
+        {"public.geography(Point,4326)", GIS, "x.geography", GIS, true},
+        {"public.geometry", "base", "public.geometry", "base", false},
+        {"public.geometry[]", GIS, "public.geometry[]", GIS, false},
+        {"public.mygeometry", GIS, "public.mygeometry", GIS, false},
+        {"public.box2d", GIS, "public.box2d", GIS, false},
+        {"integer", "", "integer", "", true},
+    };
+
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        struct pg_passes from = {wh_str(pairs[i].from), wh_str(pairs[i].from_shape)};
+        struct pg_passes to = {wh_str(pairs[i].to), wh_str(pairs[i].to_shape)};
+        const char *why = NULL;
+
+        if (pg_frame_fits(&from, &to, &why) != pairs[i].fits)
+            fail_msg("%s -> %s: %s", pairs[i].from, pairs[i].to, why ? why : "passes");
+    }
+}
+
 static int64_t rows_of(const void *p, size_t n, int cols, int *ret_status)
 {
     struct wh_error err = {0};
@@ -127,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whitelist),
+        cmocka_unit_test(made_types),
         cmocka_unit_test(walker),
     };
 

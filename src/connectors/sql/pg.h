@@ -318,10 +318,13 @@ void pg_encoder_bad(const struct pg_encoder *, int *ret_column, const char **ret
 
 /* pg_frame.c: encoding "pgcopy-binary/<n>": the rows alone, without header and trailer. */
 #define PG_FRAME "pgcopy-binary"
+/* What a column is, in the words of format_type() and of WH_META_SHAPE ("": a built-in type). */
+struct pg_passes {
+    struct wh_str type, shape;
+};
 /* May column `from` be passed to `to` as raw bytes? Why not, for the plan (static text). */
-bool pg_frame_fits(const struct pg_col *from, const struct pg_col *to, const char **ret_why);
-/* The same by the words of format_type(): what target_open knows of a source's column is its
- * wherry.type. */
+bool pg_frame_fits(const struct pg_passes *from, const struct pg_passes *to, const char **ret_why);
+/* The same by format_type() alone: for types that are built in. */
 bool pg_frame_types(struct wh_str from, struct wh_str to, const char **ret_why);
 /* An enum, whose bytes are its label whatever its number: by format_type() and WH_META_SHAPE. */
 bool pg_frame_label(struct wh_str type, struct wh_str shape);

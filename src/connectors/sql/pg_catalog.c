@@ -357,6 +357,16 @@ static void add_pair(struct pairs *p, const char *key, const char *value)
     }
 }
 
+/* Types of PostGIS whose only form is text with 15 digits. */
+static bool rounds_its_text(const struct pg_col *c)
+{
+    const char *dot = strrchr(c->plain, '.');
+    const char *name = dot ? dot + 1 : c->plain;
+
+    return c->shape && strcmp(c->shape, "base of extension postgis") == 0 &&
+           (strncmp(name, "box2d", 5) == 0 || strncmp(name, "box3d", 5) == 0);
+}
+
 static wh_status column_schema(const struct pg_col *c, int64_t i, struct ArrowSchema *ret)
 {
     struct pairs meta = {.n = 0};
@@ -368,6 +378,8 @@ static wh_status column_schema(const struct pg_col *c, int64_t i, struct ArrowSc
     add_pair(&meta, WH_META_SYSTEM, "postgresql");
     add_pair(&meta, WH_META_SHAPE, c->shape);
     add_pair(&meta, WH_META_MAKE, c->make);
+    if (c->cast && c->type.kind == WH_K_UTF8)
+        add_pair(&meta, WH_META_WORDS, rounds_its_text(c) ? "rounded" : "exact");
     add_pair(&meta, WH_META_KEY, key);
     add_pair(&meta, WH_META_COMMENT, c->comment);
     add_pair(&meta, WH_META_COLLATION, c->collation);

@@ -29,15 +29,41 @@
     "(select x.extname from pg_catalog.pg_depend l join pg_catalog.pg_extension x "                \
     "on x.oid = l.refobjid where l.classid = 'pg_catalog.pg_type'::regclass and "                  \
     "l.objid = un.oid and l.refclassid = 'pg_catalog.pg_extension'::regclass and "                 \
-    "l.deptype = 'e') as ext) f on un.oid >= 16384 "
+    "l.deptype = 'e') as ext) f on un.oid >= 16384 " PG_TYPE_DEEP
 
-#define PG_ROUNDING        "(1083, 1114, 1184, 1186, 1266, 1700)" /* times, interval, numeric */
-#define PG_ROUNDING_ARRAYS "(1183, 1115, 1185, 1187, 1270, 1231)"
+#define PG_ROUNDING "(1083, 1114, 1184, 1186, 1266, 1700)" /* times, interval, numeric */
+
+/* What is inside of a type, however deep (domains, elements, attributes, bounds of ranges): does
+ * the server round it to a modifier? Is there money? Not for scalars, which are looked at by
+ * themselves. The multirange of a range is known since 14. */
+#define PG_TYPE_DEEP                                                                               \
+    "left join lateral (with recursive x(oid, mod) as ("                                           \
+    "select coalesce(e.oid, bt.oid, t.oid), -1 union select y.oid, y.mod from x "                  \
+    "join pg_catalog.pg_type xt on xt.oid = x.oid cross join lateral ("                            \
+    "select xt.typbasetype as oid, case when xt.typtypmod >= 0 then xt.typtypmod else x.mod end "  \
+    "as mod where xt.typtype = 'd' "                                                               \
+    "union all select xt.typelem, x.mod where xt.typcategory = 'A' and xt.typlen = -1 and "        \
+    "xt.typelem <> 0 "                                                                             \
+    "union all select l.atttypid, l.atttypmod from pg_catalog.pg_attribute l where "               \
+    "xt.typtype = 'c' and l.attrelid = xt.typrelid and l.attnum > 0 and not l.attisdropped "       \
+    "union all select l.rngsubtype, -1 from pg_catalog.pg_range l where "                          \
+    "xt.typtype in ('r', 'm') and (l.rngtypid = xt.oid or "                                        \
+    "(pg_catalog.to_jsonb(l) ->> 'rngmultitypid')::oid = xt.oid)) y) "                             \
+    "select pg_catalog.bool_or(x.mod >= 0 and x.oid in " PG_ROUNDING ") as rounds, "               \
+    "pg_catalog.bool_or(x.oid = 790) as money from x) deep on "                                    \
+    "(t.oid >= 16384 or t.oid = 791) and coalesce(bt.oid, t.oid) <> 790 "
+
+/* Amounts as this server writes and reads them, which is lc_monetary's matter; of two servers that
+ * write these alike, each reads what the other wrote. */
+#define PG_MONEY_WORDS                                                                             \
+    "(-1234567.89)::pg_catalog.numeric::pg_catalog.money || ' ' || "                               \
+    "1.5::pg_catalog.numeric::pg_catalog.money"
 
 #define PG_TYPE_FACTS(mod)                                                                         \
     "e.oid, pg_catalog.format_type(coalesce(bt.oid, t.oid), -1), "                                 \
-    "f.shape || case when f.shape in ('base', 'multirange') then coalesce(' of extension ' || "    \
-    "f.ext, '') else '' end, "                                                                     \
+    "nullif(coalesce(f.shape || case when f.shape in ('base', 'multirange') then "                 \
+    "coalesce(' of extension ' || f.ext, '') else '' end, '') || "                                 \
+    "case when deep.money then ' amounts as ' || " PG_MONEY_WORDS " else '' end, ''), "            \
     "case when f.ext is not null then 'create extension ' || pg_catalog.quote_ident(f.ext) "       \
     "when un.typtype in ('e', 'c', 'r') then 'create type ' || "                                   \
     "pg_catalog.format_type(un.oid, -1) || ' as ' || f.shape "                                     \
@@ -46,10 +72,7 @@
     "coalesce((select pg_catalog.string_agg(' ' || pg_catalog.pg_get_constraintdef(l.oid), '' "    \
     "order by l.conname) from pg_catalog.pg_constraint l where l.contypid = un.oid), '') end, "    \
     "(" mod " >= 0 and (coalesce(bt.oid, t.oid) = 1266 or e.oid in " PG_ROUNDING ")) or "          \
-    "coalesce(nullif(e.typrelid, 0), nullif(bt.typrelid, 0), t.typrelid) <> 0 and exists ("        \
-    "select from pg_catalog.pg_attribute l where l.attrelid = coalesce(nullif(e.typrelid, 0), "    \
-    "nullif(bt.typrelid, 0), t.typrelid) and l.atttypmod >= 0 and (l.atttypid in " PG_ROUNDING     \
-    " or l.atttypid in " PG_ROUNDING_ARRAYS ")) "
+    "coalesce(deep.rounds or deep.money, false) "
 
 /* Domains over domains: the innermost base type, and the modifier that goes with it. */
 #define PG_DOMAINS                                                                                 \

@@ -182,12 +182,44 @@ bool pg_frame_types(struct wh_str from, struct wh_str to, const char **ret_why)
     return !why;
 }
 
-bool pg_frame_fits(const struct pg_col *from, const struct pg_col *to, const char **ret_why)
+/* geometry or geography of PostGIS, whatever schema it is in: their bytes are EWKB, and what they
+ * are received into checks its modifier (kind, SRID). What stands behind the schema. */
+static bool spatial(struct wh_str type, struct wh_str shape, struct wh_str *ret)
 {
-    if (pg_frame_label(wh_str(from->type_text), wh_str(from->shape)) &&
-        pg_frame_label(wh_str(to->type_text), wh_str(to->shape)))
+    static const char *const names[] = {"geometry", "geography"};
+
+    if (!wh_str_eqs(shape, "base of extension postgis") || !type.n || type.s[type.n - 1] == ']')
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t open = 0, n = strlen(names[i]);
+
+        while (open < type.n && type.s[open] != '(')
+            open++;
+        if (open < n || memcmp(type.s + open - n, names[i], n) != 0 ||
+            (open > n && type.s[open - n - 1] != '.'))
+            continue;
+        *ret = (struct wh_str){type.s + open - n, type.n - (open - n)};
         return true;
-    return pg_frame_types(wh_str(from->type_text), wh_str(to->type_text), ret_why);
+    }
+    return false;
+}
+
+static bool same_spatial(const struct pg_passes *from, const struct pg_passes *to)
+{
+    struct wh_str a, b;
+
+    if (!spatial(from->type, from->shape, &a) || !spatial(to->type, to->shape, &b))
+        return false;
+    /* geometry(Point,4326) into the same, or into geometry. */
+    return wh_str_eq(a, b) || (wh_str_starts(a, "geometry") && wh_str_eqs(b, "geometry")) ||
+           (wh_str_starts(a, "geography") && wh_str_eqs(b, "geography"));
+}
+
+bool pg_frame_fits(const struct pg_passes *from, const struct pg_passes *to, const char **ret_why)
+{
+    if (pg_frame_label(from->type, from->shape) && pg_frame_label(to->type, to->shape))
+        return true;
+    return same_spatial(from, to) || pg_frame_types(from->type, to->type, ret_why);
 }
 
 bool pg_frame_label(struct wh_str type, struct wh_str shape)

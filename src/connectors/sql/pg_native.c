@@ -43,11 +43,15 @@ enum cell {
     N_SHAPE,
 };
 
-/* $1, $2: names as format_type() writes them; the first that is there. */
+/* $1, $2: names as format_type() writes them, $3 an extension and $4 a name in its schema; the
+ * first that is there. */
 static const char find_sql[] = PG_DOMAINS
     "select w.name, coalesce(b.base, t.oid), coalesce(b.typmod, -1), coalesce(bt.typtype, "
     "t.typtype), " PG_TYPE_FACTS(
-        "-1") "from (values ($1::text, 1), ($2::text, 2)) "
+        "-1") "from (values ($1::text, 1), ($2::text, 2), ("
+              "(select pg_catalog.quote_ident(n.nspname) || '.' || $4::text "
+              "from pg_catalog.pg_extension x join pg_catalog.pg_namespace n "
+              "on n.oid = x.extnamespace where x.extname = $3::text), 3)) "
               "w(name, n) join pg_catalog.pg_type t on t.oid = pg_catalog.to_regtype(w.name) "
               "left join base b on b.oid = t.oid left join pg_catalog.pg_type bt on bt.oid = "
               "b.base " PG_TYPE_JOINS "order by w.n";
@@ -104,6 +108,7 @@ static bool take_type(const struct pg_fl *fl, const struct pg_rows *r, int row,
                       const struct ArrowSchema *accept, struct pg_dest *d)
 {
     struct wh_str name = pg_cell(r, row, N_NAME), plain = pg_cell(r, row, N_PLAIN);
+    struct wh_str shape = pg_cell(r, row, N_SHAPE);
     struct pg_col c = {.not_null = !(accept->flags & ARROW_FLAG_NULLABLE)};
     struct wh_type t;
 
@@ -122,23 +127,27 @@ static bool take_type(const struct pg_fl *fl, const struct pg_rows *r, int row,
     d->wire = c.wire;
     d->cast = c.cast;
     d->base_oid = c.base_oid;
-    d->label = pg_frame_label(wh_str(d->decl), pg_cell(r, row, N_SHAPE));
+    d->shape = shape.n ? wh_arena_strndup(fl->arena, shape.s, shape.n) : NULL;
     return true;
 }
 
 static wh_status find_type(struct pg_fl *fl, struct pg_se *se, const char *native,
-                           struct pg_rows **ret, struct wh_error *reterr)
+                           const char *shape, struct pg_rows **ret, struct wh_error *reterr)
 {
+    static const char of[] = " of extension ";
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
     struct wh_str schema = wh_str(fl->schema);
-    const char *name = behind_schema(native), *params[] = {native, NULL};
+    const char *name = behind_schema(native), *params[] = {native, NULL, NULL, name};
+    const char *extension = shape ? strstr(shape, of) : NULL;
 
     if (name) {
         if (sql_add(&b, "%i.%s", &schema, name) != WH_OK)
             return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a type's name");
         params[1] = b.p;
     }
-    return pg_query(se->c, find_sql, 2, params, ret, reterr);
+    if (extension)
+        params[2] = extension + strlen(of);
+    return pg_query(se->c, find_sql, 4, params, ret, reterr);
 }
 
 static wh_status native_column(struct pg_fl *fl, struct pg_se *se, const struct ArrowSchema *source,
@@ -150,7 +159,7 @@ static wh_status native_column(struct pg_fl *fl, struct pg_se *se, const struct 
     const char *make = meta(fl, source, WH_META_MAKE), *why = "the destination has no type";
     int st;
 
-    WH_TRY(find_type(fl, se, native, &r, reterr));
+    WH_TRY(find_type(fl, se, native, shape, &r, reterr));
     for (int i = 0; i < pg_n_rows(r); i++) {
         uint32_t oid = (uint32_t)pg_cell_i64(r, i, N_BASE, 0);
 
@@ -163,7 +172,9 @@ static wh_status native_column(struct pg_fl *fl, struct pg_se *se, const struct 
             break;
         }
         if (!same(shape, pg_cell(r, i, N_SHAPE))) {
-            why = "the destination has another type";
+            why = shape && strstr(shape, "amounts as ")
+                      ? "money is written in another way at the destination (lc_monetary), also in"
+                      : "the destination has another type";
             continue;
         }
         if (take_type(fl, r, i, accept, d)) {

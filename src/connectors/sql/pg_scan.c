@@ -207,11 +207,15 @@ static wh_status decide_frame(struct pg_sc *sc, const struct pg_conn *c, struct 
         why(io, NULL, "the source's encoding is not UTF8");
         return WH_OK;
     }
-    for (int i = 0; i < sc->n_cols; i++)
-        if (!pg_frame_fits(&sc->cols[i], &sc->cols[i], &text)) {
-            why(io, sc->cols[i].name, text);
+    for (int i = 0; i < sc->n_cols; i++) {
+        const struct pg_col *col = &sc->cols[i];
+        struct pg_passes p = {wh_str(col->type_text), wh_str(col->shape ? col->shape : "")};
+
+        if (!pg_frame_fits(&p, &p, &text)) {
+            why(io, col->name, text);
             return WH_OK;
         }
+    }
     io->frame = PG_FRAME;
     return select_list(sc, false, &sc->select_raw, reterr);
 }

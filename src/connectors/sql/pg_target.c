@@ -244,19 +244,49 @@ static wh_status new_column(struct pg_fl *fl, const struct wh_target *io, int64_
                       reterr);
 }
 
+/* The source's column is of the same type, and of the same making. */
+static bool same_type(const struct ArrowSchema *source, const struct pg_col *c)
+{
+    struct wh_str system = {"", 0}, native = {"", 0}, shape = {"", 0};
+
+    wh_ignore(wh_meta_get(source, WH_META_SYSTEM, &system) != NULL);
+    wh_ignore(wh_meta_get(source, WH_META_TYPE, &native) != NULL);
+    wh_ignore(wh_meta_get(source, WH_META_SHAPE, &shape) != NULL);
+    return wh_str_eqs(system, "postgresql") && wh_str_eqs(native, c->type_text) &&
+           wh_str_eqs(shape, c->shape ? c->shape : "");
+}
+
+static wh_status would_round(const struct pg_fl *fl, const struct pg_col *c,
+                             struct wh_error *reterr)
+{
+    const char *amounts = c->shape ? strstr(c->shape, "amounts as ") : NULL;
+
+    if (amounts)
+        wh_ignore(wh_fail(reterr, WH_E_TYPE, "E3004",
+                          "column \"%s\" of %s is %s: the server reads money in it as its "
+                          "lc_monetary says (%s); what the source wrote would be another amount, "
+                          "or none",
+                          c->name, fl->name, c->type_text, amounts + strlen("amounts as ")));
+    else
+        wh_ignore(wh_fail(reterr, WH_E_TYPE, "E3004",
+                          "column \"%s\" of %s is %s: the server would round values to that",
+                          c->name, fl->name, c->type_text));
+    if (reterr)
+        wh_error_hint(reterr, "--accept-lossy %s, or another type for the column", c->name);
+    return WH_E_TYPE;
+}
+
 /* The server rounds to this column's modifier: which values are not meant? None where the source
  * has the same type, or the column was named in accept_lossy. */
 static wh_status rounding(const struct pg_fl *fl, const struct ArrowSchema *source,
                           const struct pg_col *c, const struct wh_type *t, struct pg_dest *d,
                           struct wh_error *reterr)
 {
-    struct wh_str native = {"", 0}, word;
+    struct wh_str word;
     int precision = 0;
 
     d->scale = -1;
-    wh_ignore(wh_meta_get(source, WH_META_TYPE, &native) != NULL);
-    if (!pg_rounds(c) || wh_str_eqs(native, c->type_text) ||
-        wh_meta_get(source, WH_META_LOSSY, &word))
+    if (!pg_rounds(c) || same_type(source, c) || wh_meta_get(source, WH_META_LOSSY, &word))
         return WH_OK;
     if (t->kind == WH_K_TIME64 || t->kind == WH_K_TIMESTAMP) {
         d->grain = 1;
@@ -269,12 +299,7 @@ static wh_status rounding(const struct pg_fl *fl, const struct ArrowSchema *sour
         if (d->scale >= 0)
             return WH_OK;
     }
-    wh_ignore(wh_fail(reterr, WH_E_TYPE, "E3004",
-                      "column \"%s\" of %s is %s: the server would round values to that", c->name,
-                      fl->name, c->type_text));
-    if (reterr)
-        wh_error_hint(reterr, "--accept-lossy %s, or another type for the column", c->name);
-    return WH_E_TYPE;
+    return would_round(fl, c, reterr);
 }
 
 static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_t i,
@@ -296,7 +321,7 @@ static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_
     d->cast = c->cast;
     d->plain = c->plain;
     d->base_oid = c->base_oid;
-    d->label = pg_frame_label(wh_str(c->type_text), wh_str(c->shape));
+    d->shape = c->shape;
     d->always = c->identity_always;
     pg_accept_type(c, &t);
     WH_TRY(rounding(fl, io->source->children[i], c, &t, d, reterr));
@@ -622,13 +647,13 @@ static void choose_frame(const struct pg_fl *fl, const struct wh_target *io, str
     const char *why = NULL;
 
     for (int i = 0; i < fl->n_dest && !why; i++) {
-        struct wh_str native = {"", 0}, shape = {"", 0};
+        const struct pg_dest *d = &fl->dest[i];
+        struct pg_passes from = {{"", 0}, {"", 0}},
+                         to = {wh_str(d->decl), wh_str(d->shape ? d->shape : "")};
 
-        wh_ignore(wh_meta_get(io->source->children[i], WH_META_TYPE, &native) != NULL);
-        wh_ignore(wh_meta_get(io->source->children[i], WH_META_SHAPE, &shape) != NULL);
-        if (fl->dest[i].label && pg_frame_label(native, shape))
-            continue;
-        if (!pg_frame_types(native, wh_str(fl->dest[i].decl), &why)) {
+        wh_ignore(wh_meta_get(io->source->children[i], WH_META_TYPE, &from.type) != NULL);
+        wh_ignore(wh_meta_get(io->source->children[i], WH_META_SHAPE, &from.shape) != NULL);
+        if (!pg_frame_fits(&from, &to, &why)) {
             snprintf(ret->frame_why, sizeof ret->frame_why, "column %.60s: %s", fl->dest[i].name,
                      why);
             return;

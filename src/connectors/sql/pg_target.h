@@ -31,7 +31,7 @@ struct pg_dest {
     const char *name; /* as the table spells it */
     const char *decl; /* type, as in DDL */
     enum pg_wire wire;
-    bool label;        /* an enum */
+    const char *shape; /* of a type that somebody made, or NULL */
     uint32_t base_oid; /* 0: as pg_decl_for said */
     bool cast;         /* travels as text (money: as numeric), cast by the statement */
     const char *plain; /* what it is cast to: without modifiers, which an explicit cast would obey

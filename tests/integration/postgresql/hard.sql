@@ -8,6 +8,7 @@ create schema hard;
 create extension hstore schema public;
 create extension citext schema public;
 create extension ltree schema public;
+create extension cube schema public;
 set search_path = hard, public;
 
 create type mood as enum ('sad', 'ok', 'it''s "fine", really', 'żółć', '');
@@ -19,6 +20,21 @@ create domain short_text as varchar(5) not null default 'x';
 create domain cents as numeric(12, 2);
 create domain over_domain as cents check (value < 1000000);
 create domain int_list as int[];
+
+create domain a_money as money;
+create domain good_mood as mood check (value <> 'sad');
+create domain checked_pair as pair check ((value).a is null or (value).a > 0);
+create domain some_cents as cents[];
+create domain half_open as int4range check (isempty(value) or lower_inc(value));
+create domain "do main, ""x""" as text check (value <> 'no');
+create type text_range as range (subtype = text, collation = "C");
+create type cents_range as range (subtype = cents);
+create type purse as (owner name, amounts money[], spare money);
+create type "Odd ""Type"", (x)" as ("a ""b""" int, "ż,y" text, "select" "char", n mood);
+create type "enum.with;all" as enum ('a,b', '{', '"', '\', 'NULL', ' ', 'a (b)', E'tab\t', 'wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww');
+create type deep as (n nested, ns nested[], m mood, ms mood[], r float_range, i interval, t timestamptz, d over_domain, j jsonb,
+  o "Odd ""Type"", (x)", b bit(3), bs bytea[]);
+create type none as ();
 
 -- hard.put('kind', 'type', 'what', 'value', 'what', 'value', ...)
 create function put(kind text, type text, variadic v text[]) returns void language plpgsql as $$
@@ -169,6 +185,124 @@ perform put('a_over_domain', 'hard.over_domain', 'plain', '999999.99');
 perform put('a_int_list', 'hard.int_list', 'plain', '{1,NULL}');
 perform put('a_hstore', 'public.hstore', 'plain', '"a"=>"1", "b"=>NULL, "c \"d"=>""', 'empty', '');
 perform put('a_ltree', 'public.ltree', 'plain', 'Top.Science.Astronomy');
+end $$;
+
+-- More of each: extremes, quotes inside of quotes, types in types.
+do $$
+begin
+perform put('interval_signs', 'interval', 'year and days', '-1 year +2 mons -3 days +04:05:06.5', 'day and micro', '1 day -00:00:00.000001',
+  'months min', '-2147483648 mons', 'months max', '2147483647 mons', 'days min', '-2147483648 days', 'hours min', '-2562047:47:16.854775',
+  'all most', '2147483647 mons 2147483647 days 2562047:47:16.854775', 'opposite', '2147483647 mons -2147483648 days 00:00:00.000001',
+  '30 days are no month', '30 days', '24 hours are no day', '24:00:00', '12 months', '12 mons', 'week', '1 week', 'micro', '00:00:00.000001');
+perform put('interval_ds', 'interval day to second(3)', 'milli', '-1 day +00:00:00.001', 'hours', '100:00:00');
+perform put('interval_3', 'interval(3)', 'milli', '1 mon -1 day 00:00:00.001');
+perform put('interval_far', 'interval', 'most', '2147483647 mons 2147483647 days 2562047788:00:54.775807', 'least',
+  '-2147483648 mons -2147483648 days -2562047788:00:54.775807', 'plain', '1 day');
+perform put('timetz_far', 'timetz', 'first', '00:00:00+15:59:59', 'last', '24:00:00-15:59:59', 'micro', '23:59:59.999999-00:00:01');
+perform put('timetz_2', 'timetz(2)', 'hundredth', '12:34:56.12-03:30', '24:00', '24:00:00+15:59:59');
+perform put('xml_more', 'xml', 'empty', '', 'quotes', '<a b=''"''/>', 'cdata', '<a><![CDATA[ <&"'' ]]></a>', 'wide', '<ż ż="😀"/>', 'newline', E'<a>\n</a>\n',
+  'instruction', '<?pi x="y"?><a/>', 'version', '<?xml version="1.1"?><a/>', 'standalone', '<?xml version="1.0" standalone="yes"?><a/>', 'blanks', '  ');
+perform put('jsonpath_more', 'jsonpath', 'strict', 'strict $."a \"b\""[0 to last] ? (@."x y" like_regex "^a.*\"" flag "i")',
+  'exists', '$.** ? (exists (@.y) && !(@.z == null))', 'variable', '$var + 1.5e10', 'wide', '$."żółć😀"');
+perform put('inet_more', 'inet', 'any', '0.0.0.0/0', 'last', '255.255.255.255', 'v4 in v6', '::ffff:1.2.3.4', 'v6 long', '2001:db8:0:1:ffff:ff00:42:8329', 'v6 any', '::/0',
+  'v6 host bits', 'fe80::1/10');
+perform put('cidr_more', 'cidr', 'any', '0.0.0.0/0', 'host', '1.2.3.4/32', 'v6 any', '::/0', 'v6 host', '2001:db8::ff00:42:8329/128', 'v4 in v6', '::ffff:1.2.3.0/120');
+perform put('macaddr8_more', 'macaddr8', 'last', 'ff:ff:ff:ff:ff:ff:ff:ff', 'zero', '00:00:00:00:00:00:00:00', 'from six', '08:00:2b:01:02:03');
+perform put('bit_65', 'bit(65)', 'ones', repeat('1', 65), 'last', repeat('0', 64) || '1');
+perform put('varbit_5', 'varbit(5)', 'empty', '', 'zero', '0', 'full', '10101');
+perform put('tsvector_more', 'tsvector', 'quotes', '''\\a'''' '''' b'':1A,2 ''ż ó'':16383', 'only blanks inside', '''  '':1', 'colon', ''':'' ''a:1'':7D', 'no positions', 'a b c');
+perform put('tsquery_more', 'tsquery', 'quotes', '''it''''s \\ x'' <-> ''b'':*AB & !( ''c d'' | e )', 'distance', 'a <3> b <0> c', 'empty', '', 'nested not', '!!a', 'wide', '''żółć 😀''');
+perform put('pg_lsn_more', 'pg_lsn', 'zero', '0/0', 'usual', '16/B374D848');
+perform put('txid_snapshot', 'txid_snapshot', 'plain', '10:20:10,14,15');
+perform put('xid8_more', 'xid8', 'zero', '0', 'over int64', '9223372036854775808');
+perform put('xid', 'xid', 'max', '4294967295', 'zero', '0');
+perform put('cid', 'cid', 'max', '4294967295');
+perform put('refcursor', 'refcursor', 'name', 'a "b"', 'empty', '');
+perform put('regproc', 'regproc', 'function', 'pg_catalog.array_in');
+perform put('regprocedure', 'regprocedure', 'function', 'pg_catalog.int4pl(integer,integer)', 'none', '-');
+perform put('regoperator', 'regoperator', 'operator', '+(integer,integer)');
+perform put('regrole', 'regrole', 'role', 'postgres');
+perform put('regnamespace', 'regnamespace', 'schema', 'pg_catalog');
+perform put('regconfig', 'regconfig', 'configuration', 'english');
+perform put('regcollation', 'regcollation', 'collation', '"C"');
+perform put('aclitem', 'aclitem', 'grant', 'postgres=r*w/postgres', 'public', '=r/postgres');
+perform put('regclass_array', 'regclass[]', 'two', '{pg_class,NULL,pg_catalog.pg_type}');
+perform put('tid_zero', 'tid', 'zero', '(0,0)');
+-- ranges
+perform put('int8range', 'int8range', 'extremes', '[-9223372036854775808,9223372036854775807)', 'right', '[5,)');
+perform put('tsrange', 'tsrange', 'inf', '[-infinity,infinity]', 'micro', '(2024-02-29 12:34:56.123456,2024-02-29 12:34:56.123457]', 'unbounded', '(,)', 'BC', '["0044-03-15 12:00:00 BC",)');
+perform put('numrange_more', 'numrange', 'nans', '[NaN,NaN]', 'infs', '(-Infinity,Infinity)', 'long', '[' || repeat('9', 200) || '.5,)', 'scales', '[1.0,1.000]');
+perform put('nummultirange', 'nummultirange', 'two', '{[1.10,2.2),(3,4]}', 'all', '{(,)}', 'empty', '{}');
+perform put('tsmultirange', 'tsmultirange', 'two', '{["2024-01-01 00:00:00","2024-01-02 00:00:00.5"),[infinity,infinity]}');
+perform put('datemultirange', 'datemultirange', 'two', '{[2024-01-01,2024-02-01),[2025-01-01,)}');
+perform put('float_range_more', 'hard.float_range', 'nan', '[NaN,NaN]', 'minus zero', '[-0,0]');
+perform put('a_float_multirange', 'hard.float_multirange', 'two', '{[0.1,0.2),[1e300,Infinity]}');
+perform put('a_text_range', 'hard.text_range', 'quotes', '["a,b","c\"d)"]', 'empty text', '["",b)', 'brackets', '("(",")")', 'unbounded', '(,)', 'empty', 'empty', 'wide', '["żółć","😀")');
+perform put('a_cents_range', 'hard.cents_range', 'plain', '[0.10,0.20)');
+-- arrays
+perform put('bounds', 'int[]', 'from 5', '[5:7]={1,2,3}', 'lowest', '[-2147483648:-2147483647]={1,2}', 'matrix', '[0:1][-1:0]={{1,2},{3,4}}', 'cube', '{{{1},{2}},{{3},{4}}}',
+  'six dimensions', '{{{{{{1,2}}}}}}', 'null in a matrix', '{{NULL,1},{2,NULL}}', 'one', '[3:3]={NULL}');
+perform put('text_matrix', 'text[]', 'hard', '{{"a,b","{c}"},{NULL,"NULL"}}', 'empty at 0', '[0:0]={""}', 'blanks', E'{" a ","\t","null"}', 'wide', '{żółć,😀}');
+perform put('cents_array', 'hard.cents[]', 'plain', '{0.01,NULL,-9999999999.99}');
+perform put('a_some_cents', 'hard.some_cents', 'plain', '{0.01,NULL}', 'empty', '{}');
+perform put('positive_array', 'hard.positive[]', 'plain', '{1,NULL,2147483647}', 'matrix', '{{1},{2}}');
+perform put('range_array', 'int4range[]', 'plain', '{"[1,5)",empty,NULL,"(,)"}');
+perform put('tstzrange_array', 'tstzrange[]', 'plain', '{"[\"2024-01-01 00:00:00+00\",infinity)",empty}');
+perform put('float_range_array', 'hard.float_range[]', 'plain', '{"[0.1,0.2)",NULL}');
+perform put('multirange_array', 'nummultirange[]', 'plain', '{"{[1.10,2.2),[3,4]}","{}",NULL}');
+perform put('bool_array', 'bool[]', 'plain', '{t,f,NULL}');
+perform put('int8_array', 'int8[]', 'extremes', '{-9223372036854775808,9223372036854775807}');
+perform put('float8_array', 'float8[]', 'all', '{NaN,Infinity,-Infinity,-0,0.1,4.9406564584124654e-324}');
+perform put('float4_array', 'float4[]', 'all', '{NaN,0.1,1.4e-45,16777218}');
+perform put('numeric_array', 'numeric[]', 'all', '{NaN,Infinity,1.50,' || repeat('9', 500) || '.1,0.000}');
+perform put('bpchar_array', 'char(3)[]', 'plain', '{"a  ",bcd,"   "}');
+perform put('varchar_array', 'varchar(3)[]', 'plain', '{abc,"",NULL}');
+perform put('char_array', '"char"[]', 'plain', '{a,"",\\377}');
+perform put('name_array', 'name[]', 'plain', '{"a \"b\"",""}');
+perform put('uuid_array', 'uuid[]', 'plain', '{6ba7b810-9dad-11d1-80b4-00c04fd430c8,NULL}');
+perform put('json_array', 'json[]', 'plain', '{"{\"a\":  \"x,y\"}","null",NULL}');
+perform put('jsonb_array', 'jsonb[]', 'plain', '{"{\"a\": 1.10}","null",NULL}');
+perform put('xml_array', 'xml[]', 'plain', '{"<a b=\"c\"/>",NULL}');
+perform put('date_array', 'date[]', 'far', '{infinity,-infinity,"0044-03-15 BC",5874897-12-31}');
+perform put('ts_far_array', 'timestamp[]', 'far', '{infinity,"4714-11-24 00:00:00 BC","294276-12-31 23:59:59.999999"}');
+perform put('time_array', 'time[]', 'plain', '{24:00:00,00:00:00.000001}');
+perform put('timetz_array', 'timetz[]', 'plain', '{24:00:00-15:59:59,NULL}');
+perform put('interval_array', 'interval[]', 'far', '{"2147483647 mons -2147483648 days 2562047788:00:54.775807","-1 mons +1 day"}');
+perform put('inet_array', 'inet[]', 'plain', '{::1,10.0.0.1/8}');
+perform put('cidr_array', 'cidr[]', 'plain', '{::/0,10.0.0.0/8}');
+perform put('macaddr_array', 'macaddr[]', 'plain', '{08:00:2b:01:02:03}');
+perform put('bit_array', 'bit(3)[]', 'plain', '{101,NULL,000}');
+perform put('varbit_array', 'varbit[]', 'plain', '{1,"",' || repeat('01', 100) || '}');
+perform put('point_array', 'point[]', 'plain', '{"(0.1,-1e300)","(Infinity,NaN)"}');
+perform put('box_array', 'box[]', 'other delimiter', '{(2,2),(0,0);(1,1),(0,0);NULL}');
+perform put('tsvector_array', 'tsvector[]', 'plain', '{"''it''''s'':3A","",NULL}');
+perform put('oid_array', 'oid[]', 'plain', '{0,4294967295}');
+perform put('xid8_array', 'xid8[]', 'plain', '{18446744073709551615}');
+perform put('money_array', 'money[]', 'plain', '{"$1,234,567.89",-$0.01,NULL}');
+perform put('hstore_array', 'public.hstore[]', 'plain', '{"\"a\"=>\"1,\\\"x\"",NULL,""}');
+-- composites, domains, enums, names with quotes
+perform put('a_deep', 'hard.deep', 'full', (row(row(row(1, 'a"b,(c)', 2.50)::hard.pair, '[0:1]={1,NULL}', E'x\n\\y')::hard.nested,
+    array[row(row(null, '', 0)::hard.pair, '{}', 'NULL')::hard.nested, null], 'it''s "fine", really', '{sad,"it''s \"fine\", really",NULL,""}', '[0.1,0.2)',
+    '-1 mon +2 days -00:00:00.000001', '2024-02-29 12:34:56.123456+00', 999999.99, '{"a": [1.10, "\"\\"]}', row(-1, '},"', 'x', 'żółć')::hard."Odd ""Type"", (x)",
+    '101', array['\x00ff', '\x']::bytea[])::hard.deep)::text, 'nulls', '(,,,,,,,,,,,)', 'null inside', (row(row(null, null, null)::hard.nested, '{}', null, '{}', 'empty',
+    null, 'infinity', null, 'null', null, null, null)::hard.deep)::text);
+perform put('deep_array', 'hard.deep[]', 'nulls', '{"(,,,,,,,,,,,)",NULL}');
+perform put('nested_array', 'hard.nested[]', 'two', (array[row(row(1, 'a"b', 2.50)::hard.pair, '{1,NULL}', 'x,y')::hard.nested, null])::text,
+  'matrix', (array[[row(null, '{}', '')::hard.nested], [row(row(2, null, -0.01)::hard.pair, null, '{}')::hard.nested]])::text, 'bounds', '[2:2]={"(,,)"}');
+perform put('a_none', 'hard.none', 'nothing', '()');
+perform put('an_odd_type', 'hard."Odd ""Type"", (x)"', 'plain', '(1,"a ""b"", (c)",z,sad)', 'nulls', '(,,,)');
+perform put('odd_type_array', 'hard."Odd ""Type"", (x)"[]', 'plain', '{"(1,\"a \"\"b\"\"\",z,sad)"}');
+perform put('an_odd_enum', 'hard."enum.with;all"', 'comma', 'a,b', 'brace', '{', 'quote', '"', 'backslash', '\', 'NULL', 'NULL', 'blank', ' ', 'brackets', 'a (b)', 'tab', E'tab\t',
+  'long', repeat('w', 63));
+perform put('odd_enum_array', 'hard."enum.with;all"[]', 'all', enum_range(null::hard."enum.with;all")::text, 'matrix', '{{"a,b"},{NULL}}');
+perform put('an_odd_domain', 'hard."do main, ""x"""', 'plain', 'a,"b"', 'empty', '');
+perform put('a_good_mood', 'hard.good_mood', 'plain', 'ok', 'empty', '');
+perform put('a_checked_pair', 'hard.checked_pair', 'plain', '(1,"a,b",-0.01)', 'nulls', '(,,)');
+perform put('a_half_open', 'hard.half_open', 'plain', '[1,5)', 'empty', 'empty');
+perform put('a_purse', 'hard.purse', 'plain', '("a b","{$1.50,NULL}","-$92,233,720,368,547,758.08")', 'nulls', '(,,)');
+perform put('a_money_domain', 'hard.a_money', 'minus', '-1.50', 'zero', '0');
+perform put('a_cube', 'public.cube', 'box', '(1,2),(3,4.5)', 'point', '(0.1)');
+perform put('hstore_more', 'public.hstore', 'backslash', '"\\\\"=>"\\", ""=>""', 'arrow', '"=>"=>"a=>b, c"', 'word NULL', '"a"=>"NULL"', 'wide', '"żółć"=>"😀"', 'newline', E'"a\n"=>"\t"');
 end $$;
 
 -- What put() cannot make.

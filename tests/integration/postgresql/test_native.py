@@ -4,9 +4,12 @@
 values from text that a server would pad, cut or round without a word.
 
 Fails if a new column has not the source's type where it is there, if a missing type is not named in the
-plan, if a value changes on the way, or if text that is no value of its column is no dirty row."""
+plan, if a value or an amount changes on the way, or if text that is no value of its column is no dirty row."""
+import json
 import os
+import shutil
 import sqlite3
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'lib'))
@@ -90,14 +93,110 @@ def strict(t, pg):
         place.remove()
 
 
+WORDS = """create type mood as enum ('sad'); create table words (id int, m mood, mo money, n inet, a int[], r int4range, j jsonb, x xml);
+create table many (id int, a inet, b cidr, c int[], d text[], e int4range, f tsvector, g "char", h bit(3), i timetz);
+create table known (id int, m mood, t text, n numeric, d date, j json, u uuid, v interval, c "char", o oid)"""
+SAID = {'words': '"n" (inet), "a" (integer[]), "r" (int4range), "x" (xml) arrive as postgresql\'s text, exact, but of no type of its own',
+        'many': '"a" (inet), "b" (cidr), "c" (integer[]), "d" (text[]), "e" (int4range), "f" (tsvector) and 2 more arrive as postgresql\'s text, '
+                'exact, but of no type of its own', 'known': None}
+
+
+def words(t, pg):
+    """The plan says which columns arrive as the server's text where the destination is another system."""
+    place = harness.Place('pgwords')
+    pg.database('words')
+    pg.sql(WORDS, database='words')
+    try:
+        for table, said in SAID.items():
+            for there in ('out.db#t', 'out.csv', 'out.jsonl', 'null:', pg.url('public.%s2' % table, database='words')):
+                plan = place.run('plan', pg.url('public.' + table, database='words'), there, '--json')
+                lines = [w['message'] for w in json.loads(plan[1].splitlines()[-1])['tables'][0]['warnings']] if plan[0] == 0 else plan
+                want = [said] if said and 'postgresql://' not in there else []
+                t.check(lines == want, 'warnings of %s to %s' % (table, there.partition(':')[0]), '%s\n%s' % (lines, went(*plan)))
+                if want:
+                    plan = place.run('plan', pg.url('public.' + table, database='words'), there)
+                    t.check('  warning: %s\n' % said in plan[1], 'for people, too', plan[1])
+    finally:
+        place.remove()
+
+
+def locales(folder):
+    """LOCPATH with es_CL, whose money has $ as C has and a point between thousands, and ja_JP, which has
+    no decimals."""
+    os.mkdir(folder)
+    os.chmod(folder, 0o755)
+    for name in ('es_CL', 'ja_JP'):
+        subprocess.run(['localedef', '-i', name, '-f', 'UTF-8', os.path.join(folder, name + '.UTF-8')], stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, check=False)
+    for name in ('C.utf8', 'C.UTF-8'):
+        if os.path.isdir('/usr/lib/locale/' + name):
+            shutil.copytree('/usr/lib/locale/' + name, os.path.join(folder, name))
+    return all(os.path.isdir(os.path.join(folder, name + '.UTF-8')) for name in ('es_CL', 'ja_JP'))
+
+
+def money(t):
+    """Amounts between databases of different lc_monetary: $1.50 as es_CL reads it is 150. Never
+    silently: a number where it is a column's own, else refused, or kept as text with a warning."""
+    folder = harness.scratch('locales')
+    os.chmod(folder, 0o755)
+    if not shutil.which('localedef') or not locales(os.path.join(folder, 'all')):
+        t.skip('no locale can be made here (localedef; es_CL, ja_JP)')
+        shutil.rmtree(folder)
+        return
+    os.environ['LOCPATH'] = os.path.join(folder, 'all')
+    place = harness.Place('pgmoney')
+    try:
+        with servers.Postgres() as pg:
+            for name in ('us', 'us2', 'chile', 'japan'):
+                pg.database(name)
+                pg.sql('create schema s; create type s.purse as (owner text, spare money); create domain s.price as money', database=name)
+            pg.sql("alter database chile set lc_monetary = 'es_CL.UTF-8'; alter database japan set lc_monetary = 'ja_JP.UTF-8'")
+            looks = [pg.sql("select '$1.50'::money::numeric", database='chile'), pg.sql("select scale(1::money::numeric)", database='japan')]
+            t.check(looks == ['150.00', '0'], 'the locales are there', looks)
+            pg.sql("create table whole (id int, v money); insert into whole values (1, 1234), (2, -7), (3, null); "
+                   "create table cents (id int, v money, w s.price); insert into cents values (1, 1.50, 2), (2, 3, 0.01), (3, 5, 6); "
+                   "create table deep (id int, v money[], p s.purse); insert into deep values (1, '{1.50,-1234}', '(a,1.50)')", database='us')
+
+            def copy(table, there, *words):
+                urls = pg.url('public.' + table, database='us'), pg.url('public.' + table, database=there)
+                return place.run('copy', *urls, '--no-progress', '--json', *words)
+
+            for there in ('us2', 'chile', 'japan'):
+                said = copy('whole', there)
+                rows = pg.sql("select string_agg(id || ' ' || coalesce(v::numeric::int::text, '-'), ', ' order by id) from whole", database=there)
+                t.check(said[0] == 0 and rows == '1 1234, 2 -7, 3 -', 'whole amounts to ' + there, '%s %s' % (rows, went(*said)))
+            for there, dirty, want in (('chile', 0, '1 1.50 2.00, 2 3.00 0.01, 3 5.00 6.00'), ('japan', 2, '3 5 6')):
+                said = copy('cents', there, '--dirty', 'rows=5')
+                rows = pg.sql("select string_agg(concat(id, ' ', v::numeric, ' ', w::numeric), ', ' order by id) from cents", database=there)
+                t.check(said[0] == 0 and harness.finished(said[1]).get('rows_dirty') == dirty and rows == want,
+                        'cents to %s: dirty where there are none' % there, '%s %s' % (rows, went(*said)))
+            said = copy('deep', 'us2')
+            t.check(said[0] == 0 and pg.sql('select * from deep', database='us2') == pg.sql('select * from deep', database='us'),
+                    'money in arrays and composites, written alike', went(*said))
+            plan = place.run('plan', pg.url('public.deep', database='us'), pg.url('public.deep', database='chile'))
+            t.check(plan[0] == 0 and plan[1].count('lc_monetary') == 2, 'the plan warns', went(*plan))
+            said = copy('deep', 'chile')
+            t.check(said[0] == 0 and pg.sql('select v, p, pg_typeof(v), pg_typeof(p) from deep', database='chile')
+                    == '{$1.50,"-$1,234.00"}|(a,$1.50)|text|text', 'kept as text', went(*said))
+            pg.sql('drop table deep; create table deep (id int, v money[], p s.purse)', database='chile')
+            said = copy('deep', 'chile')
+            t.check(said[0] == 2 and 'E3004' in said[1] and 'lc_monetary' in said[1] and pg.sql('select count(*) from deep', database='chile') == '0',
+                    'a table that is there: refused', went(*said))
+    finally:
+        del os.environ['LOCPATH']
+        place.remove()
+        shutil.rmtree(folder)
+
+
 def main():
     t = harness.Tally('postgresql, types of its own', harness.seed_of())
     if not servers.binaries():
         t.skip('no PostgreSQL server is installed')
         return t.finish()
     with servers.Postgres() as pg:
-        for test in (places, strict):
+        for test in (places, strict, words):
             test(t, pg)
+    money(t)
     return t.finish()
 
 
