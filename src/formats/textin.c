@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/textin.h"
+#include "formats/digits_simd.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -95,8 +96,7 @@ static int64_t count_plain(const uint8_t *p, size_t n, bool cr, size_t *ret_done
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static int64_t count_avx2(const uint8_t *p, size_t n, bool cr,
-                                                          size_t *ret_done)
+static WH_AVX2 int64_t count_avx2(const uint8_t *p, size_t n, bool cr, size_t *ret_done)
 {
     return cr ? count_vectors(p, n, true, ret_done) : count_vectors(p, n, false, ret_done);
 }
@@ -109,7 +109,7 @@ int64_t textin_count_lines(const uint8_t *p, size_t n, bool cr_ends, bool plain)
     int64_t (*count)(const uint8_t *, size_t, bool, size_t *) = count_plain;
     size_t i;
 #if defined(__x86_64__)
-    if (!plain && __builtin_cpu_supports("avx2"))
+    if (!plain && wh_has_avx2())
         count = count_avx2;
 #endif
     int64_t lines = count(p, n, cr, &i);
@@ -118,7 +118,7 @@ int64_t textin_count_lines(const uint8_t *p, size_t n, bool cr_ends, bool plain)
     return lines;
 }
 
-bool textin_is_ascii(const uint8_t *p, size_t n)
+static inline __attribute__((always_inline)) bool ascii_vectors(const uint8_t *p, size_t n)
 {
     vec all = {0}, v;
     uint8_t high = 0;
@@ -132,6 +132,22 @@ bool textin_is_ascii(const uint8_t *p, size_t n)
     for (; i < n; i++)
         high |= p[i];
     return high < 0x80;
+}
+
+#if defined(__x86_64__)
+static WH_AVX2 bool ascii_avx2(const uint8_t *p, size_t n)
+{
+    return ascii_vectors(p, n);
+}
+#endif
+
+bool textin_is_ascii(const uint8_t *p, size_t n, bool plain)
+{
+#if defined(__x86_64__)
+    if (!plain && wh_has_avx2())
+        return ascii_avx2(p, n);
+#endif
+    return ascii_vectors(p, n);
 }
 
 int64_t textin_line_at(const struct textin *t, size_t pos)

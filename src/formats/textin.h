@@ -66,7 +66,7 @@ wh_status textin_scratch(struct textin *);
 /* Line ends in [p, p + n): LF, with cr_ends also a CR alone. Reads p[n]. `plain`: not with the best
  * that this machine has, for tests. */
 int64_t textin_count_lines(const uint8_t *p, size_t n, bool cr_ends, bool plain);
-bool textin_is_ascii(const uint8_t *p, size_t n);
+bool textin_is_ascii(const uint8_t *p, size_t n, bool plain);
 int64_t textin_line_at(const struct textin *, size_t pos); /* 0 = not known */
 /* The record at pos, wherever it ends, is behind the range. */
 static inline bool textin_at_stop(const struct textin *t)

@@ -59,10 +59,11 @@ static void test_is_ascii(void **state)
             text[from + n] = 0x80;
             if (from)
                 text[from - 1] = 0xff;
-            assert_true(textin_is_ascii(text + from, n));
+            assert_true(textin_is_ascii(text + from, n, n & 1));
             for (size_t at = 0; at < n; at += 7) {
                 text[from + at] = 0x80;
-                assert_false(textin_is_ascii(text + from, n));
+                assert_false(textin_is_ascii(text + from, n, false));
+                assert_false(textin_is_ascii(text + from, n, true));
                 text[from + at] = 'a';
             }
         }

@@ -171,7 +171,7 @@ void wh_json_filled(struct wh_json_reader *r, size_t n, bool last)
     textin_filled(t, n, last);
     if (last && t->fill > t->pos && t->buf[t->fill - 1] == 0x1a)
         t->buf[t->fill - 1] = ' '; /* the closing mark of old systems */
-    r->ascii = textin_is_ascii(t->buf + t->pos, t->fill - t->pos);
+    r->ascii = textin_is_ascii(t->buf + t->pos, t->fill - t->pos, r->cfg.plain);
 }
 
 /* ---- rejects --------------------------------------------------------------------------------- */
