@@ -26,6 +26,7 @@ enum {
     WH_G_TAIL = 16384,   /* -n, the last ones */
     WH_G_GC = 32768,     /* --older, --all, --dry-run */
     WH_G_DIRTY = 65536,  /* -n, how many rows */
+    WH_G_SINCE = 131072, /* --since */
 };
 
 struct wh_cli {
@@ -40,8 +41,8 @@ struct wh_cli {
     bool moved; /* a run was begun: what it did counts more than what was printed of it */
     bool json, quiet, verbose, yes, no_input, no_progress, help;
     /* Which run. */
-    const char *run_id, *scheduled, *plan_file, *output, *level, *ignore, *status_filter, *lines,
-        *save;
+    const char *run_id, *scheduled, *plan_file, *output, *level, *ignore, *status_filter, *since,
+        *lines, *save;
     const char *rebuild, *older;
     bool fresh, again, dry_run, discard, full, origin, all;
     struct wh_list set; /* P=V */
@@ -175,6 +176,12 @@ int wh_cmd_state(struct wh_cli *);
 wh_status wh_cli_run_text(struct wh_cli *, const struct wh_run_record *, struct wh_buf *);
 void wh_cli_run_json(struct wh_cli *, const struct wh_run_record *, struct wh_buf *);
 const char *wh_cli_condition(struct wh_cli *, const struct wh_run_record *);
+/* By its id or the beginning of one; a run that is not known gets "did you mean". Wants the state
+ * to be open. */
+wh_status wh_cli_run(struct wh_cli *, const char *word, struct wh_run_record *ret,
+                     struct wh_error *reterr);
+/* What there is to say instead of an empty list: for people, on standard error. */
+void wh_cli_nothing(struct wh_cli *, const char *fmt, ...) WH_PRINTF(2, 3);
 /* The newest run, or the newest unfinished one; NULL: there is none. */
 const char *wh_cli_newest(struct wh_cli *, bool unfinished, struct wh_error *);
 int wh_cmd_conn(struct wh_cli *);

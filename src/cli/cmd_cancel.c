@@ -50,7 +50,7 @@ int wh_cmd_cancel(struct wh_cli *c)
         return wh_cli_usage(c, "E1011", "wherry cancel RUN", "cancel needs a run");
     int st = wh_cli_state(c, &state, &e);
     if (st == WH_OK)
-        st = wh_state_run_get(state, c->args.v[0], c->arena, &r, &e);
+        st = wh_cli_run(c, c->args.v[0], &r, &e);
     if (st != WH_OK)
         return wh_cli_fail(c, &e);
     if (r.state >= WH_RUN_CLOSED)

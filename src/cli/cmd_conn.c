@@ -57,6 +57,8 @@ static int list(struct wh_cli *c, const struct wh_node *all)
     }
     if (!c->json)
         wh_grid_print(g, &b);
+    if (all->n == 0)
+        wh_cli_nothing(c, "no connection has a name yet: wherry conn add NAME URL\n");
     return wh_cli_print(&b) ? 0 : 1;
 }
 

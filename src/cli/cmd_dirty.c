@@ -334,7 +334,7 @@ int wh_cmd_dirty(struct wh_cli *c)
         return i == 0 ? overview(c)
                       : wh_cli_usage(c, "E1011", "wherry dirty list tells which runs have some",
                                      "dirty %s needs a run", verb);
-    if (wh_state_run_get(state, c->args.v[1], c->arena, &r, &e) != WH_OK)
+    if (wh_cli_run(c, c->args.v[1], &r, &e) != WH_OK)
         return wh_cli_fail(c, &e);
     return on_run(c, verb, &r);
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wherry history, status, units: what the state knows of runs. */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "core/clock.h"
@@ -44,11 +47,100 @@ static void run_json(const struct wh_run_record *r, const char *word, struct wh_
         r->rows_read, r->rows_written, r->rows_dirty));
 }
 
+/* ---- which run, and what when there is none ---- */
+
+struct names {
+    struct wh_cli *c;
+    const char *v[101];
+    size_t n;
+};
+
+static wh_status one_name(void *arg, const struct wh_run_record *r)
+{
+    struct names *l = arg;
+    l->v[l->n] = wh_arena_strdup(l->c->arena, r->run);
+    l->n += l->v[l->n] != NULL;
+    return l->n < 100 ? WH_OK : WH_END;
+}
+
+wh_status wh_cli_run(struct wh_cli *c, const char *word, struct wh_run_record *ret,
+                     struct wh_error *reterr)
+{
+    struct names l = {.c = c};
+    struct wh_error ignored;
+    int st = wh_state_run_get(c->store, word, c->arena, ret, reterr);
+    if (st == WH_OK || strcmp(reterr->code, "E7007") != 0 ||
+        wh_state_runs(c->store, NULL, NULL, false, one_name, &l, &ignored) != WH_OK)
+        return st;
+    const char *near = wh_did_you_mean(wh_str(word), l.v);
+    if (near)
+        wh_error_hint(reterr, "did you mean %s? wherry history lists all", near);
+    return st;
+}
+
+void wh_cli_nothing(struct wh_cli *c, const char *fmt, ...)
+{
+    char text[256];
+    va_list ap;
+    if (c->json || c->quiet)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    wh_text_tame(text, true);
+    wh_cli_write(STDERR_FILENO, text, strlen(text));
+}
+
+/* A word that filters and is none would show an empty list. */
+static bool good_filter(struct wh_cli *c, const char *const *words)
+{
+    const char *near;
+    if (!c->status_filter)
+        return true;
+    for (const char *const *w = words; *w; w++)
+        if (strcmp(*w, c->status_filter) == 0)
+            return true;
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(512);
+    near = wh_did_you_mean(wh_str(c->status_filter), words);
+    if (near)
+        wh_ignore(wh_buf_printf(&b, "did you mean %s?", near));
+    for (const char *const *w = words; !near && *w; w++)
+        wh_ignore(wh_buf_printf(&b, "%s%s", w == words ? "" : ", ", *w));
+    wh_cli_usage(c, "E1002", b.n ? b.p : NULL, "--status does not know '%s'", c->status_filter);
+    return false;
+}
+
+/* "7d" ago, or a day, or a time of day in UTC. */
+static bool since_of(struct wh_cli *c, int64_t *ret_us)
+{
+    static const char *const forms[] = {"%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S",
+                                        "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M"};
+    int64_t ms;
+    *ret_us = 0;
+    if (!c->since)
+        return true;
+    if (wh_parse_duration(c->since, &ms)) {
+        *ret_us = wh_wall_us() - ms * 1000;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        struct tm tm = {0};
+        const char *end = strptime(c->since, forms[i], &tm);
+        if (!end || *end)
+            continue;
+        *ret_us = (int64_t)timegm(&tm) * 1000000;
+        return true;
+    }
+    wh_cli_usage(c, "E1002", "write 7d, 12h, 2026-11-01 or 2026-11-01T02:00:00 (UTC)",
+                 "--since '%s' is no time", c->since);
+    return false;
+}
+
 struct listing {
     struct wh_cli *c;
     struct wh_grid *grid;
     struct wh_buf *b;
-    int64_t left;
+    int64_t left, since_us, shown;
 };
 
 static wh_status history_line(void *arg, const struct wh_run_record *r)
@@ -56,10 +148,13 @@ static wh_status history_line(void *arg, const struct wh_run_record *r)
     struct listing *l = arg;
     const char *word = wh_cli_condition(l->c, r), *want = l->c->status_filter;
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(256);
+    if (r->created_us < l->since_us)
+        return WH_END; /* newest first */
     if (want && strcmp(want, word) != 0)
         return WH_OK;
     if (l->left-- <= 0)
         return WH_END;
+    l->shown++;
     if (l->c->json) {
         run_json(r, word, l->b);
         return WH_OK;
@@ -89,9 +184,13 @@ int wh_cmd_history(struct wh_cli *c)
     struct wh_state *state;
     struct wh_error e = {0};
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
-    struct listing l = {c, wh_grid_new(c->arena, 7, "llllrrl"), &b, 20};
+    static const char *const words[] = {"running",     "done",    "failed",    "unfinished",
+                                        "interrupted", "refused", "discarded", NULL};
+    struct listing l = {c, wh_grid_new(c->arena, 7, "llllrrl"), &b, 20, 0, 0};
     if (c->lines && (!wh_parse_i64(c->lines, &l.left) || l.left < 1))
         return wh_cli_usage(c, "E1002", NULL, "-n wants a number of lines, not '%s'", c->lines);
+    if (!good_filter(c, words) || !since_of(c, &l.since_us))
+        return 2;
     int st = wh_cli_state(c, &state, &e);
     if (st == WH_OK)
         st = wh_state_runs(state, c->args.n ? c->args.v[0] : NULL, NULL, false, history_line, &l,
@@ -100,6 +199,12 @@ int wh_cmd_history(struct wh_cli *c)
         return wh_cli_fail(c, &e);
     if (!c->json)
         wh_grid_print(l.grid, &b);
+    if (l.shown == 0 && (c->status_filter || c->since))
+        wh_cli_nothing(c, "no such run%s%s\n", c->args.n ? " of job " : "",
+                       c->args.n ? c->args.v[0] : "");
+    else if (l.shown == 0)
+        wh_cli_nothing(c, c->args.n ? "no run of job '%s' is known%s\n" : "no run is known%s%s\n",
+                       c->args.n ? c->args.v[0] : ": wherry copy and wherry run make some", "");
     return wh_cli_print(&b) ? 0 : 1;
 }
 
@@ -242,7 +347,7 @@ int wh_cmd_status(struct wh_cli *c)
     struct latest l = {c, NULL, 0};
     int st = wh_cli_state(c, &state, &e);
     if (st == WH_OK && c->args.n) {
-        st = wh_state_run_get(state, c->args.v[0], c->arena, &r, &e);
+        st = wh_cli_run(c, c->args.v[0], &r, &e);
         return st == WH_OK ? show_run(c, &r) : wh_cli_fail(c, &e);
     }
     if (st == WH_OK)
@@ -322,12 +427,15 @@ int wh_cmd_units(struct wh_cli *c)
     struct wh_flow_record *flows;
     struct wh_error e = {0};
     size_t n = 0;
-    if (c->args.n != 1)
-        return wh_cli_usage(c, "E1011", "wherry units RUN; wherry history lists runs",
-                            "units needs a run");
+    static const char *const words[] = {"drawn", "leased", "recorded", "failed", NULL};
+    if (!good_filter(c, words))
+        return 2;
     int st = wh_cli_state(c, &state, &e);
+    const char *run = st != WH_OK ? NULL : c->args.n ? c->args.v[0] : wh_cli_newest(c, false, &e);
+    if (st == WH_OK && !run)
+        return wh_cli_usage(c, "E7007", NULL, "the state knows no run yet");
     if (st == WH_OK)
-        st = wh_state_run_get(state, c->args.v[0], c->arena, &r, &e);
+        st = wh_cli_run(c, run, &r, &e);
     if (st == WH_OK)
         st = wh_state_flows(state, r.run, c->arena, &flows, &n, &e);
     for (size_t i = 0; i < n && st == WH_OK; i++)

@@ -94,7 +94,7 @@ int wh_cmd_limit(struct wh_cli *c)
                                            : "limit needs a run");
     int st = wh_cli_state(c, &state, &e);
     if (st == WH_OK)
-        st = wh_state_run_get(state, c->args.v[0], c->arena, &r, &e);
+        st = wh_cli_run(c, c->args.v[0], &r, &e);
     if (st != WH_OK)
         return wh_cli_fail(c, &e);
     if (r.finished || r.state >= WH_RUN_CLOSED)

@@ -100,7 +100,7 @@ int wh_cmd_logs(struct wh_cli *c)
     if (st == WH_OK && !run)
         return wh_cli_usage(c, "E7007", NULL, "the state knows no run yet");
     if (st == WH_OK)
-        st = wh_state_run_get(state, run, c->arena, &r, &e);
+        st = wh_cli_run(c, run, &r, &e);
     if (st != WH_OK)
         return wh_cli_fail(c, &e);
     const char *path = wh_run_log_path(c->arena, wh_state_dir(state), r.run);

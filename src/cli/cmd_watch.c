@@ -124,7 +124,7 @@ int wh_cmd_watch(struct wh_cli *c)
     if (st == WH_OK && !run)
         return wh_cli_usage(c, "E7007", "wherry history lists runs", "nothing runs");
     if (st == WH_OK)
-        st = wh_state_run_get(state, run, c->arena, &r, &e);
+        st = wh_cli_run(c, run, &r, &e);
     if (st != WH_OK)
         return wh_cli_fail(c, &e);
     w.run = r.run;

@@ -105,6 +105,8 @@ static const struct flag flags[] = {
     {"origin", 0, WH_G_ORIGIN, F_BOOL, AT(origin), NULL, NULL, "and where each value came from"},
     {"full", 0, WH_G_FULL, F_BOOL, AT(full), NULL, NULL, "everything"},
     {"status", 0, WH_G_LIST, F_TEXT, AT(status_filter), NULL, "S", "only failed, done, ..."},
+    {"since", 0, WH_G_SINCE, F_TEXT, AT(since), NULL, "WHEN",
+     "begun since then: 7d, 2026-11-01, 2026-11-01T02:00:00"},
     {"lines", 'n', WH_G_LIST, F_TEXT, AT(lines), NULL, "N", "at most N lines (default 20)"},
     {"lines", 'n', WH_G_TAIL, F_TEXT, AT(lines), NULL, "N", "only the last N lines"},
     {"lines", 'n', WH_G_DIRTY, F_TEXT, AT(lines), NULL, "N", "at most N rows"},

@@ -81,6 +81,87 @@ def for_programs(t):
     place.remove()
 
 
+def empty(t):
+    """Red when a command with nothing to show is silent for people, or prints anything for programs."""
+    place = harness.Place('empty')
+    for words, want, says in ((['history'], 0, 'no run is known'), (['history', 'nightly'], 0, "no run of job 'nightly'"),
+                              (['history', '--status', 'failed'], 0, 'no such run'), (['status'], 0, 'nothing runs'),
+                              (['dirty'], 0, 'no run refused'), (['conn', 'list'], 0, 'conn add'), (['units'], 2, 'no run yet'),
+                              (['logs'], 2, 'no run yet'), (['watch'], 2, 'nothing runs'), (['gc', '--dry-run'], 0, '0 runs')):
+        code, out, err = place.run(*words)
+        t.check(code == want and says in out + err, words, '%d %s%s' % (code, out, err))
+        code, out, err = place.run(*words, '--json')
+        lines = [json.loads(x) for x in out.splitlines()]
+        t.check(code == want and err == '' and (want == 2) == any(x.get('type') == 'error' for x in lines), words + ['--json'], out + err)
+    # A state that is damaged, or cannot be made: each says so, none goes on.
+    for suffix in ('-wal', '-shm'):
+        if os.path.exists(place.state('state.db' + suffix)):
+            os.remove(place.state('state.db' + suffix))
+    with open(place.state('state.db'), 'w', encoding='ascii') as f:
+        f.write('garbage' * 100)
+    for words in (['history'], ['status'], ['units'], ['logs'], ['watch'], ['dirty'], ['gc'], ['state', 'show'], ['limit', 'r-1', '--rate', '1MB/s'],
+                  ['unlock', 'x.db'], ['cancel', 'r-1'], ['dirty', 'list', 'r-1']):
+        code, out, err = place.run(*words)
+        t.check(code == 1 and 'E7003' in err and out == '', words, '%d %s%s' % (code, out, err))
+    code, out, err = place.run('doctor')
+    t.check(code == 1 and 'BAD  state' in out, 'doctor', out)
+    place.remove()
+
+
+def which(t):
+    """Red when a run that is not known gets no help, or a filter that is none an empty list."""
+    place = harness.Place('which')
+    place.run('copy', 'gen:lineitem?rows=5', 'null:')
+    _, out, _ = place.run('history', '--json')
+    run = json.loads(out)['run']
+    wrong = run[:-1] + ('0' if run[-1] != '0' else '1')
+    for words in (['status'], ['units'], ['logs'], ['watch'], ['cancel'], ['dirty', 'list'], ['limit', '--rate', '1MB/s']):
+        at = 2 if words[0] == 'dirty' else 1
+        code, _, err = place.run(*words[:at], wrong, *words[at:])
+        t.check(code == 2 and 'E7007' in err and 'did you mean %s?' % run in err, words, err)
+    for words, want in ((['history', '--status', 'dnoe'], 'did you mean done'), (['units', run, '--status', 'x'], 'drawn, leased'),
+                        (['history', '--since', 'soon'], 'E1002')):
+        code, out, err = place.run(*words)
+        t.check(code == 2 and want in err and out == '', words, err)
+    for words, n in ((['--since', '1h'], 1), (['--since', '2020-01-01'], 1), (['--since', '2999-01-01T00:00:00'], 0),
+                     (['--status', 'done'], 1), (['--status', 'failed'], 0), (['copy'], 1), (['other'], 0), (['-n', '1'], 1)):
+        code, out, err = place.run('history', *words)
+        t.check(code == 0 and out.count(run) == n and (n == 1) == (err == ''), ['history'] + words, out + err)
+    code, out, err = place.run('units')
+    t.check(code == 0 and 'recorded' in out, 'units of the newest run', out + err)
+    for code in ('E6001', 'e6001', '6001'):
+        _, out, _ = place.run('explain', code)
+        t.check(out.startswith('E6001  '), 'explain ' + code, out)
+    _, out, _ = place.run('explain')
+    codes = [line.split()[0] for line in out.splitlines()]
+    bad = [c for c in codes if place.run('explain', c)[0] != 0]
+    t.check(len(codes) > 150 and bad == [], 'every code has its page', bad)
+    place.remove()
+
+
+def quiet(t):
+    """Red when -q, -v, --debug, --no-input or a variable does not do what it says."""
+    place = harness.Place('quiet')
+    small = ['gen:lineitem?rows=100', 'null:']
+    _, _, plain = place.run('copy', *small)
+    _, _, q = place.run('copy', *small, '-q')
+    t.check(len(q.splitlines()) < len(plain.splitlines()) and 'exit 0' in q, '-q', '%s\n--\n%s' % (q, plain))
+    code, _, err = place.run('gc', '--all', '--no-input')
+    t.check(code == 2 and 'E1012' in err, '--no-input never asks', err)
+    code, _, err = place.run('gc', '--all', WHERRY_YES='true')
+    t.check(code == 0, 'WHERRY_YES', err)
+    code, out, err = place.run('history', WHERRY_JSON='1')
+    t.check(code == 0 and err == '', 'WHERRY_JSON', err)
+    code, out, err = place.run('config', '--origin', WHERRY_LOG_FORMAT='json', WHERRY_STATS='3s', WHERRY_COLOR='never', WHERRY_NO_PROGRESS='on')
+    t.check(code == 0 and all(w in out for w in ('WHERRY_LOG_FORMAT', 'WHERRY_STATS', 'WHERRY_COLOR', 'WHERRY_NO_PROGRESS')), 'and says so', out)
+    code, out, err = place.run('copy', *small, WHERRY_MODE='overwrite', WHERRY_STATUS='x', WHERRY_NONSENSE='1')
+    t.check(code == 0 and 'overwrite' in err and 'WHERRY_NONSENSE is no setting' in err and 'WHERRY_STATUS' not in err,
+            'flags of a copy, of another command, of none', err)
+    code, out, err = place.run('copy', *small, WHERRY_MODE='sideways')
+    t.check(code == 2 and 'sideways' in err, 'a value that is none', err)
+    place.remove()
+
+
 # (files, words of the command, exit code, what the message says): add a line
 TRAPS = [
     ({'j.yaml': 'version: 1\nstreams:\n  - { from: a.csv, to: out.db, where: "x > ${n}" }\n'}, 'plan j.yaml', 2, 'E1050'),
