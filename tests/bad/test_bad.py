@@ -20,7 +20,6 @@ import table  # noqa: E402
 
 # The longest first, so that they end together.
 GROUPS = ['stops', 'servers', 'clock', 'space', 'files', 'words', 'jobs', 'state', 'tables']
-FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1'
 
 
 def lacks(row, pg):

@@ -111,6 +111,8 @@ static wh_status cannot_make(const char *schema, int st, struct wh_error *err)
 
     if (st == WH_LOST || st == WH_BLOCKED || st == WH_E_CANCELLED)
         return st;
+    if (strcmp(err->code, "E5014") == 0) /* no grant would help */
+        return st;
     snprintf(why, sizeof why, "%.*s", (int)sizeof why - 1, err->message);
     st = wh_fail(err, st, st == WH_E_AUTH ? "E2006" : "E5013",
                  "our tables cannot be made in schema \"%s\": %s", schema, why);
