@@ -26,6 +26,7 @@ static void add_word(struct wh_import *imp, struct wh_list *l, const char *text)
     l->v = v;
 }
 
+WH_PRINTF(3, 0)
 static void say(struct wh_import *imp, struct wh_list *l, const char *fmt, va_list ap)
 {
     char text[1024];
