@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "engine/ctx.h"
 #include "engine/killpoint.h"
+#include "engine/macro.h"
 #include "engine/own.h"
 
 static int cmd_hold(struct wh_cli *c)
@@ -605,6 +606,7 @@ int main(int argc, char **argv)
         return 1;
     c.problems.arena = c.arena;
     bool asked = strcmp(argv[1], "complete") == 0;
+    wh_commands_allow(!asked); /* a key of the keyboard starts nothing */
     int code =
         asked ? wh_complete(&c, argc - 2, argv + 2) : after_stdout(&c, dispatch(&c, argc, argv));
     wh_services_free(c.services);

@@ -56,6 +56,11 @@ const char *wh_param_value(const struct wh_macros *, const struct wh_param *, co
 const char *wh_reference_resolve(struct wh_arena *, const char *text, bool secret,
                                  const char *where, struct wh_problems *);
 bool wh_reference_in(const char *text); /* is there any? */
+/* ${cmd:[program, argument]}: what it prints, without its last newline; no shell, no input, 10 s
+ * and 64 kB at most. Refused until the process allows it. NULL after a problem. */
+void wh_commands_allow(bool);
+const char *wh_command_output(struct wh_arena *, const char *text, const char *where,
+                              struct wh_problems *);
 
 /* Java date patterns (yyyy MM dd HH mm ss SSS ...). False for letters that mean nothing here. */
 bool wh_date_format(const char *pattern, size_t n, const struct wh_civil *, struct wh_buf *);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* References to values that live elsewhere: ${env:X} ${file:/p} ${cred:x} ${secret:x}. */
+/* References to values that live elsewhere: ${env:X} ${file:/p} ${cred:x} ${secret:x}
+ * ${cmd:[...]}. */
 #include "engine/macro.h"
 
 #include "core/buf.h"
@@ -152,14 +153,6 @@ static const char *from_own_store(struct lookup *l, const char *name)
     return from_file(l, path);
 }
 
-static const char *refuse_kind(struct lookup *l, const char *kind)
-{
-    wh_problem_add(l->problems, "E1014", l->where,
-                   "use ${env:NAME}, ${file:/path}, ${cred:name} or ${secret:name}",
-                   "${%s:...} is not offered by this build yet", kind);
-    return NULL;
-}
-
 /* "env:X" -> its value. *ret_known tells whether it is a reference at all. */
 static const char *resolve_one(struct lookup *l, const char *inner, bool *ret_known)
 {
@@ -171,7 +164,7 @@ static const char *resolve_one(struct lookup *l, const char *inner, bool *ret_kn
     if (strncmp(inner, "cred:", 5) == 0)
         return from_credential(l, inner + 5);
     if (strncmp(inner, "cmd:", 4) == 0)
-        return refuse_kind(l, "cmd");
+        return wh_command_output(l->arena, inner + 4, l->where, l->problems);
     if (strncmp(inner, "secret:", 7) == 0)
         return from_own_store(l, inner + 7);
     *ret_known = false;

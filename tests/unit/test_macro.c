@@ -177,15 +177,56 @@ static void references(void **state)
          "E1055 ${cred:x}: secrets may only stand in connections and URLs | put it into an option "
          "of a connection"},
         {"${cred:x}", WH_MACRO_KEEP, "${cred:x}"},
-        {"${cmd:[\"a\"]}", 0,
-         "E1014 ${cmd:...} is not offered by this build yet | use ${env:NAME}, ${file:/path}, "
-         "${cred:name} or ${secret:name}"},
+        {"${cmd:[echo, a]}", 0,
+         "E1055 ${cmd:[echo, a]}: commands are not run here | look at what it prints; it is "
+         "started without a shell"},
         {"${file:relative}", 0, "E1055 ${file:relative}: write the whole path, from / on | "},
     };
 
     setenv("WH_TEST_VALUE", "seven", 1);
     unsetenv("WH_TEST_NONE");
     CHECK(table);
+}
+
+/* Red when a command gets a shell, input, or more than its time; when a failure is taken for a
+ * value, or more than one newline is cut off. */
+static void commands(void **state)
+{
+    static const struct example table[] = {
+        {"<${cmd:[echo, a b, 'c,d', \"e f\"]}>", 0, "<a b c,d e f>"},
+        {"${cmd:[printf, 'x\\n\\n']}", 0, "x\n"},
+        {"${cmd:[echo, $HOME; id]}", 0, "$HOME; id"},
+        {"${cmd:[ echo ,]}", 0, ""},
+        {"${cmd:[cat]}-", 0, "-"},
+        {"${cmd:[false]}", 0,
+         "E1055 ${cmd:false}: it ended with exit code 1 | look at what it prints; it is started "
+         "without a shell"},
+        {"${cmd:[no-such-program-here]}", 0,
+         "E1055 ${cmd:no-such-program-here}: there is no such program | look at what it prints; it "
+         "is started without a shell"},
+        {"${cmd:[sh, -c, 'kill -9 $$']}", 0,
+         "E1055 ${cmd:sh}: it was ended | look at what it prints; it is started without a shell"},
+        {"${cmd:[head, -c, 70000, /dev/zero]}", 0,
+         "E1055 ${cmd:head}: it prints more than 64 kB | look at what it prints; it is started "
+         "without a shell"},
+        {"${cmd:[printf, '\\377']}", 0,
+         "E1055 ${cmd:printf}: it prints no text (UTF-8) | look at what it prints; it is started "
+         "without a shell"},
+        {"${cmd:echo a}", 0,
+         "E1055 ${cmd:echo a}: write ${cmd:[program, argument]} | look at what it prints; it is "
+         "started without a shell"},
+        {"${cmd:[]}", 0,
+         "E1055 ${cmd:[]}: write ${cmd:[program, argument]} | look at what it prints; it is "
+         "started without a shell"},
+        {"${cmd:[echo, 'a]}", 0,
+         "E1055 ${cmd:[echo, 'a]}: write ${cmd:[program, argument]} | look at what it prints; it "
+         "is started without a shell"},
+        {"${cmd:[echo, a]}", WH_MACRO_KEEP, "${cmd:[echo, a]}"},
+    };
+
+    wh_commands_allow(true);
+    CHECK(table);
+    wh_commands_allow(false);
 }
 
 static void write_file(const char *path, const char *text, mode_t mode)
@@ -347,13 +388,10 @@ static void values_of_parameters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(times),
-        cmocka_unit_test(parameters),
-        cmocka_unit_test(references),
-        cmocka_unit_test(secret_files),
-        cmocka_unit_test(zones),
-        cmocka_unit_test(calendar),
-        cmocka_unit_test(values_of_parameters),
+        cmocka_unit_test(times),        cmocka_unit_test(parameters),
+        cmocka_unit_test(references),   cmocka_unit_test(commands),
+        cmocka_unit_test(secret_files), cmocka_unit_test(zones),
+        cmocka_unit_test(calendar),     cmocka_unit_test(values_of_parameters),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
