@@ -277,36 +277,26 @@ static void differs(struct pairing *p, const struct entry *x, const struct entry
     p->ret->v[p->listed++].sign = x && y ? '*' : x ? '-' : '+';
 }
 
-/* Rows of one key, sorted by their hashes: equal ones cancel, the others are paired as they come.
- * Without a key each row is its own, so nothing is ever paired. */
-static void one_key(struct pairing *p, const struct entry *x, size_t nx, const struct entry *y,
-                    size_t ny)
+/* Rows of one key, sorted by their hashes: equal ones cancel, what is left is moved to the front
+ * and paired as it comes. Without a key each row is its own, so nothing is ever paired. */
+static void one_key(struct pairing *p, struct entry *x, size_t nx, struct entry *y, size_t ny)
 {
-    const struct entry *left[2] = {NULL, NULL}; /* without a partner yet */
-    size_t i = 0, k = 0;
+    size_t i = 0, k = 0, left_x = 0, left_y = 0;
 
     while (i < nx || k < ny) {
         int c = i == nx ? 1 : k == ny ? -1 : order128(x[i].row, y[k].row);
 
-        if (c == 0) {
+        if (c < 0) {
+            x[left_x++] = x[i++];
+        } else if (c > 0) {
+            y[left_y++] = y[k++];
+        } else {
             i++;
             k++;
-            continue;
-        }
-        int side = c < 0 ? 0 : 1;
-        const struct entry *e = side == 0 ? &x[i++] : &y[k++];
-        if (left[!side]) {
-            differs(p, side ? left[0] : e, side ? e : left[1]);
-            left[!side] = NULL;
-        } else if (left[side]) {
-            differs(p, side ? NULL : left[0], side ? left[1] : NULL);
-            left[side] = e;
-        } else {
-            left[side] = e;
         }
     }
-    if (left[0] || left[1])
-        differs(p, left[0], left[1]);
+    for (i = 0; i < left_x || i < left_y; i++)
+        differs(p, i < left_x ? &x[i] : NULL, i < left_y ? &y[i] : NULL);
 }
 
 static size_t same_key(const struct entry *v, size_t from, size_t n)
