@@ -130,20 +130,21 @@ struct wh_run_log {
     int fd; /* -1: not open */
     bool failed;
     int64_t bytes;
+    const char *state_dir, *run; /* of the line under way */
 };
 bool wh_run_log_wants(const struct wh_run_log *, const struct wh_event *);
-void wh_run_log_add(struct wh_run_log *, const char *state_dir, const struct wh_event *,
-                    const struct wh_buf *line);
+/* Before the pieces of a line that is wanted; then their sum is one line. */
+void wh_run_log_begin(struct wh_run_log *, const char *state_dir, const char *run);
+void wh_run_log_add(struct wh_run_log *, const char *text, size_t n);
 const char *wh_run_log_path(struct wh_arena *, const char *state_dir, const char *run);
-/* render.c: what people see of a run (stderr); json_events.c: what programs see. */
+/* render.c: what people see of a run (stderr), and where its events for programs go. */
 struct wh_render;
 struct wh_render *wh_render_new(struct wh_cli *, bool stdout_is_data);
 const struct wh_run_listener *wh_render_listener(struct wh_render *);
 void wh_render_free(struct wh_render *);
-wh_status wh_event_json(const struct wh_event *, struct wh_buf *);
-/* Long ones (the plan of thousands of tables) are handed to drain piece by piece. */
-wh_status wh_event_drain_json(const struct wh_event *, struct wh_buf *, wh_drain_fn, void *arg);
-wh_status wh_result_json(const struct wh_run_result *, struct wh_buf *); /* members, no braces */
+/* Where --summary says; -1 = nowhere, or it cannot be: that is said. */
+int wh_cli_summary_open(const struct wh_cli *);
+void wh_cli_summary_close(const struct wh_cli *, int fd, bool written);
 wh_status wh_result_text(const struct wh_run_result *, struct wh_buf *);
 
 /* One file per command. */

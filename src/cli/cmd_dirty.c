@@ -236,7 +236,6 @@ static int replay_all(struct wh_cli *c, const struct wh_replays *all)
         int one = wh_cli_started(c, st, &o, &e);
         code = i ? wh_cli_worse(code, one) : one;
         refused_again(c, o.run);
-        wh_free(o.text);
         wh_render_free(r);
     }
     return code;

@@ -63,15 +63,21 @@ static bool draw(struct wh_cli *c, struct watch *w, const struct wh_run_record *
     return wh_cli_print(&b);
 }
 
+static wh_status gather(void *arg, struct wh_str piece)
+{
+    return wh_buf_add(arg, piece.s, piece.n);
+}
+
 static int ended(struct wh_cli *c, struct watch *w, const struct wh_run_record *r)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
     erase(w, &b);
+    size_t erased = b.n;
     if (c->json)
         wh_cli_run_json(c, r, &b);
-    else if (r->exit_code >= 0 && r->text)
-        wh_ignore(wh_buf_adds(&b, r->text));
-    else
+    else if (r->exit_code < 0 ||
+             wh_state_report(c->store, r->run, WH_REPORT_TEXT, gather, &b, NULL) != WH_OK ||
+             b.n == erased)
         wh_ignore(wh_cli_run_text(c, r, &b));
     if (!wh_cli_print(&b))
         return 1;

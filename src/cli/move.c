@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "core/log.h"
 #include "engine/registry.h"
 
 enum {
@@ -162,6 +163,35 @@ static struct wh_start start_of(struct wh_cli *c, struct wh_render *r)
                              .listener = wh_render_listener(r)};
 }
 
+struct old {
+    struct wh_cli *c;
+    int fd;
+    bool written;
+};
+
+static wh_status copy_out(void *arg, struct wh_str piece)
+{
+    struct old *o = arg;
+    char *masked WH_CLEANUP(wh_freep) = wh_strndup(piece.s, piece.n);
+    if (masked)
+        wh_log_mask(masked);
+    o->written = masked && wh_cli_write(o->fd, masked, strlen(masked)) && o->written;
+    return WH_OK;
+}
+
+/* What the run told when it ended, on standard error and where --summary says. */
+static void tell_again(struct wh_cli *c, const char *run)
+{
+    struct old text = {c, STDERR_FILENO, true}, json = {c, wh_cli_summary_open(c), true};
+    struct wh_error e = {0};
+    int st = wh_state_report(c->store, run, WH_REPORT_TEXT, copy_out, &text, &e);
+    if (st == WH_OK && json.fd >= 0)
+        st = wh_state_report(c->store, run, WH_REPORT_JSON, copy_out, &json, &e);
+    if (st != WH_OK)
+        wh_log(WH_LOG_WARN, "cli", "what run %s told cannot be read: %s", run, e.message);
+    wh_cli_summary_close(c, json.fd, st == WH_OK && json.written);
+}
+
 int wh_cli_started(struct wh_cli *c, int st, const struct wh_outcome *o, const struct wh_error *e)
 {
     if (st != WH_OK) {
@@ -169,11 +199,12 @@ int wh_cli_started(struct wh_cli *c, int st, const struct wh_outcome *o, const s
         return o->exit_code ? o->exit_code : wh_exit_code(e);
     }
     if (o->how == WH_STARTED_DONE_BEFORE) {
-        struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+        struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1024);
+        tell_again(c, o->run);
         wh_ignore(wh_buf_printf(&b,
-                                "%srun %s was finished before; nothing was moved (--again runs "
+                                "run %s was finished before; nothing was moved (--again runs "
                                 "it anew)\n",
-                                o->text ? o->text : "", o->run));
+                                o->run));
         if (b.n)
             wh_cli_write(STDERR_FILENO, b.p, b.n);
     }
@@ -203,7 +234,6 @@ int wh_cli_carry_out(struct wh_cli *c, struct wh_job *job)
     start.override = NULL; /* laid over the job already */
     st = wh_start_job(job, services, state, &start, &o, &e);
     int code = wh_cli_started(c, st, &o, &e);
-    wh_free(o.text);
     wh_render_free(r);
     return code;
 }

@@ -322,12 +322,23 @@ static void people(struct wh_render *r, const struct wh_event *e)
     flush(r);
 }
 
-static void write_out(struct wh_render *r, struct wh_buf *line, size_t n)
+/* Lines are written where they are wanted, piece by piece. */
+struct line {
+    struct wh_render *r;
+    bool logged, summary_written;
+    int summary;
+};
+
+static void write_out(struct line *l, struct wh_buf *b, size_t n)
 {
-    wh_log_mask(line->p);
+    wh_log_mask(b->p);
     for (int i = 0; i < 2; i++)
-        if (r->events[i] >= 0)
-            wh_cli_write(r->events[i], line->p, n);
+        if (l->r->events[i] >= 0)
+            wh_cli_write(l->r->events[i], b->p, n);
+    if (l->logged)
+        wh_run_log_add(&l->r->log, b->p, n);
+    if (l->summary >= 0)
+        l->summary_written = wh_cli_write(l->summary, b->p, n) && l->summary_written;
 }
 
 /* What comes next looks at the last byte. */
@@ -340,25 +351,43 @@ static void drain(void *self, struct wh_buf *line)
     wh_ignore(wh_buf_addc(line, last));
 }
 
+int wh_cli_summary_open(const struct wh_cli *c)
+{
+    int fd = c->summary ? open(c->summary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
+    if (c->summary && fd < 0)
+        wh_log(WH_LOG_WARN, "cli", "summary file %s cannot be written", c->summary);
+    return fd;
+}
+
+void wh_cli_summary_close(const struct wh_cli *c, int fd, bool written)
+{
+    if (fd < 0)
+        return;
+    if (!written)
+        wh_log(WH_LOG_WARN, "cli", "summary file %s cannot be written", c->summary);
+    close(fd);
+}
+
+static void programs(struct wh_render *r, const struct wh_event *e)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(256 << 20);
+    struct line line = {.r = r,
+                        .logged = wh_run_log_wants(&r->log, e),
+                        .summary_written = true,
+                        .summary = e->type == WH_EV_RUN_FINISHED ? wh_cli_summary_open(r->c) : -1};
+    if (!line.logged && line.summary < 0 && r->events[0] < 0 && r->events[1] < 0)
+        return;
+    if (line.logged)
+        wh_run_log_begin(&r->log, wh_state_dir(r->c->store), e->run);
+    wh_ignore(wh_event_drain_json(e, &b, drain, &line));
+    write_out(&line, &b, b.n);
+    wh_cli_summary_close(r->c, line.summary, line.summary_written);
+}
+
 static void on_event(void *self, const struct wh_event *e)
 {
     struct wh_render *r = self;
-    struct wh_buf line WH_CLEANUP(wh_buf_free) = WH_BUF(256 << 20);
-    bool logged = wh_run_log_wants(&r->log, e);
-    if (logged || r->events[0] >= 0 || r->events[1] >= 0 ||
-        (r->c->summary && e->type == WH_EV_RUN_FINISHED)) {
-        wh_ignore(wh_event_drain_json(e, &line, logged ? NULL : drain, r));
-        write_out(r, &line, line.n);
-    }
-    if (logged)
-        wh_run_log_add(&r->log, wh_state_dir(r->c->store), e, &line);
-    if (r->c->summary && e->type == WH_EV_RUN_FINISHED) {
-        int fd = open(r->c->summary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-        if (fd < 0 || !wh_cli_write(fd, line.p, line.n))
-            wh_log(WH_LOG_WARN, "cli", "summary file %s cannot be written", r->c->summary);
-        if (fd >= 0)
-            close(fd);
-    }
+    programs(r, e);
     if (!r->c->json)
         people(r, e);
 }

@@ -45,13 +45,26 @@ static bool open_log(struct wh_run_log *l, const char *state_dir, const char *ru
     return l->fd >= 0;
 }
 
-void wh_run_log_add(struct wh_run_log *l, const char *state_dir, const struct wh_event *e,
-                    const struct wh_buf *line)
+static void failed(struct wh_run_log *l)
 {
-    if ((l->fd >= 0 || open_log(l, state_dir, e->run)) && wh_cli_write(l->fd, line->p, line->n)) {
-        l->bytes += (int64_t)line->n;
-        return;
-    }
+    if (!l->failed)
+        wh_log(WH_LOG_WARN, "cli", "the log of run %s cannot be kept in %s/logs", l->run,
+               l->state_dir);
     l->failed = true;
-    wh_log(WH_LOG_WARN, "cli", "the log of run %s cannot be kept in %s/logs", e->run, state_dir);
+}
+
+void wh_run_log_begin(struct wh_run_log *l, const char *state_dir, const char *run)
+{
+    l->state_dir = state_dir;
+    l->run = run;
+    if (l->fd < 0 && !open_log(l, state_dir, run))
+        failed(l);
+}
+
+void wh_run_log_add(struct wh_run_log *l, const char *text, size_t n)
+{
+    if (l->fd >= 0 && !l->failed && wh_cli_write(l->fd, text, n))
+        l->bytes += (int64_t)n;
+    else
+        failed(l);
 }

@@ -47,4 +47,8 @@ WH_EXPORT bool wh_glob_match(const char *pattern, struct wh_str text, bool ignor
  * reaches a terminal (C0, DEL, and C1 as UTF-8 become '?'). lines: newlines stay. */
 WH_EXPORT void wh_text_tame(char *text, bool lines);
 
+/* For texts that are written while they are made: takes what the buffer holds but for its last
+ * byte, which it moves to the front. Never called with an empty buffer. */
+typedef void (*wh_drain_fn)(void *arg, struct wh_buf *);
+
 #endif

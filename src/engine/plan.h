@@ -184,9 +184,7 @@ void wh_plan_free(struct wh_plan *); /* closes targets, scans, sessions, endpoin
  */
 wh_status wh_plan_print(const struct wh_plan *, bool full, struct wh_buf *);
 wh_status wh_plan_to_json(const struct wh_plan *, struct wh_buf *);
-/* The same of thousands of tables, a piece at a time: drain takes what the buffer holds but for its
- * last byte, which it moves to the front. */
-typedef void (*wh_drain_fn)(void *arg, struct wh_buf *);
+/* The same of thousands of tables, a piece at a time. */
 wh_status wh_plan_drain_json(const struct wh_plan *, struct wh_buf *, wh_drain_fn, void *arg);
 
 /* Scan and target are wanted no more, nor what the target accepts; the source's schema and all

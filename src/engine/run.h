@@ -77,6 +77,11 @@ struct wh_event {
     const struct wh_plan *plan;         /* PLAN */
 };
 
+/* run_json.c: a line for programs (INTERFACE 6). Long ones (the plan, the end of thousands of
+ * tables) are handed to drain piece by piece. */
+wh_status wh_event_json(const struct wh_event *, struct wh_buf *);
+wh_status wh_event_drain_json(const struct wh_event *, struct wh_buf *, wh_drain_fn, void *arg);
+
 struct wh_run_listener {
     void *self;
     void (*event)(void *self, const struct wh_event *);

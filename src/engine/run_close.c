@@ -247,10 +247,31 @@ static void record_failed_flows(struct wh_runtime *run)
     }
 }
 
+struct ending {
+    const struct wh_runtime *run;
+    const struct wh_run_result *result;
+};
+
+static wh_status write_json(void *arg, struct wh_buf *b, wh_drain_fn drain, void *to)
+{
+    const struct ending *e = arg;
+    struct wh_event event = {.type = WH_EV_RUN_FINISHED,
+                             .run = e->run->id,
+                             .job = e->run->plan->job->name,
+                             .result = e->result};
+
+    return wh_event_drain_json(&event, b, drain, to);
+}
+
+static wh_status write_text(void *arg, struct wh_buf *b, wh_drain_fn drain, void *to)
+{
+    return wh_summary_text(((const struct ending *)arg)->result, b, drain, to);
+}
+
 int wh_run_end_record(struct wh_runtime *run, struct wh_run_result *result, struct wh_error *reterr)
 {
-    struct wh_buf json WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
-    struct wh_buf text WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
+    struct ending ending = {run, result};
+    const struct wh_report report = {.arg = &ending, .json = write_json, .text = write_text};
     int code = result->exit_code;
     bool over = wh_run_into_stdout(run), closed = run->recorded_state >= WH_RUN_CLOSED || over;
     struct wh_run_record r = {.run = run->id,
@@ -262,14 +283,11 @@ int wh_run_end_record(struct wh_runtime *run, struct wh_run_result *result, stru
                               .rows_written = result->counts.rows_written,
                               .rows_dirty = result->counts.rows_dirty,
                               .rows_filtered = result->counts.rows_filtered,
-                              .rows_skipped = result->counts.rows_skipped};
+                              .rows_skipped = result->counts.rows_skipped,
+                              .report = &report};
 
     if (run->recorded_state < WH_RUN_CLOSING)
         record_failed_flows(run);
-    if (wh_summary_json(result, &json) == WH_OK)
-        r.summary = json.p;
-    if (wh_summary_text(result, &text) == WH_OK)
-        r.text = text.p;
     if (over && run->recorded_state < WH_RUN_CLOSED) { /* nobody resumes it: nothing is held */
         WH_TRY(wh_run_release_snapshots(run));
         WH_TRY(wh_state_run_set(run->state, run->id, run->epoch, WH_RUN_DISCARDED, reterr));

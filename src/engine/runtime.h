@@ -600,8 +600,9 @@ wh_status wh_run_rows_staying(struct wh_runtime *, int64_t *ret, struct wh_error
 wh_status wh_run_drop_all(struct wh_runtime *, struct wh_error *reterr);
 /* summary.c */
 wh_status wh_summary(struct wh_runtime *, const struct wh_error *, struct wh_run_result *ret);
-wh_status wh_summary_text(const struct wh_run_result *, struct wh_buf *);
-wh_status wh_summary_json(const struct wh_run_result *, struct wh_buf *);
+/* For people; drain may be NULL. */
+wh_status wh_summary_text(const struct wh_run_result *, struct wh_buf *, wh_drain_fn drain,
+                          void *arg);
 /* All rows go to standard output: what went out cannot be taken back or gone on with. */
 bool wh_run_into_stdout(const struct wh_runtime *);
 /* Exit code of a run that ended before it touched anything. */

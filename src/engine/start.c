@@ -488,16 +488,13 @@ static int unfinished_before(struct wh_job *job, const char *run, struct wh_serv
     return st == WH_OK ? WH_END : st;
 }
 
-static int done_before(const char *run, struct wh_state *state, struct wh_outcome *ret,
-                       struct wh_error *reterr)
+/* What it told at its end is in the state. */
+static int done_before(const char *run, struct wh_outcome *ret)
 {
-    struct kept k WH_CLEANUP(kept_done) = {0};
-    WH_TRY(keep(state, run, &k, reterr));
     ret->how = WH_STARTED_DONE_BEFORE;
     ret->exit_code = 0;
     snprintf(ret->run, sizeof(ret->run), "%s", run);
-    ret->text = wh_strdup(k.run.text ? k.run.text : "");
-    return ret->text ? WH_END : wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a summary");
+    return WH_END;
 }
 
 static int start_job(struct wh_job *job, struct wh_services *services, struct wh_state *state,
@@ -512,7 +509,7 @@ static int start_job(struct wh_job *job, struct wh_services *services, struct wh
     if (unfinished)
         WH_TRY(unfinished_before(job, unfinished, services, state, start, ret, reterr));
     else if (finished && (job->scheduled || start->run_id) && !start->again && !job->is_copy)
-        WH_TRY(done_before(finished, state, ret, reterr));
+        WH_TRY(done_before(finished, ret));
     ret->how = WH_STARTED_NEW;
     return execute(job, services, state, start, NULL, identity, ret, reterr);
 }

@@ -28,7 +28,6 @@ struct wh_outcome {
     enum wh_started how;
     int exit_code;
     char run[64];
-    char *text;           /* DONE_BEFORE: the old summary; wh_free */
     int64_t rows_staying; /* of the run that --fresh gave up */
 };
 

@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+enum {
+    PIECE = 32 << 10
+};
+
 static const int worst_first[] = {130, 143, 129, 141, 2, 10, 5, 7, 9, 1, 6, 4, 3, 8, 0};
 
 int wh_exit_worse(int a, int b)
@@ -251,7 +255,7 @@ int wh_summary(struct wh_runtime *run, const struct wh_error *err, struct wh_run
     return WH_OK;
 }
 
-int wh_summary_text(const struct wh_run_result *r, struct wh_buf *b)
+int wh_summary_text(const struct wh_run_result *r, struct wh_buf *b, wh_drain_fn drain, void *arg)
 {
     for (size_t i = 0; i < r->n_tables; i++) {
         const struct wh_table_result *t = &r->tables[i];
@@ -268,6 +272,8 @@ int wh_summary_text(const struct wh_run_result *r, struct wh_buf *b)
         if (t->error)
             WH_TRY(wh_buf_printf(b, "  %s %s", t->error->code, t->error->message));
         WH_TRY(wh_buf_addc(b, '\n'));
+        if (drain && b->n > PIECE)
+            drain(arg, b);
     }
     if (r->snapshot && strncmp(r->snapshot, "mixed", 5) == 0)
         WH_TRY(wh_buf_printf(b, "snapshot: %s\n", r->snapshot));
@@ -275,52 +281,4 @@ int wh_summary_text(const struct wh_run_result *r, struct wh_buf *b)
         WH_TRY(wh_buf_printf(b, "%" PRId64 " rows of the given-up run stay\n", r->rows_staying));
     return wh_buf_printf(b, "run %s %s  exit %d  peak %" PRId64 " MB  cpu %.1f s\n", r->run,
                          r->status, r->exit_code, r->peak_rss / 1000000, r->cpu_seconds);
-}
-
-static int counts_json(const struct wh_counts *c, struct wh_buf *b)
-{
-    return wh_buf_printf(
-        b,
-        "\"rows_read\":%" PRId64 ",\"rows_written\":%" PRId64 ",\"rows_dirty\":%" PRId64
-        ",\"rows_filtered\":%" PRId64 ",\"rows_skipped\":%" PRId64 ",\"bytes_read\":%" PRId64
-        ",\"bytes_written\":%" PRId64 ",\"units\":%" PRId64 ",\"retries\":%" PRId64,
-        c->rows_read, c->rows_written, c->rows_dirty, c->rows_filtered, c->rows_skipped,
-        c->bytes_read, c->bytes_written, c->units_done, c->retries);
-}
-
-static int table_json(const struct wh_table_result *t, struct wh_buf *b)
-{
-    WH_TRY(wh_buf_adds(b, "{\"stream\":"));
-    WH_TRY(wh_buf_json(b, t->stream ? t->stream : "", t->stream ? strlen(t->stream) : 0));
-    WH_TRY(wh_buf_adds(b, ",\"table\":"));
-    WH_TRY(wh_buf_json(b, t->table, strlen(t->table)));
-    WH_TRY(wh_buf_printf(b, ",\"status\":\"%s\",\"exit\":%d,", t->status, t->exit_code));
-    WH_TRY(counts_json(&t->counts, b));
-    WH_TRY(wh_buf_printf(b, ",\"seconds\":%.3f,\"snapshot\":\"%s\",\"hash\":\"%s\"", t->seconds,
-                         t->snapshot, t->hash));
-    if (t->delivery)
-        WH_TRY(wh_buf_printf(b, ",\"delivery\":\"%s\"", t->delivery));
-    if (t->ranges)
-        WH_TRY(wh_buf_printf(b, ",\"ranges\":\"%s\"", t->ranges));
-    if (t->error) {
-        WH_TRY(wh_buf_adds(b, ",\"error\":"));
-        WH_TRY(wh_error_json(t->error, b));
-    }
-    return wh_buf_addc(b, '}');
-}
-
-int wh_summary_json(const struct wh_run_result *r, struct wh_buf *b)
-{
-    WH_TRY(wh_buf_printf(b, "{\"run\":\"%s\",\"status\":\"%s\",\"exit\":%d,\"retryable\":%s,",
-                         r->run, r->status, r->exit_code, r->retryable ? "true" : "false"));
-    WH_TRY(counts_json(&r->counts, b));
-    WH_TRY(wh_buf_printf(b,
-                         ",\"seconds\":%.3f,\"cpu_seconds\":%.3f,\"peak_rss\":%" PRId64
-                         ",\"snapshot\":\"%s\",\"tables\":[",
-                         r->seconds, r->cpu_seconds, r->peak_rss, r->snapshot));
-    for (size_t i = 0; i < r->n_tables; i++) {
-        WH_TRY(i ? wh_buf_addc(b, ',') : WH_OK);
-        WH_TRY(table_json(&r->tables[i], b));
-    }
-    return wh_buf_adds(b, "]}");
 }

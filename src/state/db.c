@@ -97,12 +97,13 @@ static int cached(struct wh_state *s, const char *sql, sqlite3_stmt **ret, struc
     return wh_fail(reterr, WH_E_BUG, "E9001", "more state statements than places in the cache");
 }
 
-static int bind(sqlite3_stmt *st, const char *format, va_list ap)
+/* how: SQLITE_STATIC where the values outlive the statement's run. */
+static int bind(sqlite3_stmt *st, sqlite3_destructor_type how, const char *format, va_list ap)
 {
     int rc = SQLITE_OK;
     for (int i = 1; *format && rc == SQLITE_OK; format++, i++) {
         if (*format == 's') {
-            rc = sqlite3_bind_text(st, i, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
+            rc = sqlite3_bind_text(st, i, va_arg(ap, const char *), -1, how);
         } else if (*format == 'i') {
             rc = sqlite3_bind_int64(st, i, va_arg(ap, int64_t));
         } else if (*format == 'n') {
@@ -111,8 +112,7 @@ static int bind(sqlite3_stmt *st, const char *format, va_list ap)
             rc = sqlite3_bind_int64(st, i, va_arg(ap, uint32_t));
         } else if (*format == 'b') {
             struct wh_bytes b = va_arg(ap, struct wh_bytes);
-            rc = b.p ? sqlite3_bind_blob64(st, i, b.p, b.n, SQLITE_TRANSIENT)
-                     : sqlite3_bind_null(st, i);
+            rc = b.p ? sqlite3_bind_blob64(st, i, b.p, b.n, how) : sqlite3_bind_null(st, i);
         } else {
             struct wh_u128 h = va_arg(ap, struct wh_u128);
             rc = sqlite3_bind_blob(st, i, &h, sizeof(h), SQLITE_TRANSIENT);
@@ -121,13 +121,13 @@ static int bind(sqlite3_stmt *st, const char *format, va_list ap)
     return rc;
 }
 
-static int queryv(struct wh_state *s, sqlite3_stmt **ret, struct wh_error *reterr, const char *sql,
-                  const char *format, va_list ap)
+static int queryv(struct wh_state *s, sqlite3_stmt **ret, sqlite3_destructor_type how,
+                  struct wh_error *reterr, const char *sql, const char *format, va_list ap)
 {
     int st = cached(s, sql, ret, reterr);
     if (st != WH_OK)
         return st;
-    int rc = bind(*ret, format, ap);
+    int rc = bind(*ret, how, format, ap);
     return rc == SQLITE_OK ? WH_OK : db_fail(s, rc, reterr, "binding values");
 }
 
@@ -136,7 +136,7 @@ int wh_db_query(struct wh_state *s, sqlite3_stmt **ret, struct wh_error *reterr,
 {
     va_list ap;
     va_start(ap, format);
-    int st = queryv(s, ret, reterr, sql, format, ap);
+    int st = queryv(s, ret, SQLITE_TRANSIENT, reterr, sql, format, ap);
     va_end(ap);
     return st;
 }
@@ -157,12 +157,14 @@ int wh_db_run(struct wh_state *s, int64_t *ret_changes, struct wh_error *reterr,
     sqlite3_stmt *q;
     va_list ap;
     va_start(ap, format);
-    int st = queryv(s, &q, reterr, sql, format, ap);
+    int st = queryv(s, &q, SQLITE_STATIC, reterr, sql, format, ap);
     va_end(ap);
     while (st == WH_OK)
         st = wh_db_step(s, q, reterr);
     if (st == WH_END && ret_changes)
         *ret_changes = sqlite3_changes64(s->db);
+    if (st == WH_END && *format)
+        sqlite3_clear_bindings(q); /* they were lent */
     return st == WH_END ? WH_OK : st;
 }
 

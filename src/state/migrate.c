@@ -59,6 +59,10 @@ static const char *const migrations[] = {
     "  phase integer not null, primary key(run, flow, generation, phase)) without rowid;",
     /* 2: where a unit was drawn, for the marker that can rebuild this store. */
     "alter table unit add column origin blob;",
+    /* 3: what was told at the end of a run, in pieces; run.summary and run.report are of before. */
+    "create table report("
+    "  run text not null, kind integer not null, n integer not null, piece text not null,"
+    "  primary key(run, kind, n)) without rowid;",
 };
 
 static int version_now(struct wh_state *s, int *ret, struct wh_error *reterr)

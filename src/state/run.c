@@ -26,36 +26,35 @@ const char *wh_run_state_name(enum wh_run_state s)
 
 #define RUN_COLUMNS                                                                                \
     "run, job, file, identity, is_copy, scheduled, job_json, shape, version, state, epoch,"        \
-    "exit_code, finished, summary, report, snapshot, created_us, started_us, ended_us, host, pid," \
+    "exit_code, finished, snapshot, created_us, started_us, ended_us, host, pid,"                  \
     "beat_us, limits, rows_read, rows_written, rows_dirty, rows_filtered, rows_skipped"
 
 static int read_run(struct wh_arena *a, sqlite3_stmt *q, struct wh_run_record *r)
 {
-    int64_t n[28];
-    for (int i = 0; i < 28; i++)
+    int64_t n[26];
+    for (int i = 0; i < 26; i++)
         n[i] = sqlite3_column_int64(q, i);
     *r = (struct wh_run_record){.is_copy = n[4],
                                 .state = (enum wh_run_state)n[9],
                                 .epoch = (uint32_t)n[10],
                                 .exit_code = (int)n[11],
                                 .finished = n[12],
-                                .created_us = n[16],
-                                .started_us = n[17],
-                                .ended_us = n[18],
-                                .pid = n[20],
-                                .beat_us = n[21],
-                                .rows_read = n[23],
-                                .rows_written = n[24],
-                                .rows_dirty = n[25],
-                                .rows_filtered = n[26],
-                                .rows_skipped = n[27]};
+                                .created_us = n[14],
+                                .started_us = n[15],
+                                .ended_us = n[16],
+                                .pid = n[18],
+                                .beat_us = n[19],
+                                .rows_read = n[21],
+                                .rows_written = n[22],
+                                .rows_dirty = n[23],
+                                .rows_filtered = n[24],
+                                .rows_skipped = n[25]};
     const struct {
         int column;
         const char **to;
-    } texts[] = {{0, &r->run},       {1, &r->job},      {2, &r->file},      {3, &r->identity},
-                 {5, &r->scheduled}, {6, &r->job_json}, {7, &r->shape},     {8, &r->version},
-                 {13, &r->summary},  {14, &r->text},    {15, &r->snapshot}, {19, &r->host},
-                 {22, &r->limits}};
+    } texts[] = {{0, &r->run},       {1, &r->job},      {2, &r->file},   {3, &r->identity},
+                 {5, &r->scheduled}, {6, &r->job_json}, {7, &r->shape},  {8, &r->version},
+                 {13, &r->snapshot}, {17, &r->host},    {20, &r->limits}};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         WH_TRY(wh_db_text(a, q, texts[i].column, texts[i].to));
     return WH_OK;
@@ -116,7 +115,7 @@ int wh_state_run_forget(struct wh_state *s, const char *run, struct wh_error *re
         "delete from unit where run = ?",     "delete from step where run = ?",
         "delete from phase where run = ?",    "delete from flow where run = ?",
         "delete from snapshot where run = ?", "delete from target where run = ?",
-        "delete from run where run = ?",
+        "delete from report where run = ?",   "delete from run where run = ?",
     };
     WH_DB_GUARD(s);
     WH_TRY(wh_db_begin(s, NULL, 0, reterr));
@@ -421,18 +420,113 @@ int wh_state_run_beat(struct wh_state *s, const char *run, uint32_t epoch, struc
     return wh_db_end(s, st, reterr);
 }
 
+/* ---- the report of its end ---- */
+
+struct pieces {
+    struct wh_state *s;
+    const char *run;
+    int kind, status;
+    int64_t n;
+    struct wh_error *reterr;
+};
+
+static void put_piece(struct pieces *p, const char *text, size_t n)
+{
+    if (p->status != WH_OK || n == 0)
+        return;
+    p->status = wh_db_run(p->s, NULL, p->reterr,
+                          "insert into report(run, kind, n, piece) values (?,?,?,cast(? as text))",
+                          "snib", p->run, p->kind, p->n++, (struct wh_bytes){text, n});
+}
+
+static void drain(void *arg, struct wh_buf *b)
+{
+    char last = b->p[b->n - 1];
+
+    put_piece(arg, b->p, b->n - 1);
+    wh_buf_clear(b);
+    wh_ignore(wh_buf_addc(b, last));
+}
+
+/* What cannot be made is left out: the run has ended all the same. */
+static int put_report(struct wh_state *s, const struct wh_run_record *r, struct wh_error *reterr)
+{
+    int st = wh_db_run(s, NULL, reterr, "delete from report where run = ?", "s", r->run);
+
+    for (int kind = WH_REPORT_JSON; r->report && kind <= WH_REPORT_TEXT && st == WH_OK; kind++) {
+        struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
+        struct pieces p = {s, r->run, kind, WH_OK, 0, reterr};
+
+        wh_ignore((kind == WH_REPORT_JSON ? r->report->json : r->report->text)(r->report->arg, &b,
+                                                                               drain, &p));
+        put_piece(&p, b.p, b.n);
+        st = p.status;
+    }
+    return st;
+}
+
+static struct wh_str text_of(sqlite3_stmt *q, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(q, column);
+
+    return (struct wh_str){text ? text : "", text ? (size_t)sqlite3_column_bytes(q, column) : 0};
+}
+
+/* Stores of before have it in one text. */
+static int old_report(struct wh_state *s, const char *run, enum wh_report_kind kind,
+                      wh_status (*each)(void *arg, struct wh_str piece), void *arg,
+                      struct wh_error *reterr)
+{
+    sqlite3_stmt *q;
+
+    WH_TRY(wh_db_query(s, &q, reterr, "select summary, report from run where run = ?", "s", run));
+    int st = wh_db_step(s, q, reterr);
+
+    if (st == WH_OK && text_of(q, kind == WH_REPORT_TEXT).n)
+        st = each(arg, text_of(q, kind == WH_REPORT_TEXT));
+    sqlite3_reset(q);
+    return st == WH_END ? WH_OK : st;
+}
+
+int wh_state_report(struct wh_state *s, const char *run, enum wh_report_kind kind,
+                    wh_status (*each)(void *arg, struct wh_str piece), void *arg,
+                    struct wh_error *reterr)
+{
+    WH_DB_GUARD(s);
+    sqlite3_stmt *q;
+    bool any = false;
+    int st;
+
+    WH_TRY(wh_db_query(s, &q, reterr,
+                       "select piece from report where run = ? and kind = ? order by n", "sn", run,
+                       (int)kind));
+    while ((st = wh_db_step(s, q, reterr)) == WH_OK) {
+        any = true;
+        st = each(arg, text_of(q, 0));
+        if (st != WH_OK)
+            break;
+    }
+    sqlite3_reset(q);
+    if (st != WH_END)
+        return st;
+    return any ? WH_OK : old_report(s, run, kind, each, arg, reterr);
+}
+
 int wh_state_run_end(struct wh_state *s, const struct wh_run_record *r, uint32_t epoch,
                      struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
     WH_TRY(wh_db_begin(s, r->run, epoch, reterr));
-    int st = wh_db_run(s, NULL, reterr,
-                       "update run set exit_code = ?2, finished = ?3, summary = ?4, report = ?5,"
-                       " snapshot = ?6, ended_us = ?7, rows_read = ?8, rows_written = ?9,"
-                       " rows_dirty = ?10, rows_filtered = ?11, rows_skipped = ?12 where run = ?1",
-                       "snnsssiiiiii", r->run, r->exit_code, (int)r->finished, r->summary, r->text,
-                       r->snapshot, r->ended_us ? r->ended_us : wh_wall_us(), r->rows_read,
-                       r->rows_written, r->rows_dirty, r->rows_filtered, r->rows_skipped);
+    int st =
+        wh_db_run(s, NULL, reterr,
+                  "update run set exit_code = ?2, finished = ?3, summary = null, report = null,"
+                  " snapshot = ?4, ended_us = ?5, rows_read = ?6, rows_written = ?7,"
+                  " rows_dirty = ?8, rows_filtered = ?9, rows_skipped = ?10 where run = ?1",
+                  "snnsiiiiii", r->run, r->exit_code, (int)r->finished, r->snapshot,
+                  r->ended_us ? r->ended_us : wh_wall_us(), r->rows_read, r->rows_written,
+                  r->rows_dirty, r->rows_filtered, r->rows_skipped);
+    if (st == WH_OK)
+        st = put_report(s, r, reterr);
     st = wh_db_end(s, st, reterr);
     if (st == WH_OK && r->finished && !lock_held(s, r->run, epoch))
         forget_lock(s, r->run, epoch);
@@ -572,6 +666,8 @@ int wh_state_gc(struct wh_state *s, int64_t older_than_us, bool dry_run, int64_t
             st = wh_db_run(s, NULL, reterr, "delete from snapshot where run = ?", "s", run);
         if (st == WH_OK)
             st = wh_db_run(s, NULL, reterr, "delete from target where run = ?", "s", run);
+        if (st == WH_OK)
+            st = wh_db_run(s, NULL, reterr, "delete from report where run = ?", "s", run);
         if (st == WH_OK)
             st = wh_db_run(s, NULL, reterr, "delete from run where run = ?", "s", run);
         WH_TRY(wh_db_end(s, st, reterr));

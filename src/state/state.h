@@ -16,6 +16,7 @@
 #define WHERRY_STATE_STATE_H
 
 #include "core/alloc.h"
+#include "core/buf.h"
 #include "core/hash.h"
 
 struct wh_state;
@@ -47,6 +48,14 @@ enum wh_run_state {
 };
 const char *wh_run_state_name(enum wh_run_state);
 
+/* How a run ended, in words that may be long: made while they are written. Must not use the state.
+ */
+struct wh_report {
+    void *arg;
+    wh_status (*json)(void *arg, struct wh_buf *, wh_drain_fn, void *to);
+    wh_status (*text)(void *arg, struct wh_buf *, wh_drain_fn, void *to);
+};
+
 struct wh_run_record {
     const char *run;        /* "r-20261122-7f3a9c01d2e4" */
     const char *job, *file; /* job name; file or NULL */
@@ -60,8 +69,6 @@ struct wh_run_record {
     uint32_t epoch;
     int exit_code;        /* -1 while unfinished and never ended */
     bool finished;        /* ended with 0, 3, 4, 8, or 2 before anything was touched */
-    const char *summary;  /* JSON of the last end, or NULL */
-    const char *text;     /* summary text for people, or NULL */
     const char *snapshot; /* "one instant", "mixed (2 instants)", NULL */
     int64_t created_us, started_us, ended_us;
     /* The process that acts for it. */
@@ -69,6 +76,7 @@ struct wh_run_record {
     int64_t pid, beat_us;
     const char *limits; /* JSON of `limit RUN`, NULL = as planned */
     int64_t rows_read, rows_written, rows_dirty, rows_filtered, rows_skipped;
+    const struct wh_report *report; /* at its end; NULL: nothing is told */
 };
 
 wh_status wh_state_run_new(struct wh_state *, const struct wh_run_record *,
@@ -101,7 +109,16 @@ wh_status wh_state_run_set(struct wh_state *, const char *run, uint32_t epoch, e
 wh_status wh_state_run_beat(struct wh_state *, const char *run, uint32_t epoch, struct wh_arena *,
                             const char **ret_limits, int *ret_cancel, struct wh_error *reterr);
 wh_status wh_state_run_end(struct wh_state *, const struct wh_run_record *, uint32_t epoch,
-                           struct wh_error *reterr); /* exit, finished, summary, text, counts */
+                           struct wh_error *reterr); /* exit, finished, report, counts */
+/* What was told when the run ended, piece by piece; nothing where it has not ended. `each` must not
+ * use the state. */
+enum wh_report_kind {
+    WH_REPORT_JSON, /* the event of its end, a line */
+    WH_REPORT_TEXT, /* for people */
+};
+wh_status wh_state_report(struct wh_state *, const char *run, enum wh_report_kind,
+                          wh_status (*each)(void *arg, struct wh_str piece), void *arg,
+                          struct wh_error *reterr);
 wh_status wh_state_run_limit(struct wh_state *, const char *run, const char *limits_json,
                              struct wh_error *reterr);
 wh_status wh_state_run_cancel(struct wh_state *, const char *run, bool discard,

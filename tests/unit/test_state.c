@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/buf.h"
 #include "state/state.h"
 
 struct fixture {
@@ -325,6 +327,68 @@ static wh_status collect(void *arg, const struct wh_run_record *r)
     return WH_OK;
 }
 
+/* As the summary of thousands of tables comes: 50 pieces of 3000 bytes, then a rest. */
+static wh_status long_words(void *arg, struct wh_buf *b, wh_drain_fn drain, void *to)
+{
+    for (int i = 0; i < 50; i++) {
+        for (int k = 0; k < 300; k++)
+            assert_int_equal(wh_buf_printf(b, "%s%08d,", (const char *)arg, i * 300 + k), WH_OK);
+        drain(to, b);
+        assert_int_equal(b->n, 1);
+    }
+    return wh_buf_adds(b, "end");
+}
+
+static wh_status few_words(void *arg, struct wh_buf *b, wh_drain_fn drain, void *to)
+{
+    return wh_buf_adds(b, "done\n");
+}
+
+static wh_status gather(void *arg, struct wh_str piece)
+{
+    assert_true(piece.n > 0 && piece.n <= 3001);
+    return wh_buf_add(arg, piece.s, piece.n);
+}
+
+/* Red when what a run tells at its end comes back changed, cut, twice after a second end, held in
+ * one piece, or not at all where an older program wrote it. */
+static void test_report(void **state)
+{
+    struct fixture *f = *state;
+    struct wh_buf want WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+    struct wh_buf got WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+    struct wh_error e;
+    uint32_t epoch;
+    char name[2] = "a";
+    struct wh_report report = {.arg = name, .json = long_words, .text = few_words};
+    struct wh_run_record end = {.run = "r-1", .exit_code = 1, .report = &report};
+
+    new_run(f, "r-1");
+    assert_int_equal(wh_state_run_claim(f->s, "r-1", 30000, &epoch, &e), WH_OK);
+    assert_int_equal(wh_state_report(f->s, "r-1", WH_REPORT_JSON, gather, &got, &e), WH_OK);
+    assert_int_equal(got.n, 0);
+    assert_int_equal(wh_state_run_end(f->s, &end, epoch, &e), WH_OK);
+    name[0] = 'b';
+    assert_int_equal(wh_state_run_end(f->s, &end, epoch, &e), WH_OK);
+    for (int i = 0; i < 50 * 300; i++)
+        assert_int_equal(wh_buf_printf(&want, "b%08d,", i), WH_OK);
+    assert_int_equal(wh_buf_adds(&want, "end"), WH_OK);
+    assert_int_equal(wh_state_report(f->s, "r-1", WH_REPORT_JSON, gather, &got, &e), WH_OK);
+    assert_string_equal(got.p, want.p);
+    wh_buf_clear(&got);
+    assert_int_equal(wh_state_report(f->s, "r-1", WH_REPORT_TEXT, gather, &got, &e), WH_OK);
+    assert_string_equal(got.p, "done\n");
+    wh_buf_clear(&got);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db, "delete from report; update run set summary = '{old}'", NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(wh_state_report(f->s, "r-1", WH_REPORT_JSON, gather, &got, &e), WH_OK);
+    assert_string_equal(got.p, "{old}");
+}
+
 static void test_listing_and_end(void **state)
 {
     struct fixture *f = *state;
@@ -334,8 +398,7 @@ static void test_listing_and_end(void **state)
     new_run(f, "r-1");
     new_run(f, "r-2");
     assert_int_equal(wh_state_run_claim(f->s, "r-1", 30000, &epoch, &e), WH_OK);
-    struct wh_run_record end = {
-        .run = "r-1", .exit_code = 0, .finished = true, .summary = "{}", .rows_read = 7};
+    struct wh_run_record end = {.run = "r-1", .exit_code = 0, .finished = true, .rows_read = 7};
     assert_int_equal(wh_state_run_set(f->s, "r-1", epoch, WH_RUN_CLOSED, &e), WH_OK);
     assert_int_equal(wh_state_run_end(f->s, &end, epoch, &e), WH_OK);
     assert_int_equal(wh_state_runs(f->s, NULL, NULL, false, collect, seen, &e), WH_OK);
@@ -383,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_units_keep_cursor_counts_and_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_steps_keep_intent_and_outcome, setup, teardown),
         cmocka_unit_test_setup_teardown(test_listing_and_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_report, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refuses_newer_and_damaged, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events for programs: one JSON object a line (INTERFACE 6). Fields and types may be added, never
  * changed. */
+#include "engine/run.h"
+
 #include <inttypes.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "core/clock.h"
 #include "core/errors.h"
+
+enum {
+    PIECE = 32 << 10
+};
 
 static const char *const type_names[] = {
     [WH_EV_RUN_STARTED] = "run_started",
@@ -89,7 +94,8 @@ static void table(struct wh_buf *b, const struct wh_table_result *t)
     wh_ignore(wh_buf_addc(b, '}'));
 }
 
-wh_status wh_result_json(const struct wh_run_result *r, struct wh_buf *b)
+static wh_status result(const struct wh_run_result *r, struct wh_buf *b, wh_drain_fn drain,
+                        void *arg)
 {
     text(b, "status", r->status);
     number(b, "exit", r->exit_code);
@@ -106,6 +112,8 @@ wh_status wh_result_json(const struct wh_run_result *r, struct wh_buf *b)
         if (i)
             wh_ignore(wh_buf_addc(b, ','));
         table(b, &r->tables[i]);
+        if (drain && b->n > PIECE)
+            drain(arg, b);
     }
     wh_ignore(wh_buf_adds(b, "]"));
     wh_ignore(wh_buf_adds(b, ",\"resume\":"));
@@ -146,6 +154,6 @@ wh_status wh_event_drain_json(const struct wh_event *e, struct wh_buf *b, wh_dra
         wh_ignore(wh_plan_drain_json(e->plan, b, drain, arg));
     }
     if (e->result)
-        wh_ignore(wh_result_json(e->result, b));
+        wh_ignore(result(e->result, b, drain, arg));
     return wh_buf_adds(b, "}\n");
 }
