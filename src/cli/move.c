@@ -231,7 +231,6 @@ int wh_cli_carry_out(struct wh_cli *c, struct wh_job *job)
         return 1;
     }
     struct wh_start start = start_of(c, r);
-    start.override = NULL; /* laid over the job already */
     st = wh_start_job(job, services, state, &start, &o, &e);
     int code = wh_cli_started(c, st, &o, &e);
     wh_render_free(r);

@@ -244,11 +244,18 @@ int wh_job_copy_with(struct wh_list sources, const char *destination, struct wh_
 static const char *const resumable[] = {"dirty",         "run.parallel",     "run.limits",
                                         "run.lock_wait", "run.accept_mixed", NULL};
 
-static bool may_change(const struct wh_job_reading *r, const char *path, const struct wh_node *key)
+static bool is_resumable(const char *path)
 {
     for (size_t i = 0; resumable[i]; i++)
         if (wh_key_eq(wh_str(path), resumable[i]))
             return true;
+    return false;
+}
+
+static bool may_change(const struct wh_job_reading *r, const char *path, const struct wh_node *key)
+{
+    if (is_resumable(path))
+        return true;
     wh_problem_add(r->problems, "E1007", wh_job_where(r, key),
                    "resume may change --dirty --rate -j --memory --max-duration --lock-wait "
                    "--accept-mixed; '--fresh' starts again with other settings",
@@ -274,6 +281,42 @@ static bool check_resumable(const struct wh_job_reading *r, const struct wh_node
         }
     }
     return ok;
+}
+
+/* One setting into the map of its kind; `run` is two levels deep. */
+static wh_status sort_out(struct wh_arena *a, const struct wh_node *settings, const char *prefix,
+                          struct wh_node *may, struct wh_node *others)
+{
+    for (size_t i = 0; i < settings->n; i++) {
+        const char *key = settings->keys[i]->text;
+        const char *path = wh_arena_printf(a, "%s%s", prefix, key);
+        struct wh_node *value = settings->items[i], *in[2];
+
+        if (!path)
+            return WH_E_NOMEM;
+        if (*prefix || strcmp(key, "run") != 0 || value->kind != WH_NODE_MAP) {
+            WH_TRY(wh_node_put(a, is_resumable(path) ? may : others, key, value));
+            continue;
+        }
+        if (!(in[0] = wh_node_map(a)) || !(in[1] = wh_node_map(a)))
+            return WH_E_NOMEM;
+        WH_TRY(sort_out(a, value, "run.", in[0], in[1]));
+        if (in[0]->n)
+            WH_TRY(wh_node_put(a, may, key, in[0]));
+        if (in[1]->n)
+            WH_TRY(wh_node_put(a, others, key, in[1]));
+    }
+    return WH_OK;
+}
+
+int wh_job_resumable(struct wh_arena *a, const struct wh_node *settings, struct wh_node **ret,
+                     struct wh_node **ret_others)
+{
+    *ret = wh_node_map(a);
+    *ret_others = wh_node_map(a);
+    if (!*ret || !*ret_others)
+        return WH_E_NOMEM;
+    return settings ? sort_out(a, settings, "", *ret, *ret_others) : WH_OK;
 }
 
 /* The settings for every stream: all but `run` and what only streams of their own can have. */

@@ -195,6 +195,10 @@ bool wh_objref_parse(struct wh_arena *, const char *text, const char *where,
  */
 wh_status wh_job_override(struct wh_job *, const struct wh_node *settings, bool resuming,
                           struct wh_problems *);
+/* The settings among these that a resumed run may be given (INTERFACE 5), and the others; nodes are
+ * shared, empty maps where there are none. */
+wh_status wh_job_resumable(struct wh_arena *, const struct wh_node *settings, struct wh_node **ret,
+                           struct wh_node **ret_others);
 /* Stored again at resume: the resolved tree as JSON, without secrets. Reading it with wh_job_read
  * gives the same job: same run id, planned time, parameters, shape. */
 wh_status wh_job_to_json(const struct wh_job *, struct wh_buf *);

@@ -208,6 +208,62 @@ static int job_changed(const struct wh_job *job, const struct wh_run_record *old
     return st;
 }
 
+/* The first place in the trees of both jobs where a setting that was given beside them differs. */
+static bool settings_differ(const struct wh_node *settings, const struct wh_node *was,
+                            const struct wh_node *is, struct wh_buf *path)
+{
+    const struct wh_node *a = wh_node_get(was, "streams"), *b = wh_node_get(is, "streams");
+
+    for (size_t i = 0; i < settings->n; i++) {
+        const char *key = settings->keys[i]->text;
+        bool run = strcmp(key, "run") == 0;
+
+        for (size_t k = 0; run && k < settings->items[i]->n; k++) {
+            const char *one = settings->items[i]->keys[k]->text;
+
+            wh_buf_clear(path);
+            wh_ignore(wh_buf_adds(path, "run"));
+            if (differs_in(wh_node_get(wh_node_get(was, key), one),
+                           wh_node_get(wh_node_get(is, key), one), one, path))
+                return true;
+        }
+        for (size_t k = 0; !run && a && b && k < a->n && k < b->n; k++) {
+            wh_buf_clear(path);
+            wh_ignore(wh_buf_printf(path, "streams.%zu", k + 1));
+            if (differs_in(wh_node_get(a->items[k], key), wh_node_get(b->items[k], key), key, path))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* What was given beside the job and may not change under way is as it was when the run began. */
+static int same_settings(const struct wh_job *job, const struct wh_run_record *old,
+                         const struct wh_node *settings, struct wh_error *reterr)
+{
+    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
+    struct wh_buf path WH_CLEANUP(wh_buf_free) = WH_BUF(4096);
+    struct wh_buf now WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
+    struct wh_problems p = {.arena = a};
+    struct wh_node *was, *is;
+
+    if (settings->n == 0)
+        return WH_OK;
+    if (!a || wh_job_to_json(job, &now) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to compare two jobs");
+    if (wh_json_parse(a, "stored job", old->job_json, strlen(old->job_json), &was, &p) != WH_OK ||
+        wh_json_parse(a, "job", now.p, now.n, &is, &p) != WH_OK)
+        return wh_fail(reterr, WH_E_STATE, "E7003", "the stored job of %s cannot be read",
+                       old->run);
+    if (!settings_differ(settings, was, is, &path))
+        return WH_OK;
+    wh_ignore(wh_fail(reterr, WH_E_USAGE, "E7008",
+                      "run %s of this job is unfinished, and began with other settings: %s",
+                      old->run, path.p));
+    wh_error_hint(reterr, "leave that away and it goes on as it began; --fresh gives it up");
+    return WH_E_USAGE;
+}
+
 /* ---- executing ---- */
 
 /* Holds RUN_FINISHED back until `validate:` has had its word: it is the last event. */
@@ -454,6 +510,33 @@ static bool into_stdout(const struct wh_job *job)
     return job->n_streams > 0;
 }
 
+/* What `limit` said before gives way to what is said now. */
+static int newer_limits(struct wh_state *state, const struct wh_run_record *r,
+                        const struct wh_node *override, struct wh_error *reterr)
+{
+    const struct wh_node *run = override ? wh_node_get(override, "run") : NULL;
+    if (!r->limits || !run || (!wh_node_get(run, "limits") && !wh_node_get(run, "parallel")) ||
+        wh_state_run_alive(state, r, 30000) != 0)
+        return WH_OK;
+    return wh_state_run_limit(state, r->run, NULL, reterr);
+}
+
+/* The run goes on with what may be changed under way. */
+static int resume_given(struct kept *k, struct wh_job *job, struct wh_services *services,
+                        struct wh_state *state, const struct wh_start *start,
+                        struct wh_outcome *ret, struct wh_error *reterr)
+{
+    struct wh_node *may, *others;
+    struct wh_start given = *start;
+
+    if (wh_job_resumable(k->arena, start->override, &may, &others) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to resume");
+    WH_TRY(same_settings(job, &k->run, others, reterr));
+    given.override = may->n ? may : NULL;
+    WH_TRY(newer_limits(state, &k->run, given.override, reterr));
+    return resume_kept(k, services, state, &given, job, ret, reterr);
+}
+
 /* Same identity and unfinished: run resumes it, copy stops, --fresh gives it up. OK = go on anew,
  * END = *ret is the outcome. */
 static int unfinished_before(struct wh_job *job, const char *run, struct wh_services *services,
@@ -484,7 +567,7 @@ static int unfinished_before(struct wh_job *job, const char *run, struct wh_serv
     wh_u128_hex(job->shape, shape);
     if (k.run.shape && strcmp(k.run.shape, shape) != 0)
         return job_changed(job, &k.run, reterr);
-    int st = resume_kept(&k, services, state, start, job, ret, reterr);
+    int st = resume_given(&k, job, services, state, start, ret, reterr);
     return st == WH_OK ? WH_END : st;
 }
 
@@ -559,17 +642,6 @@ static int over_already(const struct wh_run_record *r, struct wh_error *reterr)
                      wh_run_state_name(r->state));
     wh_error_hint(reterr, "wherry history lists what is unfinished");
     return st;
-}
-
-/* What `limit` said before gives way to what is said now. */
-static int newer_limits(struct wh_state *state, const struct wh_run_record *r,
-                        const struct wh_node *override, struct wh_error *reterr)
-{
-    const struct wh_node *run = override ? wh_node_get(override, "run") : NULL;
-    if (!r->limits || !run || (!wh_node_get(run, "limits") && !wh_node_get(run, "parallel")) ||
-        wh_state_run_alive(state, r, 30000) != 0)
-        return WH_OK;
-    return wh_state_run_limit(state, r->run, NULL, reterr);
 }
 
 int wh_start_resume(const char *run, struct wh_services *services, struct wh_state *state,

@@ -14,14 +14,16 @@ struct wh_start {
     bool fresh, again, yes;
     bool accept_mixed;
     int64_t lock_wait_ms;
-    const struct wh_node *override; /* laid over the job (wh_job_override); NULL */
+    /* Given beside the job (wh_job_override); NULL. Laid over a run that is resumed: what may not
+     * change is refused by wh_start_resume, and by wh_start_job if it differs. */
+    const struct wh_node *override;
     const struct wh_run_listener *listener;
 };
 
 enum wh_started {
     WH_STARTED_NEW,
     WH_STARTED_RESUMED,
-    WH_STARTED_DONE_BEFORE, /* nothing moved: `text` is the old summary */
+    WH_STARTED_DONE_BEFORE, /* nothing moved: wh_state_report has its words */
 };
 
 struct wh_outcome {

@@ -451,9 +451,12 @@ static void drain(void *arg, struct wh_buf *b)
 /* What cannot be made is left out: the run has ended all the same. */
 static int put_report(struct wh_state *s, const struct wh_run_record *r, struct wh_error *reterr)
 {
-    int st = wh_db_run(s, NULL, reterr, "delete from report where run = ?", "s", r->run);
+    int st;
 
-    for (int kind = WH_REPORT_JSON; r->report && kind <= WH_REPORT_TEXT && st == WH_OK; kind++) {
+    if (!r->report)
+        return WH_OK; /* what was told before stays */
+    st = wh_db_run(s, NULL, reterr, "delete from report where run = ?", "s", r->run);
+    for (int kind = WH_REPORT_JSON; kind <= WH_REPORT_TEXT && st == WH_OK; kind++) {
         struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
         struct pieces p = {s, r->run, kind, WH_OK, 0, reterr};
 
@@ -517,14 +520,13 @@ int wh_state_run_end(struct wh_state *s, const struct wh_run_record *r, uint32_t
 {
     WH_DB_GUARD(s);
     WH_TRY(wh_db_begin(s, r->run, epoch, reterr));
-    int st =
-        wh_db_run(s, NULL, reterr,
-                  "update run set exit_code = ?2, finished = ?3, summary = null, report = null,"
-                  " snapshot = ?4, ended_us = ?5, rows_read = ?6, rows_written = ?7,"
-                  " rows_dirty = ?8, rows_filtered = ?9, rows_skipped = ?10 where run = ?1",
-                  "snnsiiiiii", r->run, r->exit_code, (int)r->finished, r->snapshot,
-                  r->ended_us ? r->ended_us : wh_wall_us(), r->rows_read, r->rows_written,
-                  r->rows_dirty, r->rows_filtered, r->rows_skipped);
+    int st = wh_db_run(s, NULL, reterr,
+                       "update run set exit_code = ?2, finished = ?3, snapshot = ?4,"
+                       " ended_us = ?5, rows_read = ?6, rows_written = ?7,"
+                       " rows_dirty = ?8, rows_filtered = ?9, rows_skipped = ?10 where run = ?1",
+                       "snnsiiiiii", r->run, r->exit_code, (int)r->finished, r->snapshot,
+                       r->ended_us ? r->ended_us : wh_wall_us(), r->rows_read, r->rows_written,
+                       r->rows_dirty, r->rows_filtered, r->rows_skipped);
     if (st == WH_OK)
         st = put_report(s, r, reterr);
     st = wh_db_end(s, st, reterr);

@@ -76,7 +76,7 @@ struct wh_run_record {
     int64_t pid, beat_us;
     const char *limits; /* JSON of `limit RUN`, NULL = as planned */
     int64_t rows_read, rows_written, rows_dirty, rows_filtered, rows_skipped;
-    const struct wh_report *report; /* at its end; NULL: nothing is told */
+    const struct wh_report *report; /* at its end; NULL: as told before */
 };
 
 wh_status wh_state_run_new(struct wh_state *, const struct wh_run_record *,
