@@ -123,7 +123,7 @@ def versions(t, program, env, modules):
     # What a module tells is what it loads.
     for m in v['modules']:
         loads = set(re.findall(r'\(NEEDED\).*\[lib(\w+)', out_of('readelf', '-d', m['file']))) - {'c', 'm', 'dl', 'pthread'}
-        names = {n.replace('lib', '').replace('isa-l', 'isal').replace('zlib', 'z') for n in m['libraries']}
+        names = {n.replace('lib', '').replace('isa-l', 'isal').replace('zlib', 'z').replace('bzip2', 'bz2') for n in m['libraries']}
         names = {'z' if n == '' else n for n in names}
         t.check({('z' if l == 'z' else l) for l in loads} <= names | {'z'}, '%s tells all that it loads' % m['name'], (loads, names))
     t.check('libpq' in out_of(program, 'version', '-v', **env), 'version -v tells people')
