@@ -397,7 +397,8 @@ static int run_steps(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_s
     if (st == WH_OK && phase == WH_PUBLISH)
         st = guard_before_publish(fr, reterr);
     for (size_t i = 0; st == WH_OK && i < n; i++) {
-        bool done = v[i].state == WH_STEP_DONE, again = fr->resumed && v[i].flags & WH_STEP_REPEAT;
+        bool done = v[i].state == WH_STEP_DONE, moved = fr->drawn && fr->n_pending == 0;
+        bool again = fr->resumed && v[i].flags & WH_STEP_REPEAT && !moved;
 
         /* What several tables share, the first of them did. */
         if ((done && !again) || (v[i].flags & WH_STEP_STATEMENT && fr->flow->leader))

@@ -98,8 +98,8 @@ def statements_again(t):
 def statement_fails(t):
     """A statement that the destination refuses ends the table with its own error; resume goes on from there."""
     place = harness.Place('statements-fail')
-    for which in ('before', 'after'):
-        made(place, 'append', 'skip')
+    for which, mode, on_resume in (('before', 'append', 'skip'), ('after', 'append', 'skip'), ('after', 'overwrite', 'repeat')):
+        made(place, mode, on_resume)
         text = open(place.path('job.yaml'), encoding='utf-8').read()
         old = "('second', 0)" if which == 'before' else "select 'after', count(*)"
         new = "('second', no_such())" if which == 'before' else "select 'after', no_such(count(*))"
