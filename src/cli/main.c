@@ -589,6 +589,7 @@ static int after_stdout(struct wh_cli *c, int code)
         return code == 0 || code == 1 ? 128 + SIGPIPE : code;
     wh_ignore(wh_fail_errno(&e, stdout_error, stdout_error == ENOSPC ? "E5004" : "E5001",
                             "cannot write to standard output"));
+    wh_error_hint(&e, "make space where the output goes, then run it again");
     c->json = false;
     int failed = wh_cli_fail(c, &e);
     return c->moved || code > 1 ? code : failed;

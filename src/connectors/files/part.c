@@ -50,6 +50,7 @@ wh_status sink_put_stdout(const void *p, size_t n, struct wh_error *reterr)
                            : err == EPIPE ? "E5015"
                                           : "E5001",
                            "cannot write to standard output");
+    wh_error_hint(reterr, "make space where the output goes, then run it again");
     if (reterr)
         reterr->retriable = false; /* what went out cannot be taken back */
     return st;
