@@ -383,7 +383,7 @@ def statements(t, server):
                     code, out, err = s.place.run('resume', '--json')
                 t.check(code == 0 and log() == 'before 0, after 900', '%s, killed at %s: once each' % (mode, point),
                         log() + went(code, out, err))
-        for point, times in (('prepare-step-recorded', 2), ('commit-after', 2), ('finish-step-before', 1)):
+        for point, times in (('prepare-step-recorded', 2), ('commit-before', 2), ('commit-after', 1), ('finish-step-before', 1)):
             code, out, err = run('overwrite', 'repeat', WH_TEST_KILL=point + (':2' if 'prepare' in point else ''))
             code, out, err = s.place.run('resume', '--json')
             t.check(code == 0 and log() == ', '.join(['before 0'] * times + ['after 900']), 'repeat, killed at ' + point, log() + went(code, out, err))
