@@ -89,6 +89,8 @@ wh_status wh_cli_state(struct wh_cli *, struct wh_state **ret, struct wh_error *
 wh_status wh_cli_services(struct wh_cli *, struct wh_services **ret, struct wh_error *reterr);
 /* MAP of the named connections outside of jobs; NULL: no memory. What cannot be read is said. */
 const struct wh_node *wh_cli_connections(struct wh_cli *);
+/* What a command that takes a connection was given: its bare name (dw) is meant as dw: is. */
+const char *wh_cli_conn_word(struct wh_cli *, const char *word);
 /* Asks a person for consent, or takes --yes; false: refused, and the code to end with is 2. */
 bool wh_cli_consent(struct wh_cli *, const char *question);
 /* All of a descriptor; errno of what failed, EFBIG when the buffer's cap is reached. */

@@ -48,8 +48,8 @@ int wh_cmd_grants(struct wh_cli *c)
     int st = wh_cli_services(c, &services, &e);
 
     if (st == WH_OK)
-        st = wh_look_open(c->args.v[0], wh_cli_connections(c), wh_node_get(c->settings, "from"),
-                          services, &look, &e);
+        st = wh_look_open(wh_cli_conn_word(c, c->args.v[0]), wh_cli_connections(c),
+                          wh_node_get(c->settings, "from"), services, &look, &e);
     if (st == WH_OK)
         st = wh_look_grants(look, granted, &k, &e);
     wh_look_close(look);

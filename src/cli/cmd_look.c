@@ -112,7 +112,7 @@ int wh_cmd_check(struct wh_cli *c)
                             "check needs a job or a connection");
     if (is_job(c->args.v[0]))
         return check_job(c);
-    int st = open_look(c, c->args.v[0], &look, &e);
+    int st = open_look(c, wh_cli_conn_word(c, c->args.v[0]), &look, &e);
     if (st == WH_OK)
         st = wh_look_check(look, &e);
     if (st == WH_OK)
@@ -181,7 +181,7 @@ int wh_cmd_discover(struct wh_cli *c)
         return wh_cli_usage(c, "E1011", "wherry discover sqlite:out.db 'a*'",
                             "discover needs a connection, and takes a pattern");
     l.glob = c->args.n == 2 ? c->args.v[1] : NULL;
-    int st = open_look(c, c->args.v[0], &look, &e);
+    int st = open_look(c, wh_cli_conn_word(c, c->args.v[0]), &look, &e);
     if (st == WH_OK)
         st = wh_look_discover(look, discovered, &l, &e);
     if (st == WH_OK && !c->json) {

@@ -300,6 +300,13 @@ const struct wh_node *wh_cli_connections(struct wh_cli *c)
     return c->connections;
 }
 
+const char *wh_cli_conn_word(struct wh_cli *c, const char *word)
+{
+    const struct wh_node *all = wh_cli_connections(c);
+    const char *name = wh_node_get(all, word) ? wh_arena_printf(c->arena, "%s:", word) : NULL;
+    return name ? name : word;
+}
+
 bool wh_cli_consent(struct wh_cli *c, const char *question)
 {
     char line[16] = "";

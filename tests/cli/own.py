@@ -54,6 +54,9 @@ def connections(t):
                   ('validate', PLANES, 'shop:planes')):
         code, _, err = place.run(*words)
         t.check(code == 0, 'wherry %s' % ' '.join(words[:2]), err)
+    for words, said in ((('check', 'shop'), 'ok   shop'), (('discover', 'shop'), 'planes'), (('grants', 'shop'), 'shop has no')):
+        _, out, err = place.run(*words)
+        t.check(said in out + err, 'the bare name is no file: %s' % ' '.join(words), out + err)
     with open(place.path('j.yaml'), 'w', encoding='utf-8') as f:
         f.write('version: 1\nstreams:\n  - { from: { conn: shop, table: planes }, to: out.csv }\n'
                 '  - { from: "shop:planes", to: two.csv, where: "seats > 300" }\n')
