@@ -140,7 +140,8 @@ static int lease(struct wh_attempt *at, struct wh_error *reterr)
                                .unit = u->id,
                                .attempt = at->number,
                                .label = u->label,
-                               .splits = u->splits};
+                               .splits = u->splits,
+                               .instant = u->instant};
 
     wh_kill_point("lease-before");
     WH_TRY(wh_state_unit_lease(at->run->state, at->run->id, at->run->epoch, &r, reterr));

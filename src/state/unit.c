@@ -93,10 +93,10 @@ int wh_state_unit_lease(struct wh_state *s, const char *run, uint32_t epoch,
                      u->unit, u->flow);
     if (st == WH_OK)
         st = wh_db_run(s, NULL, reterr,
-                       "update unit set state = ?4, attempt = ?5, ident = ?6, changed_us = ?7"
-                       " where run = ?1 and flow = ?2 and unit = ?3",
-                       "sninnsi", run, u->flow, u->unit, (int)WH_UNIT_LEASED, (int)u->attempt,
-                       u->ident, wh_wall_us());
+                       "update unit set state = ?4, attempt = ?5, ident = ?6, changed_us = ?7,"
+                       " instant = ?8 where run = ?1 and flow = ?2 and unit = ?3",
+                       "sninnsin", run, u->flow, u->unit, (int)WH_UNIT_LEASED, (int)u->attempt,
+                       u->ident, wh_wall_us(), u->instant ? u->instant : 1);
     st = wh_db_end(s, st, reterr);
     if (st == WH_OK)
         unit_transition(u, wh_unit_state_name((enum wh_unit_state)from), "leased");

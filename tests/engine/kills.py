@@ -92,6 +92,18 @@ def every_point(t, name, size, first):
             trial(t, bench, phase_of, point, nth, again)
 
 
+def last_unit(t):
+    """Killed with all but a few units committed, and again when the next one is, but not recorded: it was
+    read at a second instant, which only its lease tells the third process."""
+    phase_of = dict(harness.kill_points())
+    with cases.Bench(cases.BY_NAME['sessions'], cases.SMALL) as bench:
+        units = harness.reached(bench.place, bench.copy(), bench.place.path('points.log'))['commit-after']
+        bench.busy()
+        for nth in range(max(1, units - 3), units + 1):
+            trial(t, bench, phase_of, 'commit-after', nth, 'commit-after:1')
+    t.check(t.notes['sessions: mixed'] > 0, 'the last unit: no second instant was read')
+
+
 def control_markers(t, name):
     """Without markers a kill between commit and record must double rows."""
     case = cases.BY_NAME[name]

@@ -38,7 +38,7 @@ EACH = [('kill first', lambda t, n: kills.every_point(t, n, cases.LARGE, True)),
         ('control snapshot', kills.control_snapshot)]
 SOME = [('tables', many.tables, 'late'), ('tables', many.tables, 'paged'), ('tables', many.tables, 'held'),
         ('tables', many.tables, 'sessions'), ('tables', many.tables, 'manifest')]
-ALONE = [many.upserts, many.one_fails, many.two_resumes, many.discard_living, many.source_gone,
+ALONE = [kills.last_unit, many.upserts, many.one_fails, many.two_resumes, many.discard_living, many.source_gone,
          faults.out_of_tries, faults.holder_dies, stops.cancelled, stops.own_limits, plans.held_words, plans.refused_plan,
          again.same_identity, again.job_changed, again.copy_does_not_guess, again.targets, again.fresh,
          again.target_changed, again.living_owner_stopped,

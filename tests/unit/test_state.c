@@ -243,7 +243,15 @@ static void test_units_keep_cursor_counts_and_rest(void **state)
         WH_OK);
     u[0].attempt = 1;
     u[0].ident = "pid 7";
+    u[0].instant = 2; /* not the one at which it was drawn */
     assert_int_equal(wh_state_unit_lease(f->s, "r-1", epoch, &u[0], &e), WH_OK);
+    struct wh_unit_record *l;
+    size_t n_leased;
+    assert_int_equal(
+        wh_state_units(f->s, "r-1", 0, 1u << WH_UNIT_LEASED, 0, 10, f->a, &l, &n_leased, &e),
+        WH_OK);
+    assert_int_equal(n_leased, 1);
+    assert_int_equal(l->instant, 2);
     u[0].rows_read = 10;
     u[0].rows_written = 9;
     u[0].rows_dirty = 1;
