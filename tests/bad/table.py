@@ -105,7 +105,8 @@ class World:
         return self.pg.sql(text, database=self.database)
 
     def lower(self):
-        """Runs in the child, between fork and exec."""
+        """Runs in the child, between fork and exec. Who runs the tests may ignore SIGHUP (nohup)."""
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         if self.row.file_size is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.row.file_size, self.row.file_size))
         if self.row.files_open is not None:

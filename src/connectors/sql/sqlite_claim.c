@@ -215,6 +215,25 @@ static wh_status commit_or_not(struct lite_se *se, int st, struct wh_error *rete
     return st;
 }
 
+/* Who holds a target may be writing without a pause: its owner is named at once, the write lock
+ * would only come when it is done. What cannot be read now is looked at under that lock. */
+static wh_status held_already(struct lite_se *se, const struct wh_fence *f,
+                              const struct wh_objects *targets, struct wh_error *reterr)
+{
+    bool ours = sqlite3_table_column_metadata(se->db, NULL, "wherry_target", NULL, NULL, NULL, NULL,
+                                              NULL, NULL) == SQLITE_OK;
+    struct wh_error ignored;
+    struct held h;
+
+    for (size_t i = 0; ours && targets && i < targets->n; i++) {
+        const struct wh_name *n = &targets->v[i];
+
+        if (n->n > 0 && holder_of(se, f, n->part[n->n - 1], &h, &ignored) == WH_OK)
+            return held_by(se, n->part[n->n - 1], &h, reterr);
+    }
+    return WH_OK;
+}
+
 wh_status lite_claim(void *endpoint, void *session, const struct wh_fence *f,
                      const struct wh_objects *targets, struct wh_error *reterr)
 {
@@ -222,6 +241,7 @@ wh_status lite_claim(void *endpoint, void *session, const struct wh_fence *f,
     struct lite_se *se = session;
 
     WH_TRY(lite_se_create(se, reterr));
+    WH_TRY(held_already(se, f, targets, reterr));
     atomic_store(&ep->wrote, true);
     WH_TRY(lite_set_journal(se, reterr));
     WH_TRY(lite_exec(se, "begin immediate", reterr));
