@@ -2,6 +2,7 @@
 #include "data/decimal.h"
 #include "data/number.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct wh_i256 wh_i256_from(__int128 v)
@@ -241,16 +242,32 @@ enum wh_cause wh_decimal_to_float(const char *s, size_t n, const struct wh_decim
     return WH_FINE;
 }
 
+/* The float, printed with as many digits as the text has, is the text again. What a program printed
+ * from a float always is, with %.17g or the shortest digits alike. */
+static bool prints_again(const struct wh_decimal_text *t, double v, bool single)
+{
+    struct wh_decimal_text back;
+    char text[32];
+
+    if (wh_float_digits(v, single, text, &back) && same_number(t, &back))
+        return true;
+    int n = snprintf(text, sizeof text, "%.*e", (int)(t->a_n + t->b_n) - 1, v);
+
+    return wh_scan_decimal(text, (size_t)n, &back) && same_number(t, &back);
+}
+
 enum wh_cause wh_text_to_float(const char *s, size_t n, bool single, bool lossy, double *ret)
 {
-    size_t enough = single ? 9 : 17; /* digits that tell any two floats apart */
+    size_t safe = single ? 6 : 15;   /* so many digits always survive */
+    size_t enough = single ? 9 : 17; /* and these tell any two floats apart */
     struct wh_decimal_text t;
     enum wh_cause cause;
+    size_t digits;
     float f;
 
-    if (n <= enough && !single && wh_read_f64(s, n, ret))
+    if (n <= safe && !single && wh_read_f64(s, n, ret))
         return WH_FINE;
-    if (n <= enough && single && wh_read_f32(s, n, &f)) {
+    if (n <= safe && single && wh_read_f32(s, n, &f)) {
         *ret = (double)f;
         return WH_FINE;
     }
@@ -262,7 +279,10 @@ enum wh_cause wh_text_to_float(const char *s, size_t n, bool single, bool lossy,
         return WH_FINE;
     }
     cause = nearest(s, n, &t, single, lossy, ret);
-    if (cause != WH_FINE || lossy || t.a_n + t.b_n <= enough)
+    digits = t.a_n + t.b_n;
+    if (cause != WH_FINE || lossy || digits <= safe)
         return cause;
-    return wh_decimal_is_float(&t, *ret) ? WH_FINE : WH_BAD_DIGITS;
+    if (digits <= enough ? prints_again(&t, *ret, single) : wh_decimal_is_float(&t, *ret))
+        return WH_FINE;
+    return WH_BAD_DIGITS;
 }

@@ -314,8 +314,10 @@ def parse_float(text, t):
     v = nearest(t, d)
     if v is None or v == 0:
         return BAD
-    exact = Fraction(v) == Fraction(d)
-    return v if exact or significant(d) <= (17 if t.bits == 64 else 9) else BAD
+    digits, safe, enough = significant(d), *((15, 17) if t.bits == 64 else (6, 9))
+    # Up to 17 (9) digits are what a program prints of a float: printed again, they must be the same.
+    again = digits <= safe or (digits <= enough and Decimal("%.*e" % (digits - 1, v)) == d)
+    return v if again or Fraction(v) == Fraction(d) else BAD
 
 
 def parse_stamp(text, t):
