@@ -108,7 +108,8 @@ static int hash_batch(struct wh_differ *d, const struct wh_view *views, int64_t 
     }
     WH_TRY(wh_rowhash_each(views, d->n, NULL, 0, rows, d->row_hash));
     if (d->n_keys == 0) {
-        memcpy(d->key_hash, d->row_hash, (size_t)rows * sizeof *d->row_hash);
+        if (rows > 0)
+            memcpy(d->key_hash, d->row_hash, (size_t)rows * sizeof *d->row_hash);
         return WH_OK;
     }
     for (int64_t i = 0; i < d->n_keys; i++)

@@ -498,6 +498,8 @@ static int open_target(struct wh_planner *p, struct wh_flow *f, const struct wh_
     reterr->code[0] = reterr->where[0] = 0;
     int st = ops->target_open(f->fl, f->to->ep, se, &io, reterr);
 
+    if (st < 0 && io.accept.release) /* it came so far */
+        io.accept.release(&io.accept);
     st = after(f->to, st, reterr, f->stream->to.where);
     WH_TRY(st);
     WH_TRY(wh_plan_keep_target(p->plan, f, &io, reterr));

@@ -49,7 +49,7 @@ void textin_adopt(struct textin *t, void *arg, int64_t max_rows)
 
 /* Bytes are looked at in vectors of this size; where the machine has them smaller, the compiler
  * makes two of one. */
-typedef int8_t vec __attribute__((vector_size(32)));
+typedef uint8_t vec __attribute__((vector_size(32)));
 
 /* By pointers: how a vector is passed to a function depends on the machine. */
 static inline __attribute__((always_inline)) void load(vec *ret, const uint8_t *p)
@@ -61,7 +61,7 @@ static inline int64_t sum_of(const vec *v)
 {
     int64_t sum = 0;
     for (size_t i = 0; i < sizeof *v; i++)
-        sum += (uint8_t)(*v)[i];
+        sum += (*v)[i];
     return sum;
 }
 
@@ -78,10 +78,10 @@ static inline __attribute__((always_inline)) int64_t count_vectors(const uint8_t
         for (; end - i >= sizeof(vec); i += sizeof(vec)) {
             vec v, next;
             load(&v, p + i);
-            sum -= v == '\n';
+            sum -= (vec)(v == '\n');
             if (cr) {
                 load(&next, p + i + 1);
-                sum -= (v == '\r') & (next != '\n');
+                sum -= (vec)((v == '\r') & (next != '\n'));
             }
         }
         lines += sum_of(&sum);

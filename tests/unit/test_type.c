@@ -287,7 +287,13 @@ static void packed_and_lent(void **state)
     assert_ok(wh_schema_pack(&copy));
     int64_t saved = before - wh_mem_stats().bytes;
 
-    assert_true(saved > 500);
+    /* What is saved is what malloc adds to each block; a sanitizer's adds nothing that is seen. */
+    int64_t held = wh_mem_stats().bytes;
+    char *one = wh_alloc(1);
+    bool exact = wh_mem_stats().bytes - held == 1;
+
+    wh_free(one);
+    assert_true(exact || saved > 500);
     assert_ok(wh_schema_pack(&copy));
     assert_true(before - wh_mem_stats().bytes == saved);
     wh_schema_lend(&copy, &lent);
