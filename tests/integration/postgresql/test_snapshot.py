@@ -109,7 +109,7 @@ def undisturbed(t, pg, place):
 def control(t, pg, place):
     """Without a snapshot the writer must be seen, else these tests see nothing."""
     seen = False
-    for i in range(5):
+    for i in range(25):  # a busy machine may give the writer no turn
         code, _, err = harness.finish(start(place, pg, 'control%d.csv' % i, '--consistent', 'off'))
         if not t.check(code == 0, 'copied without a snapshot', err):
             return
