@@ -40,6 +40,8 @@ enum {
     WH_OPT_PATH = 16,        /* completion offers files */
     WH_OPT_ELSEWHERE = 32, /* a secret that may also come from the system's own places (PGPASSWORD,
                               .pgpass): a resume that does not know it goes without */
+    WH_OPT_WRITING = 64, /* of a target: a source's option of that name means another thing, so what
+                            is written with it is read back without it */
 };
 
 struct wh_secret {

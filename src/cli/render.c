@@ -299,7 +299,7 @@ static void people(struct wh_render *r, const struct wh_event *e)
         progress(r, e);
         break;
     case WH_EV_VALIDATE:
-        if (!r->c->quiet)
+        if (!r->c->quiet || e->text[0] != '=') /* a difference is no small talk */
             validated_line(r, e->text);
         break;
     case WH_EV_WARNING:

@@ -290,14 +290,20 @@ static void validated(void *arg, const struct wh_validated *v)
 {
     struct relay *r = arg;
     char text[512];
-    struct wh_event e = {.type = v->error.status ? WH_EV_WARNING : WH_EV_VALIDATE,
+    struct wh_event e = {.type = !v->error.status ? WH_EV_VALIDATE
+                                 : v->excused     ? WH_EV_WARNING
+                                                  : WH_EV_ERROR,
                          .run = r->plan->run,
                          .job = r->plan->job->name,
                          .table = v->source,
                          .error = v->error.status ? &v->error : NULL,
                          .text = text};
-    snprintf(text, sizeof(text), "%c %s  %s  %" PRId64 " and %" PRId64 " rows", v->sign, v->source,
-             v->target ? v->target : "?", v->rows_source, v->rows_target);
+    int n = snprintf(text, sizeof(text), "%c %s  %s  %" PRId64 " and %" PRId64 " rows", v->sign,
+                     v->source, v->target ? v->target : "?", v->rows_source, v->rows_target);
+    if (v->unfit_source && n > 0 && (size_t)n < sizeof(text))
+        snprintf(text + n, sizeof(text) - (size_t)n,
+                 "; %" PRId64 " values of the source do not fit (refused rows stay different)",
+                 v->unfit_source);
     if (r->listener)
         r->listener->event(r->listener->self, &e);
 }

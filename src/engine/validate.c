@@ -249,16 +249,19 @@ struct pair {
 static int options_back(struct wh_planner *p, const struct wh_flow *f, const void **ret,
                         struct wh_error *reterr)
 {
-    const struct wh_options *table = f->to->connector->from;
+    const struct wh_options *table = f->to->connector->from, *written = f->to->connector->to;
     const struct wh_node *given = f->stream->to.options;
     struct wh_node *map = wh_node_map(p->arena);
     void *out;
     if (!map)
         return wh_plan_no_memory(reterr);
-    for (size_t i = 0; table && given && i < given->n; i++)
-        if (wh_options_find(table, wh_str(given->keys[i]->text)) &&
-            wh_node_put(p->arena, map, given->keys[i]->text, given->items[i]) != WH_OK)
+    for (size_t i = 0; table && given && i < given->n; i++) {
+        const char *key = given->keys[i]->text;
+        const struct wh_option *row = written ? wh_options_find(written, wh_str(key)) : NULL;
+        if (wh_options_find(table, wh_str(key)) && !(row && row->flags & WH_OPT_WRITING) &&
+            wh_node_put(p->arena, map, key, given->items[i]) != WH_OK)
             return wh_plan_no_memory(reterr);
+    }
     WH_TRY(wh_plan_options(p->arena, table, map, f->stream->to.where, &out, reterr));
     *ret = out;
     return WH_OK;
@@ -735,6 +738,7 @@ static int validate_flows(struct wh_planner *p, const struct wh_validate_options
             v = (struct wh_validated){.sign = '?', .source = f->table, .target = f->table};
             wh_ignore(wh_fail(&v.error, WH_E_UNSUPPORTED, "E1060",
                               "the destination held rows before this append: not compared"));
+            v.excused = true;
         } else {
             validate_flow(p, f, &o, keys ? &keys[f->stream - p->job->streams] : &none, &v);
             if (v.error.status && !first.status)

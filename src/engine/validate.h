@@ -52,6 +52,7 @@ struct wh_validated {
     struct wh_u128 sum_source, sum_target;
     double seconds;
     struct wh_error error; /* status 0 if the pair could be looked at */
+    bool excused;          /* it could not, and that is no fault */
     /* STATS: of the compared columns. ROWS: what differs. Borrowed for the call. */
     int64_t n_columns;
     const char *const *columns;

@@ -159,11 +159,13 @@ static const struct wh_option to_rows[] = {
                .help = "Begin a new file after so many rows; 0 = one file"),
     WH_OPT_STR(TO, file_name, .help = "Name of the files in a folder: {name} {n} {run}"),
     WH_OPT_BOOL(TO, success_file, .def = "false", .help = "Also make _SUCCESS in a folder"),
-    WH_OPT_STR(TO, list,
+    WH_OPT_STR(TO, list, .flags = WH_OPT_WRITING,
                .help = "Name of a file in the folder that gets the files' names, one a "
                        "line"),
-    WH_OPT_ENUM(TO, md5, md5_to, .def = "off", .help = "Sums beside the files: x.md5 or x.sha256"),
-    WH_OPT_ENUM(TO, on_missing, missing_to, .def = "make", .help = "A folder that is not there"),
+    WH_OPT_ENUM(TO, md5, md5_to, .def = "off", .flags = WH_OPT_WRITING,
+                .help = "Sums beside the files: x.md5 or x.sha256"),
+    WH_OPT_ENUM(TO, on_missing, missing_to, .def = "make", .flags = WH_OPT_WRITING,
+                .help = "A folder that is not there"),
     LATER(TO, encrypt),
     WH_OPT_END};
 const struct wh_options files_to_table = {to_rows, sizeof(TO), "file target"};

@@ -486,7 +486,7 @@ static wh_status open_files(struct files_scan *sc, struct wh_scan *io, struct Ar
         sc->md5 = o ? o->md5 : FILES_MD5_OFF;
         if (sc->list.is_stdin)
             WH_TRY(files_check_stdin(o, reterr));
-        if (o && o->encoding) {
+        if (o && o->encoding && strcasecmp(o->encoding, "utf-8-bom") != 0) { /* a mark is dropped */
             snprintf(sc->encoding_text, sizeof sc->encoding_text, "%s", o->encoding);
             sc->encoding = sc->encoding_text;
         }
