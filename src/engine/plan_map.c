@@ -154,6 +154,8 @@ static int provenance(struct wh_planner *p, const struct wh_flow *f, const struc
         value = wh_str(wh_node_text(wh_node_get(f->from->options, m->value), NULL));
     else if (strcmp(m->value, "file") == 0 && f->scan.origin)
         value = wh_str(f->scan.origin);
+    else if (strcmp(m->value, "file") == 0 && p->plan->no_source)
+        value = WH_STR("-"); /* a run that is given up reads nothing, so no row gets it */
     if (!value.s) {
         int st =
             wh_fail(reterr, WH_E_UNSUPPORTED, "E1014",
