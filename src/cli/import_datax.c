@@ -120,15 +120,28 @@ static struct wh_node *names_of(struct wh_import *imp, const struct wh_node *v)
     return names;
 }
 
+/* Without a name of its own behind it: "'CN' as src" is 'CN'. */
+static int without_alias(const char *text)
+{
+    size_t n = strlen(text), at = n;
+    while (at && (isalnum((unsigned char)text[at - 1]) || strchr("_$\"`", text[at - 1])))
+        at--;
+    if (at == n || at < 4 || strncasecmp(text + at - 4, " as ", 4) != 0)
+        return (int)n;
+    return (int)at - 4;
+}
+
 /* Expressions among the columns: one statement with the destination's names says the same. */
 static void as_query(struct wh_import *imp, struct wh_node *stream, const struct wh_node *from,
                      const struct wh_node *to, const char *table, const char *where)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
     wh_ignore(wh_buf_adds(&b, "select "));
-    for (size_t i = 0; i < wh_import_count(from); i++)
-        wh_ignore(wh_buf_printf(&b, "%s%s as %s", i ? ", " : "", wh_import_at(from, i),
+    for (size_t i = 0; i < wh_import_count(from); i++) {
+        const char *text = wh_import_at(from, i);
+        wh_ignore(wh_buf_printf(&b, "%s%.*s as %s", i ? ", " : "", without_alias(text), text,
                                 wh_import_at(to, i)));
+    }
     wh_ignore(wh_buf_printf(&b, " from %s%s%s", table, where ? " where " : "", where ? where : ""));
     wh_import_text(imp, stream, "query", wh_arena_strdup(imp->arena, b.n ? b.p : ""));
     if (where)

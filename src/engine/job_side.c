@@ -96,6 +96,12 @@ static bool start_connection(struct wh_job_reading *r, const struct wh_node *map
     const char *text;
     struct wh_error err;
 
+    if (object && conn) {
+        wh_problem_add(r->problems, "E1011", wh_job_where(r, object),
+                       "with conn say table: (and schema:) or path:; or object: 'NAME:TABLE' alone",
+                       "conn and object both say where");
+        return false;
+    }
     if (object)
         return read_object(r, object, side, ret);
     if (conn) {

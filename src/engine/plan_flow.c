@@ -292,6 +292,8 @@ static int other_case(struct wh_planner *p, struct wh_flow *f, struct wh_name *r
             wh_error_hint(reterr, "did you mean '%s'?", full[i]);
     if (other)
         wh_error_hint(reterr, "did you mean '%s'?", other);
+    else if (!near && f->source.n == 1 && asked && strchr(asked, '.'))
+        wh_error_hint(reterr, "table: is one name; the schema is said by schema:");
     else if (!near)
         wh_error_hint(reterr, "list them with: wherry discover %s",
                       wh_plan_connection_text(p->arena, f->from, &f->stream->from));

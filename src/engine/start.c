@@ -316,7 +316,17 @@ static bool wants_validation(const struct wh_plan *plan)
     return false;
 }
 
-/* Exit 4 where both ends differ; the state's record says the same. */
+static wh_status report_json(void *arg, struct wh_buf *b, wh_drain_fn drain, void *to)
+{
+    return wh_event_drain_json(arg, b, drain, to);
+}
+
+static wh_status report_text(void *arg, struct wh_buf *b, wh_drain_fn drain, void *to)
+{
+    return wh_summary_text(((const struct wh_event *)arg)->result, b, drain, to);
+}
+
+/* Exit 4 where both ends differ; the state's record says the same, also to whoever asks again. */
 static void after_run(struct relay *r, struct wh_plan *plan, struct wh_services *services,
                       struct wh_state *state, struct wh_run_result *result)
 {
@@ -332,7 +342,11 @@ static void after_run(struct relay *r, struct wh_plan *plan, struct wh_services 
     result->exit_code = st == WH_OK ? 4 : wh_exit_code(&e);
     result->status = "different";
     if (wh_state_run_get(state, plan->run, a, &record, &e) == WH_OK) {
+        struct wh_event end = {
+            .type = WH_EV_RUN_FINISHED, .run = plan->run, .job = plan->job->name, .result = result};
+        const struct wh_report report = {.arg = &end, .json = report_json, .text = report_text};
         record.exit_code = result->exit_code;
+        record.report = &report;
         wh_ignore(wh_state_run_end(state, &record, record.epoch, &e));
     }
 }
