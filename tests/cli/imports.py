@@ -67,7 +67,7 @@ def datax(t):
     # Tables that are shards, columns that are expressions, modes of MySQL, a statement instead of a table.
     put(place, 'b.json', job(database('mysql', ['t_[08-11]', 'x'], 'reader', column=['*']),
                              database('mysql', ['t'], 'writer', column=['*'], writeMode='update')))
-    put(place, 'c.json', job(database('mysql', ['t'], 'reader', column=['id', 'upper(n)'], where='id > 1'),
+    put(place, 'c.json', job(database('mysql', ['t'], 'reader', column=['id', 'upper(n) AS m'], where='id > 1'),
                              database('mysql', ['t'], 'writer', column=['a', 'b'], writeMode='replace', preSql=['truncate table t'])))
     query = database('mysql', None, 'reader')
     query['parameter']['connection'][0] = {'querySql': ['select 1 as a'], 'jdbcUrl': ['jdbc:mysql://h/d']}

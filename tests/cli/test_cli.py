@@ -27,7 +27,7 @@ JOBS = [words.schema, words.schema_and_reader_agree, words.completion, words.com
         refused.listed, refused.exported, refused.dropped, refused.replayed, refused.replay_refused,
         refused.replay_killed,
         imports.datax, imports.datax_moves, imports.cdm, imports.sling, imports.refused, imports.not_here,
-        validated.stats, validated.rows, validated.rows_many, validated.words_of,
+        validated.stats, validated.rows, validated.rows_many, validated.words_of, validated.written,
         output.empty, output.which, output.quiet,
         output.terminal, output.for_programs, output.traps]
 

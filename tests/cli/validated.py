@@ -135,3 +135,38 @@ def words_of(t):
         code, out, err = place.run('validate', *pair, *words)
         t.check(code == 2 and want in err and out == '', words, err)
     place.remove()
+
+
+def written(t):
+    """Red when a file is read back with a setting that only says how it was written, parts are not found, a
+    difference is not shown by -q, who starts a finished run again is told that nothing differed, or a run with
+    the name of its file cannot be given up."""
+    place = harness.Place('validate-written')
+    for name, text in (('in_1.csv', 'id,n\n1,1\n2,2\n3,3\n'), ('in_2.csv', 'id,n\n4,4\n5,x\n')):
+        with open(place.path(name), 'w', encoding='ascii') as f:
+            f.write(text)
+    for i, options in enumerate((['md5=sha256'], ['on_missing=make'], ['list={name}.list', 'md5=md5'], ['encoding=utf-8-bom'],
+                                 ['part_rows=1'], ['part_rows=2', 'compression=gzip', 'md5=md5', 'list={name}.list'])):
+        words = [w for o in options for w in ('--to', o)]
+        code, _, err = place.run('copy', 'in_1.csv', 'o%d/' % i, *words, '--mode', 'overwrite', '--validate', 'checksum')
+        t.check(code == 0 and 'validated: = ' in err and '3 and 3 rows' in err, ' '.join(options), err)
+    with open(place.path('j.yaml'), 'w', encoding='ascii') as f:
+        f.write('version: 1\nstreams:\n  - from: "in_*.csv"\n    to: "j.db#t"\n    types: { n: int64 }\n    validate: checksum\n'
+                '    columns: ["*", { to: f, source: file }]\n    write: { mode: overwrite }\n')
+    code, _, err = place.run('run', 'j.yaml', '-q')
+    t.check(code == 6, 'a row too many', err)
+    code, _, err = place.run('cancel', last(place.run('status', '--json')[1])['run'], '--discard', '--yes')
+    t.check(code == 0 and 'given up' in err, 'given up', err)
+    with open(place.path('j.yaml'), 'a', encoding='ascii') as f:
+        f.write('    dirty: { rows: 1 }\n')
+    code, _, err = place.run('run', 'j.yaml', '-q', '--scheduled', '2026-01-02', '--summary', 's.json')
+    t.check(code == 4 and 'validated: * ' in err and '; 1 values of the source do not fit' in err, '-q shows a difference', err)
+    code, _, err = place.run('run', 'j.yaml', '-q', '--scheduled', '2026-01-02', '--summary', 's.json')
+    with open(place.path('s.json'), encoding='ascii') as f:
+        said = json.load(f)
+    t.check(code == 0 and ' different  exit 4' in err and (said['status'], said['exit']) == ('different', 4), 'asked again', err)
+    with open(place.path('c.yaml'), 'w', encoding='ascii') as f:
+        f.write('version: 1\nconnections: { j: { type: sqlite, path: j.db } }\nstreams: [{ from: { conn: j, object: t }, to: "null:" }]\n')
+    code, _, err = place.run('plan', 'c.yaml')
+    t.check(code == 2 and 'conn and object both say where' in err, 'conn beside object', err)
+    place.remove()

@@ -112,6 +112,9 @@ wh_status files_check_json_to(const struct files_to *, struct wh_error *reterr);
 /* ---- endpoint and session ---------------------------------------------------------------------
  */
 
+/* Behind the name of a target in parts. */
+#define FILES_PARTS_TAIL " and a manifest"
+
 struct files_endpoint {
     const struct wh_ctx *ctx;
     struct wh_local_options where;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/tree.h"
 #include "find.h"
 
 enum {
@@ -466,6 +467,48 @@ static wh_status wait_ready(const struct files_endpoint *ep, const struct files_
     }
 }
 
+/* ---- what was written in parts ----------------------------------------------------------------
+ */
+
+/* FOLDER/TABLE-*.csv and a manifest: a target's own name, which is read back to be compared. Its
+ * manifest says which files it is, whatever else lies beside them. */
+static bool is_in_parts(const char *path)
+{
+    struct wh_str tail = WH_STR(FILES_PARTS_TAIL);
+    size_t n = strlen(path);
+    return n > tail.n && strcmp(path + n - tail.n, tail.s) == 0;
+}
+
+static wh_status find_parts(struct finding *g, const char *path, struct wh_error *reterr)
+{
+    const char *slash = strrchr(path, '/'), *stem = slash ? slash + 1 : path, *star = stem;
+    WH_CLEANUP(wh_buf_free) struct wh_buf text = WH_BUF(LIST_MAX), name = WH_BUF(PATH_MAX * 2);
+    WH_CLEANUP(wh_arena_freep) struct wh_arena *arena = wh_arena_new((size_t)1 << 30);
+    struct wh_problems problems = {.arena = arena};
+    struct wh_node *doc = NULL;
+    for (const char *p = strstr(stem, "-*"); p; p = strstr(p + 1, "-*"))
+        star = p;
+    if (!arena || wh_buf_printf(&name, "%.*s_wherry_manifest.%.*s.json", (int)(stem - path), path,
+                                (int)(star - stem), stem) != WH_OK)
+        return no_memory(reterr);
+    int st = files_read_small(g->ep, name.p, LIST_MAX - (1 << 20), &text, NULL, reterr);
+    if (st == WH_E_NOT_FOUND)
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E1060",
+                       "'%s' is not there: parts that were appended are not read back", name.p);
+    WH_TRY(st);
+    if (wh_json_parse(arena, name.p, text.p, text.n, &doc, &problems) != WH_OK)
+        return wh_fail(reterr, WH_E_USAGE, "E1002", "'%s' is no manifest", name.p);
+    const struct wh_node *files = wh_node_get(doc, "files");
+    for (size_t i = 0; st == WH_OK && files && i < files->n; i++) {
+        const char *part = wh_node_text(wh_node_get(files->items[i], "name"), "");
+        wh_buf_clear(&name);
+        if (wh_buf_printf(&name, "%.*s%s", (int)(stem - path), path, part) != WH_OK)
+            return no_memory(reterr);
+        st = find_one(g, name.p, reterr);
+    }
+    return st;
+}
+
 /* ---- all --------------------------------------------------------------------------------------
  */
 
@@ -494,7 +537,9 @@ static wh_status find(struct finding *g, const struct wh_name *object, struct wh
         st = wait_ready(g->ep, o, reterr);
     if (st == WH_OK && named) {
         WH_CLEANUP(wh_freep) char *path = wh_strndup(object->part[0].s, object->part[0].n);
-        st = path ? find_one(g, path, reterr) : no_memory(reterr);
+        st = !path               ? no_memory(reterr)
+             : is_in_parts(path) ? find_parts(g, path, reterr)
+                                 : find_one(g, path, reterr);
     }
     for (size_t i = 0; st == WH_OK && o && i < o->path.n; i++)
         if (!named || !wh_str_eqs(object->part[0], o->path.v[i]))

@@ -334,7 +334,7 @@ static wh_status answer_file(struct sink_target *fl, struct wh_target *io)
     io->max_writers = 0;
     answer_words(fl, io, fl->text.p);
     if (fl->parts)
-        WH_TRY(wh_buf_printf(&fl->text, "-*%s and a manifest", fl->suffix));
+        WH_TRY(wh_buf_printf(&fl->text, "-*%s" FILES_PARTS_TAIL, fl->suffix));
     io->say_create = wh_str(fl->text.p);
     io->ret_object.part[0] = (struct wh_str){fl->text.p, fl->text.n};
     return WH_OK;
