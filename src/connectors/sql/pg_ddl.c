@@ -190,6 +190,30 @@ wh_status pg_ddl_missed(const struct pg_fl *fl, struct wh_buf *b)
     return wh_buf_addc(b, ')');
 }
 
+wh_status pg_ddl_due(const struct pg_fl *fl, const char *from, bool numbered, enum wh_mode mode,
+                     struct wh_buf *b)
+{
+    bool twice = !fl->once && (numbered || fl->publish == PG_PUB_POUR), keys_alone = true;
+
+    for (int i = 0; i < fl->n_dest; i++)
+        keys_alone &= fl->dest[i].key || fl->dest[i].always;
+    if (mode == WH_MODE_INSERT_IGNORE || (sql_by_key(mode) && keys_alone))
+        return WH_OK;
+    WH_TRY(sql_add(b, "select count(*) from %s r", from));
+    if (!sql_by_key(mode))
+        return WH_OK;
+    WH_TRY(wh_buf_adds(b, " where true"));
+    if (mode == WH_MODE_UPDATE) {
+        WH_TRY(sql_add(b, " and exists (select 1 from %s t where ", fl->name));
+        WH_TRY(same_key(fl, "t", false, "r", numbered, b));
+        WH_TRY(wh_buf_addc(b, ')'));
+    }
+    if (!twice)
+        return WH_OK;
+    WH_TRY(wh_buf_adds(b, " and "));
+    return last_of_key(fl, from, numbered, b);
+}
+
 static wh_status update(const struct pg_fl *fl, const char *into, const char *from, bool numbered,
                         struct wh_buf *b)
 {

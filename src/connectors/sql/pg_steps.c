@@ -401,6 +401,59 @@ static wh_status run_script(struct pg_se *se, struct sql_script *s, struct wh_er
     return st;
 }
 
+/* The rows of a full stage into the table; as many as are due, or none. */
+static wh_status run_put(struct pg_se *se, const struct pg_fl *fl, const char *sql,
+                         enum wh_mode mode, struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct pg_rows *put WH_CLEANUP(pg_rows_freep) = NULL, *due WH_CLEANUP(pg_rows_freep) = NULL;
+    int64_t n;
+
+    if (pg_ddl_due(fl, fl->stage_name, false, mode, &b) != WH_OK)
+        return no_memory(reterr);
+    WH_TRY(pg_query(se->c, sql, 0, NULL, &put, reterr));
+    if (!b.n)
+        return WH_OK;
+    WH_TRY(pg_query(se->c, b.p, 0, NULL, &due, reterr));
+    n = pg_cell_i64(due, 0, 0, 0);
+    if (pg_touched(put) >= n)
+        return WH_OK;
+    return wh_fail(reterr, WH_E_REMOTE, "E5005",
+                   "%s took %lld of %lld rows (does a trigger or a rule drop rows?)", fl->name,
+                   (long long)pg_touched(put), (long long)n);
+}
+
+/* The step that puts the rows of a stage into the table, where they meet its triggers and rules. */
+static bool puts_rows(const struct pg_fl *fl, struct wh_bytes token)
+{
+    char kind = *(const char *)token.p;
+
+    return (kind == SQL_STEP_SWAP || kind == SQL_STEP_POUR) &&
+           (fl->publish == PG_PUB_POUR || fl->publish == PG_PUB_EXCHANGE ||
+            fl->publish == PG_PUB_MERGE);
+}
+
+static wh_status run_publish(struct pg_se *se, const struct pg_fl *fl, struct sql_script *s,
+                             struct wh_error *reterr)
+{
+    enum wh_mode mode = fl->publish == PG_PUB_MERGE                          ? WH_MODE_REPLACE
+                        : fl->publish == PG_PUB_POUR && sql_by_key(fl->mode) ? fl->mode
+                                                                             : WH_MODE_APPEND;
+    struct wh_buf sql WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    const char *at = s->b.p, *end = at + s->b.n;
+
+    if (pg_ddl_put(fl, fl->name, fl->stage_name, false, mode, false, &sql) != WH_OK)
+        return no_memory(reterr);
+    for (int st = WH_OK; at < end; at += strlen(at) + 1) {
+        st =
+            strcmp(at, sql.p) == 0 ? run_put(se, fl, at, mode, reterr) : pg_exec(se->c, at, reterr);
+        if (st < 0 && st != WH_E_CANCELLED && reterr && strcmp(reterr->code, "E5005") != 0)
+            snprintf(reterr->code, sizeof reterr->code, "E5008");
+        WH_TRY(st);
+    }
+    return WH_OK;
+}
+
 /* Dropping needs no marker of its own, only the proof that nobody newer owns the run: its stage may
  * be in use. A run that is closed or unknown here uses none. */
 static wh_status may_drop(struct pg_se *se, const char *schema, const struct wh_fence *f,
@@ -499,7 +552,9 @@ static wh_status apply_inside(struct pg_fl *fl, struct pg_se *se, const struct w
     if (st == WH_OK)
         st = script_of(se, fl, step->token, &s, reterr);
     if (st == WH_OK)
-        st = run_script(se, &s, reterr);
+        st = step->phase == WH_PUBLISH && puts_rows(fl, step->token)
+                 ? run_publish(se, fl, &s, reterr)
+                 : run_script(se, &s, reterr);
     if (st == WH_BLOCKED) {
         pg_rollback(se->c);
         wh_ignore(wh_fail(reterr, WH_BLOCKED, "E5010", "table %s is in use", fl->name));

@@ -83,6 +83,7 @@ struct pg_fl {
     const char *make_rows;             /* create temp table; NULL: straight */
     const char *missed;                /* update: counts rows that meet nothing */
     const char *put;                   /* PG_ROWS into the table; (fresh, touched) */
+    const char *due;                   /* how many rows put has to touch; NULL: all, or any */
     bool put_counts;                   /* put answers one row of counts, else its tag counts */
     char memo[16];
     struct wh_buf warn;    /* lines for the plan */
@@ -115,6 +116,9 @@ wh_status pg_ddl_missed(const struct pg_fl *, struct wh_buf *);
 /* Rows of `from` into `into` as the mode says. from: PG_ROWS (columns c0..) or a stage. */
 wh_status pg_ddl_put(const struct pg_fl *, const char *into, const char *from, bool numbered,
                      enum wh_mode, bool counts, struct wh_buf *);
+/* How many rows pg_ddl_put has to touch, asked after it; empty where nobody can say. */
+wh_status pg_ddl_due(const struct pg_fl *, const char *from, bool numbered, enum wh_mode,
+                     struct wh_buf *);
 /* A statement whose EXPLAIN tells whether the mode can work on the table as it is. */
 wh_status pg_ddl_probe(const struct pg_fl *, struct wh_buf *);
 

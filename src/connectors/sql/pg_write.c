@@ -266,24 +266,45 @@ static wh_status put_out(struct pg_wr *wr, struct wh_error *reterr)
     return WH_OK;
 }
 
+/* A key that came twice is put once; a row that a trigger or a rule swallowed is lost. Only who
+ * touched fewer rows than came has to ask which of both it was. */
+static wh_status all_put(struct pg_wr *wr, int64_t touched, int64_t rows, struct wh_error *reterr)
+{
+    struct pg_rows *due WH_CLEANUP(pg_rows_freep) = NULL;
+    int64_t n;
+
+    if (!wr->fl->due || touched >= rows)
+        return WH_OK;
+    WH_TRY(pg_query(wr->se->c, wr->fl->due, 0, NULL, &due, reterr));
+    n = pg_cell_i64(due, 0, 0, 0);
+    if (touched >= n)
+        return WH_OK;
+    return wh_fail(reterr, WH_E_REMOTE, "E5005",
+                   "%s took %lld of %lld rows (does a trigger or a rule drop rows?)", wr->fl->into,
+                   (long long)touched, (long long)n);
+}
+
 /* Rows of the temporary table to where they belong. */
 static wh_status pour(struct pg_wr *wr, int64_t rows, struct wh_error *reterr)
 {
     struct pg_rows *missed WH_CLEANUP(pg_rows_freep) = NULL, *put WH_CLEANUP(pg_rows_freep) = NULL;
     struct pg_fl *fl = wr->fl;
-    int64_t n;
+    int64_t n, gone = 0;
 
     if (fl->missed) {
         WH_TRY(pg_query(wr->se->c, fl->missed, 0, NULL, &missed, reterr));
-        wr->now.missed += pg_cell_i64(missed, 0, 0, 0);
+        gone = pg_cell_i64(missed, 0, 0, 0);
+        wr->now.missed += gone;
     }
     WH_TRY(pg_query(wr->se->c, fl->put, 0, NULL, &put, reterr));
     if (fl->put_counts) {
         n = pg_cell_i64(put, 0, 0, 0);
         wr->now.inserted += n;
         wr->now.updated += pg_cell_i64(put, 0, 1, 0) - n;
+        WH_TRY(all_put(wr, pg_cell_i64(put, 0, 1, 0), rows, reterr));
     } else if (fl->mode == WH_MODE_UPDATE && !fl->staged) {
         wr->now.updated += pg_touched(put);
+        WH_TRY(all_put(wr, pg_touched(put), rows - gone, reterr));
     } else {
         n = pg_touched(put);
         wr->now.inserted += n;
@@ -292,6 +313,8 @@ static wh_status pour(struct pg_wr *wr, int64_t rows, struct wh_error *reterr)
         else if ((!sql_by_key(fl->mode) || fl->staged) && n != rows)
             return wh_fail(reterr, WH_E_REMOTE, "E5005", "%s took %lld of %lld rows", fl->into,
                            (long long)n, (long long)rows);
+        else
+            WH_TRY(all_put(wr, n, rows, reterr));
     }
     return pg_exec(wr->se->c, "truncate " PG_ROWS, reterr);
 }

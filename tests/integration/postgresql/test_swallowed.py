@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tables that do not take what they are given: triggers, rules, constraints, columns.
+
+Fails if a row that a trigger swallows is counted as written, if a key that comes twice is taken for such a
+row, if a mode starts that the table's constraints cannot serve, or if a value is left out without a word."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'lib'))
+import harness  # noqa: E402
+import servers  # noqa: E402
+
+
+class Site:
+    """A place for runs, a database to read and one to write."""
+
+    def __init__(self, server, name):
+        self.server, self.a, self.b = server, name + '_a', name + '_b'
+        server.database(self.a)
+        server.database(self.b)
+        self.place = harness.Place('pg-' + name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.place.remove()
+        for name in (self.a, self.b):
+            self.server.sql('drop database if exists %s with (force)' % name)
+
+    def src(self, text):
+        return self.server.sql(text, self.a)
+
+    def dst(self, text):
+        return self.server.sql(text, self.b)
+
+    def run(self, verb, *flags):
+        return self.place.run(verb, self.server.url('t', self.a), self.server.url('t', self.b), *flags)
+
+    def copy(self, *flags):
+        return self.run('copy', '--no-progress', '--json', *flags)
+
+
+def went(code, out, err):
+    return 'exit %s\n%s\n%s' % (code, out[-2500:], err[-1500:])
+
+
+ROWS = "create table t(k int, v text); insert into t select g % 100, 'v' || g from generate_series(0, 999) g;"
+TABLE = "create table t(k int primary key, v text); insert into t values(5, 'old'), (5000, 'old');"
+SWALLOWS = ("create function f() returns trigger language plpgsql as 'begin return null; end'; create trigger g before insert or update "
+            'on t for each row when (new.k = 5) execute function f();')
+PARTS = ("create table t(k int primary key, v text) partition by range (k); create table t1 partition of t for values from (0) to (9999); "
+         "insert into t values(5, 'old'), (5000, 'old');")
+WANT = {'upsert': ('v999', 101), 'replace': ('v999', 101), 'update': ('v905', 2), 'delete-insert': ('v999', 1001)}
+
+
+def swallowed(t, server):
+    """Every mode, rows that show per unit and per table: nothing of the unit stays, or all that is due."""
+    shapes = [(mode, atomic, TABLE) for mode in ('upsert', 'replace', 'update') for atomic in ('unit', 'table')]
+    shapes += [('upsert', 'unit', PARTS), ('delete-insert', 'table', TABLE.replace(' primary key', ''))]
+    for i, (mode, atomic, table) in enumerate(shapes):
+        what = '%s, %s%s' % (mode, atomic, ', partitions' if table is PARTS else '')
+        flags = ['--mode', mode, '--atomic', atomic]
+        flags += ['--replace-where', 'k = 5'] if mode == 'delete-insert' else ['--key', 'k']
+        with Site(server, 'swallowed_%d' % i) as s:
+            s.src(ROWS)
+            s.dst(table + SWALLOWS)
+            before = s.dst('select * from t order by k')
+            code, out, err = s.copy(*flags)
+            t.check(code == 1 and 'E5005' in out and 'trigger' in out, 'swallowed rows are an error: ' + what, went(code, out, err))
+            t.check(s.dst('select * from t order by k') == before, 'nothing was written: ' + what)
+            s.dst('drop trigger g on t')
+            code, out, err = s.place.run('resume', '--no-progress', '--json')
+            t.check(code == 0, 'without the trigger the run goes on: ' + what, went(code, out, err))
+            last, count = WANT[mode]
+            t.check(s.dst("select max(v) filter (where v <> 'old'), count(*) from t") == '%s|%d' % (last, count),
+                    'and all rows are there: ' + what, s.dst("select max(v) filter (where v <> 'old'), count(*) from t"))
+            t.check(not s.place.leftovers(), 'nothing is left behind: ' + what)
+
+
+def keys_alone(t, server):
+    """A table of keys: nothing changes in rows that are there, and nobody misses them."""
+    for i, mode in enumerate(('upsert', 'replace', 'update', 'insert-ignore')):
+        with Site(server, 'keys_%d' % i) as s:
+            s.src('create table t(k int); insert into t select g from generate_series(1, 10) g')
+            s.dst('create table t(k int primary key); insert into t values(3)')
+            code, out, err = s.copy('--mode', mode, '--key', 'k')
+            t.check(code == 0, 'keys alone: ' + mode, went(code, out, err))
+            t.check(s.dst('select count(*) from t') == ('1' if mode == 'update' else '10'), 'as many as there should be: ' + mode)
+
+
+def deferrable(t, server):
+    """ON CONFLICT cannot use such a constraint: said before anything is touched."""
+    with Site(server, 'deferrable') as s:
+        s.src(ROWS)
+        s.dst('create table t(k int, v text, w int unique deferrable, constraint "by k" unique (k) deferrable initially deferred)')
+        for mode in ('upsert', 'replace', 'insert-ignore'):
+            code, out, err = s.run('plan', '--mode', mode, '--key', 'k')
+            t.check(code == 2 and 'E1062' in out + err and 'deferrable' in out + err, 'refused in the plan: ' + mode, went(code, out, err))
+        s.dst('alter table t drop constraint "by k", add unique (k)')
+        code, out, err = s.copy('--mode', 'upsert', '--key', 'k')
+        t.check(code == 0 and s.dst('select count(*) from t') == '100', 'one on other columns is in nobody\'s way', went(code, out, err))
+
+
+def always(t, server):
+    """generated always as identity: an update cannot set it, and the plan says so."""
+    with Site(server, 'always') as s:
+        s.src("create table t(k int primary key, i int, v text); insert into t select g, g + 100, 'n' from generate_series(1, 10) g")
+        s.dst("create table t(k int primary key, i int generated always as identity, v text); insert into t(k, v) values (1, 'o')")
+        for mode, warned in (('upsert', True), ('update', True), ('append', False), ('insert-ignore', False)):
+            words = [] if mode == 'append' else ['--key', 'k']
+            code, out, err = s.run('plan', '--mode', mode, *words)
+            t.check(code == 0 and ('"i" is generated always' in out + err) == warned, 'warned where it matters: ' + mode, went(code, out, err))
+        code, out, err = s.copy('--mode', 'upsert', '--key', 'k')
+        t.check(code == 0 and s.dst('select i, v from t where k = 1') == '1|n' and s.dst('select i from t where k = 2') == '102',
+                'new rows take the value, old ones keep theirs', went(code, out, err))
+
+
+TESTS = [swallowed, keys_alone, deferrable, always]
+
+
+def main():
+    if not servers.binaries():
+        print('SKIPPED no PostgreSQL server is installed')
+        return 1 if os.environ.get('CI') == 'true' else 0
+    wanted = sys.argv[1:]
+    t = harness.Tally('postgresql, swallowed', harness.seed_of())
+    with servers.Postgres() as server:
+        for test in TESTS:
+            if not wanted or test.__name__ in wanted:
+                test(t, server)
+    return t.finish()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
