@@ -53,7 +53,8 @@ static wh_status comments(const struct pg_fl *fl, const char *table, struct sql_
     for (int i = 0; i < fl->n_dest; i++) {
         struct wh_str name = dest_name(fl, i), text = {0};
 
-        if (!wh_meta_get(fl->accept.children[i], WH_META_COMMENT, &text) || text.n == 0)
+        if (fl->dest[i].computed || !wh_meta_get(fl->accept.children[i], WH_META_COMMENT, &text) ||
+            text.n == 0)
             continue;
         WH_TRY(sql_add(&s->b, "comment on column %s.%i is %l", table, &name, &text));
         WH_TRY(sql_script_end(s));
@@ -71,14 +72,18 @@ wh_status pg_ddl_create(const struct pg_fl *fl, const char *table, bool keys, bo
 {
     struct wh_str tablespace = wh_str(fl->o->tablespace);
     struct wh_buf *b = &s->b;
+    bool any = false;
 
     WH_TRY(sql_add(b, "create %stable %s (", fl->o->unlogged ? "unlogged " : "", table));
     for (int i = 0; i < fl->n_dest; i++) {
         struct wh_str column = dest_name(fl, i);
         bool nullable = fl->accept.children[i]->flags & ARROW_FLAG_NULLABLE;
 
-        WH_TRY(sql_add(b, "%s\n  %i %s%s", i ? "," : "", &column, fl->dest[i].decl,
+        if (fl->dest[i].computed)
+            continue;
+        WH_TRY(sql_add(b, "%s\n  %i %s%s", any ? "," : "", &column, fl->dest[i].decl,
                        nullable ? "" : " not null"));
+        any = true;
     }
     if (order)
         WH_TRY(wh_buf_adds(b, ",\n  wherry_n bigint generated always as identity (cache 10000)"));
@@ -97,10 +102,15 @@ wh_status pg_ddl_create(const struct pg_fl *fl, const char *table, bool keys, bo
 /* "a", "b" */
 static wh_status names(const struct pg_fl *fl, struct wh_buf *b)
 {
+    bool any = false;
+
     for (int i = 0; i < fl->n_dest; i++) {
         struct wh_str name = dest_name(fl, i);
 
-        WH_TRY(sql_add(b, i ? ", %i" : "%i", &name));
+        if (fl->dest[i].computed)
+            continue;
+        WH_TRY(sql_add(b, any ? ", %i" : "%i", &name));
+        any = true;
     }
     return WH_OK;
 }
@@ -118,9 +128,14 @@ static wh_status cell(const struct pg_fl *fl, const char *r, int i, bool numbere
 
 static wh_status cells(const struct pg_fl *fl, const char *r, bool numbered, struct wh_buf *b)
 {
+    bool any = false;
+
     for (int i = 0; i < fl->n_dest; i++) {
-        WH_TRY(wh_buf_adds(b, i ? ", " : ""));
+        if (fl->dest[i].computed)
+            continue;
+        WH_TRY(wh_buf_adds(b, any ? ", " : ""));
         WH_TRY(cell(fl, r, i, numbered, b));
+        any = true;
     }
     return WH_OK;
 }
@@ -196,7 +211,7 @@ wh_status pg_ddl_due(const struct pg_fl *fl, const char *from, bool numbered, en
     bool twice = !fl->once && (numbered || fl->publish == PG_PUB_POUR), keys_alone = true;
 
     for (int i = 0; i < fl->n_dest; i++)
-        keys_alone &= fl->dest[i].key || fl->dest[i].always;
+        keys_alone &= fl->dest[i].key || fl->dest[i].always || fl->dest[i].computed;
     if (mode == WH_MODE_INSERT_IGNORE || (sql_by_key(mode) && keys_alone))
         return WH_OK;
     WH_TRY(sql_add(b, "select count(*) from %s r", from));
@@ -214,6 +229,30 @@ wh_status pg_ddl_due(const struct pg_fl *fl, const char *from, bool numbered, en
     return last_of_key(fl, from, numbered, b);
 }
 
+wh_status pg_ddl_alike(const struct pg_fl *fl, struct wh_buf *b)
+{
+    struct wh_str table = wh_str(fl->into);
+    bool any = false;
+
+    WH_TRY(wh_buf_adds(b, "select w.n from (values "));
+    for (int i = 0; i < fl->n_dest; i++) {
+        const struct pg_dest *d = &fl->dest[i];
+        struct wh_str name = wh_str(d->name), decl = wh_str(d->decl);
+
+        if (d->computed)
+            continue;
+        WH_TRY(sql_add(b, any ? ", (%l, %l, %s)" : "(%l, %l, %s)", &name, &decl,
+                       fl->existed && !fl->recreate && !d->added ? "true" : "false"));
+        any = true;
+    }
+    return sql_add(b,
+                   ") w(n, t, old) left join pg_attribute a on a.attrelid = %l::regclass and "
+                   "a.attname = w.n and not a.attisdropped where a.attname is null or case when "
+                   "w.old then format_type(a.atttypid, a.atttypmod) <> w.t else a.atttypid <> "
+                   "to_regtype(w.t) end limit 1",
+                   &table);
+}
+
 static wh_status update(const struct pg_fl *fl, const char *into, const char *from, bool numbered,
                         struct wh_buf *b)
 {
@@ -223,7 +262,7 @@ static wh_status update(const struct pg_fl *fl, const char *into, const char *fr
     for (int i = 0; i < fl->n_dest; i++) {
         struct wh_str name = dest_name(fl, i);
 
-        if (fl->dest[i].key || fl->dest[i].always)
+        if (fl->dest[i].key || fl->dest[i].always || fl->dest[i].computed)
             continue;
         WH_TRY(sql_add(b, any ? ", %i = " : "%i = ", &name));
         WH_TRY(cell(fl, "r", i, numbered, b));
@@ -257,7 +296,7 @@ static wh_status conflict(const struct pg_fl *fl, enum wh_mode mode, struct wh_b
     for (int i = 0; i < fl->n_dest; i++) {
         struct wh_str name = dest_name(fl, i);
 
-        if (fl->dest[i].key || fl->dest[i].always)
+        if (fl->dest[i].key || fl->dest[i].always || fl->dest[i].computed)
             continue;
         WH_TRY(
             sql_add(b, any ? ", %i = excluded.%i" : "update set %i = excluded.%i", &name, &name));
@@ -319,11 +358,17 @@ wh_status pg_ddl_put(const struct pg_fl *fl, const char *into, const char *from,
 
 wh_status pg_ddl_probe(const struct pg_fl *fl, struct wh_buf *b)
 {
+    bool any = false;
+
     WH_TRY(sql_add(b, "explain (costs off) insert into %s (", fl->name));
     WH_TRY(names(fl, b));
     WH_TRY(wh_buf_adds(b, ") overriding system value select "));
-    for (int i = 0; i < fl->n_dest; i++)
-        WH_TRY(sql_add(b, i ? ", null::%s" : "null::%s", fl->dest[i].decl));
+    for (int i = 0; i < fl->n_dest; i++) {
+        if (fl->dest[i].computed)
+            continue;
+        WH_TRY(sql_add(b, any ? ", null::%s" : "null::%s", fl->dest[i].decl));
+        any = true;
+    }
     if (fl->mode == WH_MODE_UPSERT || fl->mode == WH_MODE_REPLACE)
         return conflict(fl, fl->mode, b);
     return WH_OK;

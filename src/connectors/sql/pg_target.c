@@ -302,16 +302,29 @@ static wh_status rounding(const struct pg_fl *fl, const struct ArrowSchema *sour
     return would_round(fl, c, reterr);
 }
 
+static struct wh_str generated_at_source(const struct ArrowSchema *source)
+{
+    struct wh_str how = {"", 0};
+
+    wh_ignore(wh_meta_get(source, WH_META_GENERATED, &how) != NULL);
+    return how;
+}
+
 static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_t i,
                             const struct pg_col *c, struct wh_error *reterr)
 {
     struct pg_dest *d = &fl->dest[i];
     struct wh_type t;
 
-    if (c->generated)
-        return wh_fail(reterr, WH_E_TYPE, "E3005",
-                       "column \"%s\" of %s is generated: leave it out of columns", c->name,
-                       fl->name);
+    d->computed = c->generated;
+    if (c->generated && !wh_str_eqs(generated_at_source(io->source->children[i]), "always")) {
+        wh_ignore(wh_fail(reterr, WH_E_TYPE, "E3005",
+                          "column \"%s\" of %s is generated: it takes no value from a source",
+                          c->name, fl->name));
+        if (reterr)
+            wh_error_hint(reterr, "leave it out: --columns '* except (%s)'", c->name);
+        return WH_E_TYPE;
+    }
     d->name = c->name;
     d->decl = c->type_text;
     if (strlen(d->decl) >= PG_DECL)
@@ -324,6 +337,11 @@ static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_
     d->shape = c->shape;
     d->always = c->identity_always;
     pg_accept_type(c, &t);
+    d->scale = -1;
+    if (d->computed) {
+        t.nullable = true;
+        return set_accept(fl, io, i, 0, &t, reterr);
+    }
     WH_TRY(rounding(fl, io->source->children[i], c, &t, d, reterr));
     fl->checks |= d->grain || d->scale >= 0;
     t.nullable = !c->not_null;
@@ -444,6 +462,10 @@ static wh_status mark_keys(struct pg_fl *fl, struct wh_error *reterr)
         if (!found)
             return wh_fail(reterr, WH_E_NOT_FOUND, "E3002",
                            "the key column \"%s\" of %s is not delivered", fl->keys[k], fl->name);
+        if (found->computed && fl->publish == PG_PUB_POUR)
+            return wh_fail(reterr, WH_E_TYPE, "E3005",
+                           "the key column \"%s\" of %s is generated: a stage has no value of it",
+                           found->name, fl->name);
         found->key = true;
         fl->keys[k] = found->name;
     }
@@ -532,10 +554,12 @@ static wh_status dml(struct pg_fl *fl, struct wh_buf *b)
     enum wh_mode load = fl->staged ? WH_MODE_APPEND : fl->mode;
 
     for (int i = 0; i < fl->n_dest; i++)
-        fl->pours |= fl->dest[i].cast;
+        fl->pours |= fl->dest[i].cast || fl->dest[i].computed;
     fl->pours |= sql_by_key(load);
     WH_TRY(pg_ddl_copy(fl, b));
     WH_TRY(keep_text(fl, b, &fl->copy));
+    WH_TRY(pg_ddl_alike(fl, b));
+    WH_TRY(keep_text(fl, b, &fl->alike));
     if (!fl->pours)
         return WH_OK;
     WH_TRY(pg_ddl_rows(fl, b));
@@ -758,6 +782,11 @@ static void say_note(const struct pg_fl *fl, struct wh_target *io)
             n += (size_t)snprintf(io->note + n, sizeof io->note - n,
                                   "%s%.40s (%.30s) travels as %s", n ? "; " : "", fl->dest[i].name,
                                   fl->dest[i].decl, pg_travels_as(&fl->dest[i]));
+    for (int i = 0; i < fl->n_dest && n < sizeof io->note - 110; i++)
+        if (fl->dest[i].computed)
+            n += (size_t)snprintf(io->note + n, sizeof io->note - n,
+                                  "%s%.40s is generated: the table computes its own values",
+                                  n ? "; " : "", fl->dest[i].name);
 }
 
 static void say_instant(const struct pg_fl *fl, struct wh_target *io)

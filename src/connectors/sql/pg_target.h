@@ -38,7 +38,8 @@ struct pg_dest {
                           in silence (bit(8) pads, varchar(3)[] cuts); the insert refuses instead */
     bool added;        /* evolve: add */
     bool key;
-    bool always; /* generated always as identity: an update must not name it */
+    bool computed; /* by the table, as by the source: its value is taken and counted, not put */
+    bool always;   /* generated always as identity: an update must not name it */
     /* What the server would round without a word is refused by us. */
     int64_t grain; /* times: microseconds that a value must be a multiple of; 0 = all */
     int scale;     /* decimal text: digits behind the point; -1 = all */
@@ -80,6 +81,7 @@ struct pg_fl {
     const char *create, *create_stage; /* DDL; NULL where nothing is made */
     const char *into;                  /* where units write: table or stage, qualified */
     const char *copy;                  /* copy .. from stdin */
+    const char *alike;                 /* a column that is of another type by now */
     const char *make_rows;             /* create temp table; NULL: straight */
     const char *missed;                /* update: counts rows that meet nothing */
     const char *put;                   /* PG_ROWS into the table; (fresh, touched) */
@@ -119,6 +121,8 @@ wh_status pg_ddl_put(const struct pg_fl *, const char *into, const char *from, b
 /* How many rows pg_ddl_put has to touch, asked after it; empty where nobody can say. */
 wh_status pg_ddl_due(const struct pg_fl *, const char *from, bool numbered, enum wh_mode,
                      struct wh_buf *);
+/* Names a column that is not of the type that our bytes are of. */
+wh_status pg_ddl_alike(const struct pg_fl *, struct wh_buf *);
 /* A statement whose EXPLAIN tells whether the mode can work on the table as it is. */
 wh_status pg_ddl_probe(const struct pg_fl *, struct wh_buf *);
 

@@ -576,6 +576,21 @@ static wh_status check_deferred(struct pg_wr *wr, struct wh_error *reterr)
     return st;
 }
 
+/* COPY takes the bytes of one type for those of another without a word. Our rows have locked the
+ * table: what it is now it is when they are committed. */
+static wh_status still_alike(struct pg_wr *wr, struct wh_error *reterr)
+{
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+
+    WH_TRY(pg_query(wr->se->c, wr->fl->alike, 0, NULL, &r, reterr));
+    if (pg_n_rows(r) == 0)
+        return WH_OK;
+    wr->dead = true;
+    return wh_fail(reterr, WH_E_STATE, "E7009",
+                   "column \"%.*s\" of %s is not of the type that it had when the run began",
+                   WH_STR_FMT(pg_cell(r, 0, 0)), wr->fl->into);
+}
+
 wh_status pg_writer_seal(void *self, struct wh_tally *ret, struct wh_error *reterr)
 {
     struct pg_wr *wr = self;
@@ -586,6 +601,7 @@ wh_status pg_writer_seal(void *self, struct wh_tally *ret, struct wh_error *rete
         return gone(reterr);
     if (wr->copying)
         WH_TRY(end_part(wr, NULL, reterr));
+    WH_TRY(still_alike(wr, reterr));
     if (wr->careful)
         WH_TRY(check_deferred(wr, reterr));
     *ret = (struct wh_tally){.rows = d->rows, .bytes = d->bytes, .has_hash = true};

@@ -5,6 +5,7 @@
 Fails if a row that a trigger swallows is counted as written, if a key that comes twice is taken for such a
 row, if a mode starts that the table's constraints cannot serve, or if a value is left out without a word."""
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'lib'))
@@ -117,7 +118,50 @@ def always(t, server):
                 'new rows take the value, old ones keep theirs', went(code, out, err))
 
 
-TESTS = [swallowed, keys_alone, deferrable, always]
+def generated(t, server):
+    """Columns that both ends compute are left to the table; one that only the table computes takes no value."""
+    right = "select count(*), count(*) filter (where b = k * 3 and s = v || '?') from t"
+    for i, mode in enumerate(('append', 'overwrite', 'upsert', 'replace', 'update', 'insert-ignore', 'delete-insert')):
+        with Site(server, 'generated_%d' % i) as s:
+            s.src("create table t(s text generated always as (v || '!') stored not null, k int primary key, "
+                  "b int generated always as (k * 2) stored, v text); insert into t(k, v) select g, 'n' || g from generate_series(1, 500) g")
+            s.dst("create table t(k int primary key, v text, b int generated always as (k * 3) stored, "
+                  "s text generated always as (v || '?') stored not null); insert into t(k, v) values(5000, 'old')")
+            flags = ['--replace-where', 'k < 1000'] if mode == 'delete-insert' else [] if mode in ('append', 'overwrite') else ['--key', 'k']
+            code, out, err = s.copy('--mode', mode, *flags)
+            rows = {'overwrite': 500, 'update': 1}.get(mode, 501)
+            t.check(code == 0 and s.dst(right) == '%d|%d' % (rows, rows), 'the table computes its own: ' + mode, went(code, out, err))
+    with Site(server, 'generated') as s:
+        s.src('create table t(k int, b int)')
+        s.dst('create table t(k int, b int generated always as (k) stored)')
+        code, out, err = s.run('plan')
+        t.check(code == 2 and 'E3005' in out + err and "* except (b)" in out + err, 'a value for it is refused', went(code, out, err))
+        code, out, err = s.copy('--columns', '* except (b)')
+        t.check(code == 0, 'and the hint works', went(code, out, err))
+
+
+def altered(t, server):
+    """The table gets other types while the run lies: bytes of the old one would be other values."""
+    for i, (there, change) in enumerate((('', 'alter id type real'), ('', 'drop column v'), ('', 'alter v type bytea using v::bytea'),
+                                         ('create table t(id int, v text, n numeric(9, 4))', 'alter n type numeric(9, 1)'))):
+        with Site(server, 'altered_%d' % i) as s:
+            s.src("create table t(id int, v text, n numeric(9, 4)); insert into t select g, repeat('v', 90), g / 7.0 from "
+                  "generate_series(1, 40000) g; analyze t")
+            s.dst(there)
+            p = s.place.start('copy', server.url('t', s.a), server.url('t', s.b), '--no-progress', '--json', '-j', '1', '--from',
+                              'split_bytes=256KiB', WH_TEST_KILL='commit-after:2')
+            code, out, err = harness.finish(p)
+            if code != -9:
+                t.check(False, 'killed between two units: ' + change, went(code, out, err))
+                continue
+            had = s.dst('select count(*) from t')
+            s.dst('alter table t ' + change)
+            code, out, err = s.place.run('resume', '--no-progress', '--json')
+            t.check(code in (1, 2) and re.search('E700[89]|E3002', out + err), 'another type is seen: ' + change, went(code, out, err))
+            t.check(s.dst('select count(*) from t') == had, 'and nothing is written: ' + change)
+
+
+TESTS = [swallowed, keys_alone, deferrable, always, generated, altered]
 
 
 def main():
