@@ -253,8 +253,8 @@ struct wh_unit_record {
 wh_status wh_state_units_draw(struct wh_state *, const char *run, uint32_t epoch, int flow,
                               const struct wh_unit_record *, size_t n, struct wh_bytes cursor,
                               bool drawn_all, struct wh_error *reterr);
-/* With the instant at which this attempt reads: if it is committed and not recorded, who looks it up
- * must know. */
+/* With the instant at which this attempt reads: if it is committed and not recorded, who looks it
+ * up must know. */
 wh_status wh_state_unit_lease(struct wh_state *, const char *run, uint32_t epoch,
                               const struct wh_unit_record *, struct wh_error *reterr);
 /* RECORDED: counts, hash, receipt; `rest` (may be NULL) is a new DRAWN unit made in the same

@@ -558,8 +558,6 @@ static wh_status dml(struct pg_fl *fl, struct wh_buf *b)
     fl->pours |= sql_by_key(load);
     WH_TRY(pg_ddl_copy(fl, b));
     WH_TRY(keep_text(fl, b, &fl->copy));
-    WH_TRY(pg_ddl_alike(fl, b));
-    WH_TRY(keep_text(fl, b, &fl->alike));
     if (!fl->pours)
         return WH_OK;
     WH_TRY(pg_ddl_rows(fl, b));

@@ -81,7 +81,6 @@ struct pg_fl {
     const char *create, *create_stage; /* DDL; NULL where nothing is made */
     const char *into;                  /* where units write: table or stage, qualified */
     const char *copy;                  /* copy .. from stdin */
-    const char *alike;                 /* a column that is of another type by now */
     const char *make_rows;             /* create temp table; NULL: straight */
     const char *missed;                /* update: counts rows that meet nothing */
     const char *put;                   /* PG_ROWS into the table; (fresh, touched) */

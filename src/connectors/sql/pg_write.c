@@ -580,9 +580,13 @@ static wh_status check_deferred(struct pg_wr *wr, struct wh_error *reterr)
  * table: what it is now it is when they are committed. */
 static wh_status still_alike(struct pg_wr *wr, struct wh_error *reterr)
 {
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
     struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
 
-    WH_TRY(pg_query(wr->se->c, wr->fl->alike, 0, NULL, &r, reterr));
+    if (pg_ddl_alike(wr->fl, &b) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the columns of %s",
+                       wr->fl->into);
+    WH_TRY(pg_query(wr->se->c, b.p, 0, NULL, &r, reterr));
     if (pg_n_rows(r) == 0)
         return WH_OK;
     wr->dead = true;
