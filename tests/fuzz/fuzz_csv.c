@@ -92,7 +92,10 @@ static void check_pass(const struct wh_csv_config *given, const uint8_t *p, size
         at += k;
         wh_csv_filled(rows.csv, k, at == n);
     }
-    FUZZ_CHECK(st == WH_END && wh_csv_offset(rows.csv) == end);
+    /* Who stops before a closing 0x1A has not seen that it is the last byte: no record either way.
+     */
+    bool mark = end == (int64_t)n && p[n - 1] == 0x1a && wh_csv_offset(rows.csv) == end - 1;
+    FUZZ_CHECK(st == WH_END && (mark || wh_csv_offset(rows.csv) == end));
     wh_text_rows_free(&rows);
 }
 

@@ -430,7 +430,8 @@ static wh_status add_rows(struct pg_rd *rd, struct frame *f, size_t n, int64_t r
         f->p = more;
         f->cap = cap;
     }
-    memcpy(f->p + f->n, rd->message.p, n);
+    if (n) /* a row of no columns may have no bytes */
+        memcpy(f->p + f->n, rd->message.p, n);
     f->n += n;
     f->rows += rows;
     rd->seen += rows;
