@@ -222,9 +222,9 @@ def pg_tiny(b):
     r = b.wherry('copy', pg.url('many.*'), pg.url('copies.{source.table}'), '--json', '--no-progress')
     used = pg.cpu() - before
     want, got = (pg.sql("select sum_of('%s', %d)" % (s, n)) for s in ('many', 'copies'))
-    b.line('PG -> PG, %s tables of 10 rows' % f'{n:,}', '< 60 s, < 64 MB',
+    b.line('PG -> PG, %s tables of 10 rows' % f'{n:,}', '< 30 s, < 64 MB',
            '%.1f s, %.1f ms a table; server CPU %.1f s' % (r.wall, r.wall / n * 1e3, used), '%.2f' % r.cpu, mb(r.peak),
-           want == got, r.wall < 60 and r.peak < 64e6)
+           want == got, r.wall < 30 and r.peak < 64e6)
 
 
 CASES = {'pg-pg': pg_pg, 'pg-pg-decoded': pg_pg_decoded, 'csv-pg': csv_pg, 'csv-pg-duckdb': csv_pg_duckdb, 'pg-csv': pg_csv,
