@@ -11,40 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'lib'))
 import harness  # noqa: E402
 import servers  # noqa: E402
-
-
-class Site:
-    """A place for runs, a database to read and one to write."""
-
-    def __init__(self, server, name):
-        self.server, self.a, self.b = server, name + '_a', name + '_b'
-        server.database(self.a)
-        server.database(self.b)
-        self.place = harness.Place('pg-' + name)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.place.remove()
-        for name in (self.a, self.b):
-            self.server.sql('drop database if exists %s with (force)' % name)
-
-    def src(self, text):
-        return self.server.sql(text, self.a)
-
-    def dst(self, text):
-        return self.server.sql(text, self.b)
-
-    def run(self, verb, *flags):
-        return self.place.run(verb, self.server.url('t', self.a), self.server.url('t', self.b), *flags)
-
-    def copy(self, *flags):
-        return self.run('copy', '--no-progress', '--json', *flags)
-
-
-def went(code, out, err):
-    return 'exit %s\n%s\n%s' % (code, out[-2500:], err[-1500:])
+from pgsite import Site, went  # noqa: E402
 
 
 ROWS = "create table t(k int, v text); insert into t select g % 100, 'v' || g from generate_series(0, 999) g;"
