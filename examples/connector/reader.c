@@ -431,7 +431,7 @@ static wh_status reject(struct reader *rd, const char *p, int column, const char
 
     snprintf(position, sizeof position, "line %" PRId64, rd->next + 1);
     return rd->attempt->reject_raw(rd->attempt,
-                                   (struct wh_bytes){p, (size_t)rd->sc->layout.record - 1},
+                                   (struct wh_bytes){p, (size_t)rd->sc->layout.record - 1}, 0,
                                    position, column, code, why);
 }
 

@@ -52,8 +52,11 @@ struct ArrowArray {
 #define WH_META_DEFAULT   "wherry.default"   /* source's default expression text */
 #define WH_META_GENERATED "wherry.generated" /* "always", "identity" */
 #define WH_META_COLLATION "wherry.collation"
-#define WH_META_LOSSY     "wherry.lossy"   /* "1": --accept-lossy names this column */
-#define WH_META_GUESSED   "wherry.guessed" /* "1": type was inferred from a sample */
+#define WH_META_LOSSY     "wherry.lossy" /* "1": --accept-lossy names this column */
+/* The number that the column has in its table for good, whatever it is named: at resume, columns
+ * that changed their names with each other are told by it. */
+#define WH_META_NUMBER  "wherry.number"
+#define WH_META_GUESSED "wherry.guessed" /* "1": type was inferred from a sample */
 /* Where the source is a database, so that a destination of the same system can have the very type
  * again: whose words wherry.type are ("postgresql"); what a type of the user's making consists of
  * (equal words mean an equal type); the statement that makes it. */
@@ -63,6 +66,16 @@ struct ArrowArray {
 /* The column has no type of ours: its cells are the source's own text of them. "exact", or
  * "rounded" where that text may say less than the value. The plan warns. */
 #define WH_META_WORDS "wherry.words"
+/* "1": the column holds the bytes of files, piece by piece; rows of its scan are for targets of
+ * whole files alone (WH_CAP_AS_IS), and columns path, offset, size say where the bytes belong. */
+#define WH_META_AS_IS "wherry.as_is"
+
+/* No column of the object, but where its rows stand there (scan.places): "line" or "offset". */
+#define WH_META_PLACE "wherry.place"
+
+/* No column of the object, but computed by the source (scan.computed): "same" where equal rows have
+ * equal values whenever they are read, else "varies". */
+#define WH_META_COMPUTED "wherry.computed"
 
 /* Target and hard sizes of a batch (DESIGN 11, CONTRACT 5): whichever comes first. */
 #define WH_BATCH_BYTES (1 << 20)

@@ -140,10 +140,12 @@ struct wh_ctx {
     /* How many of the wanted bytes this session may hold in buffers; at least 64 kB. */
     int64_t (*grant)(const struct wh_ctx *, int64_t want);
     /* A row that never became part of a batch (unparsable line): counted as read and dirty,
-     * archived with its raw bytes. `position` = "line 17, byte 1234". WH_E_LIMIT ends the attempt.
-     */
-    wh_status (*reject_raw)(const struct wh_ctx *, struct wh_bytes raw, const char *position,
-                            int32_t column, const char *code, const char *text);
+     * archived with its raw bytes. raw_of: how many there were, as far as they were counted, where
+     * raw is only their beginning; else 0. `position` = "line 17, byte 1234". WH_E_LIMIT ends the
+     * attempt. */
+    wh_status (*reject_raw)(const struct wh_ctx *, struct wh_bytes raw, int64_t raw_of,
+                            const char *position, int32_t column, const char *code,
+                            const char *text);
     /* Rows the source gives twice by its nature (SCAN): counted as read and skipped{reason}. */
     wh_status (*skipped)(const struct wh_ctx *, const char *reason, int64_t rows);
     /* The protocol moved us (region moved, MOVED, 307): counted and logged, inside one deadline. */
@@ -275,6 +277,16 @@ struct wh_endpoint_ops {
      * failure of this verb they ask for themselves, as without it. */
     wh_status (*expect)(void *ep, void *se, const struct wh_objects *, const void *opts,
                         bool targets, struct wh_error *reterr);
+    /* Optional. Does the server work for the session of this ident now (a slow trigger, a sort, a
+     * lock that somebody else holds)? Asked on `se`, from the management thread, of a session that
+     * has not moved for long. OK: it does, ret_words say at what and who is in the way; END: it
+     * waits for its client, or is gone. */
+    wh_status (*working)(void *ep, void *se, const struct wh_str *ident, char *ret_words, size_t n,
+                         struct wh_error *reterr);
+    /* Optional. Where these options (connection table) lead with what the environment and files of
+     * the system's own add to them, in words that are the same for the same place ("host=db1
+     * dbname=prod"); no secrets. No endpoint is open, nobody is asked. */
+    void (*place)(const void *opts, char *ret_words, size_t n);
 };
 
 /* ---- source ------------------------------------------------------------------------------------
@@ -304,6 +316,11 @@ struct wh_predicate {
     int op;                  /* '=', '<', '>', 'l' (<=), 'g' (>=), 'n' (is null) */
     const char *value;       /* canonical text */
     enum wh_pushdown pushed; /* answer */
+};
+
+/* A column that the source computes of each row: an expression in its own language. */
+struct wh_computed {
+    const char *name, *sql;
 };
 
 /* Negotiation: the engine asks, the source answers in the second half. */
@@ -352,7 +369,37 @@ struct wh_scan {
     /* Not NULL: every batch tells its origin (`source: file`). A text like those, the longest where
      * that is known; lives as long as the scan. */
     const char *origin;
+    /* Asked: what rows are to tell of where they stand, NULL-terminated: "line" (from 1, of the
+     * row's first byte, in its file), "offset" (of that byte, in its file, from 0). Answered: a
+     * column int64 not null for each behind all others, with WH_META_PLACE; one that cannot be told
+     * of these rows (never: sometimes) is left out, and the engine refuses. NULL = none. */
+    const char *const *places;
     bool retires; /* `retire` will take something away: what was read cannot be read again */
+    /* Asked (WH_CAP_AS_OF): rows as they were at that time, which ctx->instant understands; NULL:
+     * as they are. */
+    const char *as_of;
+    struct wh_str say_warn; /* answered: warnings for the plan, one a line, of what is left out;
+                               lives as long as the scan */
+    /* Asked: columns that the source computes. Answered: a column for each of them, in their order,
+     * behind those of the object, with WH_META_COMPUTED; named as asked unless the object has such
+     * a column. An expression is one value of each row: what would make rows, drop them or look at
+     * others (of a division that is ours) is refused. A source that computes nothing ignores them,
+     * and the engine refuses. */
+    const struct wh_computed *computed;
+    size_t n_computed;
+    size_t computed_bad; /* answered with a failure: which of them it is about, from 1; 0 = none */
+    /* Answered: server, database and object, in the form of wh_target.identity, so that a resume
+     * reads from where the run began, and nothing is read and written at once. Empty where the
+     * bounds tell it (files) or there is none. */
+    char identity[320];
+    /* Asked (WH_CAP_PARTS), instead of unit_bytes: about so many units, or rows in a unit; 0 = not
+     * said. A source that can be divided answers with the unit_bytes that this comes to. */
+    int64_t parts, unit_rows;
+    /* Asked (WH_CAP_SPLIT_BY): only rows whose `split_by` is from here to there, both included, in
+     * the source's own order and text; NULL: all. */
+    const char *range_from, *range_to;
+    bool destroys; /* answered: what `retire` takes away is nowhere afterwards; the engine wants the
+                      rows to be kept by the destination */
 };
 
 /* An infinite date or timestamp. */
@@ -390,7 +437,9 @@ struct wh_source_ops {
     wh_status (*reader_end)(void *rd, struct wh_bytes *ret_end, struct wh_error *reterr);
     /* prev_end = reader_end of (order_group, order_seq - 1). OK: this reader began exactly there.
      * REFUSED: it did not (a newline inside quotes fooled it); the attempt is discarded and done
-     * again with ret_right, which begins there. */
+     * again with ret_right, which begins there (same order_group and order_seq). Asked as well
+     * after reader_open or reader_next failed, since who begins in the middle of a row may read
+     * nonsense: reader_open keeps what this needs before anything can fail. */
     wh_status (*reader_chain)(void *rd, const struct wh_bytes *prev_end, struct wh_split *ret_right,
                               struct wh_error *reterr);
     /* After the commit is recorded; repeatable: offsets committed, read files moved. */
@@ -407,9 +456,11 @@ struct wh_source_ops {
     void (*infinite)(void *sc, const enum wh_infinite *how, int64_t n);
     /* Optional: the last word to a source, without its scan. All rows of the run are final at every
      * destination, and the run is recorded as closing: files that were read are removed, say.
-     * bounds = ret_bounds of the plan. Repeatable: a resume repeats it until the run is closed. */
+     * bounds = ret_bounds of the plan. rows_away: so many rows of it were read and not written
+     * (refused, filtered, skipped), and what is taken away must stay somewhere. Repeatable: a
+     * resume repeats it until the run is closed. */
     wh_status (*retire)(void *ep, const struct wh_fence *, struct wh_bytes bounds,
-                        struct wh_error *reterr);
+                        int64_t rows_away, struct wh_error *reterr);
 };
 
 /* ---- destination --------------------------------------------------------------------------------
@@ -519,6 +570,15 @@ struct wh_target {
     size_t n_before, n_after;
     bool repeat_before; /* `before` is flagged WH_STEP_REPEAT */
     bool no_sequences;  /* sequences of delivered columns are left where they are */
+    /* Answered where create is RECREATE: what goes with the table that is there and does not come
+     * back ("other columns: a, b"); empty: nothing. The engine asks for consent. */
+    char loses[200];
+    /* delete-insert: rows whose key (`keys`, else the primary key) a delivered row has are
+     * replaced; replace_where is NULL then. NULL is a value like others in such a key. */
+    bool replace_keys;
+    /* Markers of units and steps go into this table instead of ours beside the target; NULL: ours.
+     * The run's row and the targets it holds stay where they are: by them runs find each other. */
+    const struct wh_name *marker;
 };
 
 enum {
@@ -600,6 +660,7 @@ enum {
     WH_STEP_OPTIONAL = 8,      /* failure is a warning */
     WH_STEP_STATEMENT = 16,    /* write.before, write.after of the job */
     WH_STEP_REPEAT = 32,       /* once in every epoch, until its flow is moved */
+    WH_STEP_LOOKS = 64,        /* changes nothing: no row shows by it, done or refused */
 };
 
 /* Everything a destination does outside a writer: small, named, idempotent. */
@@ -691,7 +752,13 @@ enum {
     WH_CAP_LOCAL = 128,    /* no network: a lock of ours on this host is enough */
     WH_CAP_SPLIT_BY = 256, /* understands scan.split_by */
     WH_CAP_PATHS = 512,    /* an object is a path, taken whole; so it is where there is `storage` */
-    WH_CAP_STATEMENTS = 1024, /* runs wh_target.before and .after */
+    WH_CAP_STATEMENTS = 1024,    /* runs wh_target.before and .after */
+    WH_CAP_AS_OF = 2048,         /* understands scan.as_of: has a past, or rows that never change */
+    WH_CAP_AS_IS = 4096,         /* its targets take files as they are (WH_META_AS_IS) */
+    WH_CAP_REPLACE_KEYS = 8192,  /* understands wh_target.replace_keys */
+    WH_CAP_PARTS = 16384,        /* understands scan.parts and scan.unit_rows */
+    WH_CAP_MARKER_TABLE = 32768, /* understands wh_target.marker */
+    WH_CAP_KEEPS_NOTHING = 65536, /* what is written into its targets is nowhere afterwards */
 };
 
 struct wh_capabilities {

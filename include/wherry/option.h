@@ -40,8 +40,12 @@ enum {
     WH_OPT_PATH = 16,        /* completion offers files */
     WH_OPT_ELSEWHERE = 32, /* a secret that may also come from the system's own places (PGPASSWORD,
                               .pgpass): a resume that does not know it goes without */
+    WH_OPT_SECONDS = 128,  /* DURATION: a bare number, as the system itself takes it, is seconds */
+    WH_OPT_ALIAS_MS = 256, /* DURATION: a bare number under an alias (a native name) is ms */
     WH_OPT_WRITING = 64, /* of a target: a source's option of that name means another thing, so what
                             is written with it is read back without it */
+    WH_OPT_REFERENCE = 512, /* a secret that is never written out: only ${file:/p}, ${cred:x},
+                               ${env:X} and their kin */
 };
 
 struct wh_secret {

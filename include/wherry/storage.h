@@ -16,7 +16,9 @@ struct wh_file_info {
     int64_t mtime_us;   /* 0 unknown */
     char etag[72];      /* changes when the content does: "inode-mtime_ns-size", an ETag... */
     bool is_folder;
-    bool is_special; /* a device, pipe or socket: nothing that can be replaced by a file */
+    bool is_special; /* a device, pipe or socket: nothing that can be replaced by a file; of `list`
+                        a link to nothing as well */
+    uint32_t mode;   /* S_IFREG and rights, as st_mode; 0 unknown */
 };
 
 typedef wh_status (*wh_list_fn)(void *arg, const struct wh_file_info *);
@@ -37,7 +39,7 @@ struct wh_storage_ops {
     /* `where` is the connection's own root ("/" or a folder, bucket...). */
     wh_status (*open)(void *st, const void *opts, struct wh_error *reterr);
     void (*close)(void *st);
-    /* Files below `prefix` (a folder or a name), sorted by name; recursive or one level. */
+    /* What is below `prefix` (a folder or a name), sorted by name; recursive or one level. */
     wh_status (*list)(void *st, const char *prefix, bool recursive, wh_list_fn each, void *arg,
                       struct wh_error *reterr);
     wh_status (*stat)(void *st, const char *name, struct wh_file_info *ret,
@@ -70,6 +72,9 @@ struct wh_storage_ops {
     void (*forget)(void *in);
     /* Another name for a file, at once and durable: WH_REFUSED if it exists already. Optional. */
     wh_status (*move)(void *st, const char *from, const char *to, struct wh_error *reterr);
+    /* Rights (07777; 0: left as they are) and the time of the last change (0: left). Optional. */
+    wh_status (*attributes)(void *st, const char *name, uint32_t mode, int64_t mtime_us,
+                            struct wh_error *reterr);
 };
 
 #endif

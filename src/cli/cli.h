@@ -4,6 +4,7 @@
 #define WHERRY_CLI_CLI_H
 
 #include "core/options.h"
+#include "engine/plan_file.h"
 #include "engine/start.h"
 #include "state/state.h"
 
@@ -19,14 +20,18 @@ enum {
     WH_G_OUT = 128,     /* -o */
     WH_G_PREVIEW = 256, /* --limit alone, --from */
     WH_G_DISCARD = 512,
-    WH_G_FULL = 1024,    /* --full */
-    WH_G_REBUILD = 2048, /* --rebuild-state */
-    WH_G_ORIGIN = 4096,  /* --origin */
-    WH_G_LIMIT = 8192,   /* -j, --rate ... of a running run */
-    WH_G_TAIL = 16384,   /* -n, the last ones */
-    WH_G_GC = 32768,     /* --older, --all, --dry-run */
-    WH_G_DIRTY = 65536,  /* -n, how many rows */
-    WH_G_SINCE = 131072, /* --since */
+    WH_G_FULL = 1024,      /* --full */
+    WH_G_REBUILD = 2048,   /* --rebuild-state */
+    WH_G_ORIGIN = 4096,    /* --origin */
+    WH_G_LIMIT = 8192,     /* -j, --rate ... of a running run */
+    WH_G_TAIL = 16384,     /* -n, the last ones */
+    WH_G_GC = 32768,       /* --older, --all, --dry-run */
+    WH_G_DIRTY = 65536,    /* -n, how many rows */
+    WH_G_SINCE = 131072,   /* --since */
+    WH_G_PLAN = 262144,    /* --plan */
+    WH_G_DIFF = 524288,    /* --diff */
+    WH_G_FIRST = 1048576,  /* --resume-first */
+    WH_G_SELECT = 2097152, /* --select */
 };
 
 struct wh_cli {
@@ -38,14 +43,26 @@ struct wh_cli {
     /* Global. */
     const char *dir, *state, *server, *events, *summary, *log_format, *log_file, *debug, *stats,
         *color;
-    bool moved; /* a run was begun: what it did counts more than what was printed of it */
+    bool moved;     /* a run was begun: what it did counts more than what was printed of it */
+    bool no_memory; /* for want of it alone nothing was begun: exit 5, not 2 */
     bool json, quiet, verbose, yes, no_input, no_progress, help;
     /* Which run. */
     const char *run_id, *scheduled, *plan_file, *output, *level, *ignore, *status_filter, *since,
-        *lines, *save;
+        *lines, *save, *sample, *as_of, *side;
     const char *rebuild, *older;
     bool fresh, again, dry_run, discard, full, origin, all;
-    struct wh_list set; /* P=V */
+    struct wh_list set;    /* P=V */
+    struct wh_list select; /* STREAM[/TABLE], failed */
+    bool diff, resume_first;
+    int folder;          /* in which relative names of ours are */
+    bool starts, in_dir; /* the command may begin a run; -C is done */
+    bool data_in_stdout; /* "-" is a destination: events go to standard error */
+    /* summary.c */
+    bool summarised; /* a run told its end */
+    const char *job_name, *run_name, *resume;
+    struct wh_error *errors;
+    size_t n_errors;
+    struct wh_plan_origin *came_from; /* filled by wh_cli_job where it is wanted; NULL */
     struct wh_map said; /* job key, or "--flag" where there is none: "--mode", "WHERRY_MODE" */
 
     struct wh_node *connections; /* the user's own, read on first use: wh_cli_connections */
@@ -99,7 +116,7 @@ int wh_cli_read(int fd, struct wh_buf *);
 void wh_cli_next(const char *hint, const char *code, struct wh_buf *);
 /* Prints an error for people (stderr) or as a JSON line (--json), returns its exit code. */
 int wh_cli_fail(struct wh_cli *, const struct wh_error *);
-/* Prints all problems; returns 2 if any is an error, else 0. */
+/* Prints all problems; returns 2 if any is an error (5 by want of memory), else 0. */
 int wh_cli_problems(struct wh_cli *);
 /* A usage error of our own: fills and prints; returns 2. */
 int wh_cli_usage(struct wh_cli *, const char *code, const char *hint, const char *fmt, ...)
@@ -121,7 +138,23 @@ wh_status wh_yaml_scalar(const char *, struct wh_buf *);
 wh_status wh_yaml_member(const char *key, const struct wh_node *value, int indent, struct wh_buf *);
 /* hide.c: passwords leave the list of processes; says so once. Before anything keeps words. */
 void wh_cli_hide(struct wh_cli *, int argc, char **argv);
-struct wh_grid; /* columns aligned by width in code points */
+/* screen.c: columns that valid UTF-8 takes on a terminal; the bytes of it that fit into so many. */
+size_t wh_text_width(const char *, size_t n);
+size_t wh_text_fits(const char *, size_t n, size_t columns);
+/* A block of lines that is drawn over itself. fd: where; nothing happens if that is no terminal. */
+struct wh_screen {
+    int fd;
+    bool terminal;
+    size_t n; /* lines that stand there, each ended */
+    uint16_t width[64];
+};
+void wh_screen_init(struct wh_screen *, int fd);
+/* Whether this process is in the foreground of its terminal; only then it may draw. */
+bool wh_screen_ours(const struct wh_screen *);
+void wh_screen_erase(struct wh_screen *, struct wh_buf *);
+/* The lines from `from` on, each ended, are cut to the window and remembered. */
+void wh_screen_draw(struct wh_screen *, size_t from, struct wh_buf *);
+struct wh_grid; /* columns aligned by their width on a terminal */
 struct wh_grid *wh_grid_new(struct wh_arena *, int columns,
                             const char *right);        /* 'r' or 'l' each */
 void wh_grid_cell(struct wh_grid *, const char *text); /* row-wise; NULL = "" */
@@ -144,15 +177,28 @@ struct wh_render;
 struct wh_render *wh_render_new(struct wh_cli *, bool stdout_is_data);
 const struct wh_run_listener *wh_render_listener(struct wh_render *);
 void wh_render_free(struct wh_render *);
+void wh_render_events(const struct wh_render *, int ret_fd[2]); /* -1: nowhere */
 /* Where --summary says; -1 = nowhere, or it cannot be: that is said. */
-int wh_cli_summary_open(const struct wh_cli *);
+int wh_cli_summary_open(struct wh_cli *);
 void wh_cli_summary_close(const struct wh_cli *, int fd, bool written);
+/* Of each run: begin; every error that is told; at its end, with its exit code. Where no run has
+ * told its end then, one is made of the errors: for --summary, --json and --events. */
+void wh_cli_summary_begin(struct wh_cli *);
+void wh_cli_summary_note(struct wh_cli *, const struct wh_error *);
+void wh_cli_summary_end(struct wh_cli *, int code);
+/* An event that no run tells, to where events go. */
+void wh_cli_event(struct wh_cli *, struct wh_buf *line);
+
 wh_status wh_result_text(const struct wh_run_result *, struct wh_buf *);
 
 /* One file per command. */
 int wh_cmd_copy(struct wh_cli *);
 int wh_cmd_run(struct wh_cli *);
 int wh_cmd_plan(struct wh_cli *);
+int wh_cmd_plan_diff(struct wh_cli *);
+/* What differs between a plan in a file and the job of it, or of c->args, now: 4. */
+int wh_cli_plan_against(struct wh_cli *, const char *plan_file);
+
 int wh_cmd_resume(struct wh_cli *);
 int wh_cmd_cancel(struct wh_cli *);
 int wh_cmd_validate(struct wh_cli *);
@@ -206,11 +252,37 @@ int wh_cmd_help(struct wh_cli *);
 struct wh_job *wh_cli_job(struct wh_cli *, const char *file);
 struct wh_job *wh_cli_copy_job(struct wh_cli *, size_t first_arg);
 int wh_cli_carry_out(struct wh_cli *, struct wh_job *take);
+/* Goes on with a run, with what flags may change of it. job: its job file, read again, or NULL. */
+int wh_cli_resume_run(struct wh_cli *, const char *run, const struct wh_job *job);
+int wh_cli_carry_out_plan(struct wh_cli *, struct wh_job *take, const struct wh_plan_file *);
+/* plan_file.c: the files of `plan -o`. Each prints what is wrong; 0 or the exit code. */
+int wh_cli_plan_write(struct wh_cli *, const struct wh_plan *, const char *path);
+/* Whether that is what `plan -o` wrote. */
+bool wh_cli_is_plan(struct wh_str text);
+int wh_cli_plan_read(struct wh_cli *, const char *path, struct wh_plan_file *ret);
+/* Its job. *ret_given: the job file that it came from, read again, or NULL; lives as long. */
+int wh_cli_plan_job(struct wh_cli *, const struct wh_plan_file *, const char *job_file,
+                    struct wh_job **ret, struct wh_job **ret_given);
+/* The job file as it is now, with the time, run and parameters of the plan, unless --set or
+ * --scheduled say others. NULL: printed. */
+struct wh_job *wh_cli_planned_job(struct wh_cli *, const struct wh_plan_file *,
+                                  const char *job_file);
+int wh_cli_run_plan(struct wh_cli *);
+
+/* .yaml, .yml, .json: a job, not a table, wherever both may stand. */
+bool wh_cli_names_a_job(const char *);
 /* How a run that was started ended: says what is to be said; the exit code. */
-int wh_cli_started(struct wh_cli *, int st, const struct wh_outcome *, const struct wh_error *);
+int wh_cli_started(struct wh_cli *, int st, const struct wh_outcome *, struct wh_render *,
+                   const struct wh_error *);
 /* INTERFACE 6: of two exit codes, the one that counts. */
 int wh_cli_worse(int a, int b);
 /* A new file, or with --yes the one that is there emptied; -1: said why not, *ret_code is set. */
 int wh_cli_create(struct wh_cli *, const char *file, unsigned mode, int *ret_code);
+/* Says that a file of -o cannot be written, and why; the exit code. */
+int wh_cli_cannot_write(struct wh_cli *, const char *what, const char *path, int err);
+/* The file of -o, whole or not at all; one that is there is replaced if it begins with the same
+ * head_n bytes (at most 128), else with --yes only. mode 0600: whatever it was. Exit code. */
+int wh_cli_put_whole(struct wh_cli *, const char *what, const char *path, const struct wh_buf *,
+                     unsigned mode, size_t head_n);
 
 #endif

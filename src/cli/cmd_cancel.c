@@ -10,7 +10,7 @@ static int discard(struct wh_cli *c, const struct wh_run_record *r)
 {
     struct wh_services *services;
     struct wh_error e = {0};
-    struct wh_start start = {.yes = c->yes};
+    struct wh_start start = {.yes = c->yes, .here = c->dir != NULL};
     int64_t staying = 0;
     int st = wh_cli_services(c, &services, &e);
     if (st == WH_OK)

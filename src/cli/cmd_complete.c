@@ -140,6 +140,7 @@ static const struct {
     {"log-format", "text json"},
     {"level", "count stats checksum rows"},
     {"split", "auto none"},
+    {"side", "from raw to"},
     {"status", "running unfinished done failed interrupted refused discarded"},
     {"directory", ":folders"},
     {"events", ":files"},

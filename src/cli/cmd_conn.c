@@ -194,7 +194,7 @@ static int forget(struct wh_cli *c, const char *name)
     char question[300];
     snprintf(question, sizeof(question),
              "Connection '%.100s' and its password are removed; jobs that name it fail.", name);
-    if (!wh_cli_consent(c, question))
+    if (wh_connection_file(c->arena, name) && !wh_cli_consent(c, question))
         return 2;
     if (wh_connection_remove(name, &e) != WH_OK)
         return wh_cli_fail(c, &e);

@@ -189,33 +189,78 @@ static int list(struct wh_cli *c, const struct wh_run_record *r, const char *tab
 
 /* ---- replay ---- */
 
-/* Rows that never were rows: what becomes of them is for people to decide. */
-static void left_over(struct wh_cli *c, const char *run, const struct wh_replays *all)
+/* Rows that never were rows: what becomes of them is for people to decide. Until then not all that
+ * was refused is written: 3. */
+static int left_over(struct wh_cli *c, const char *run, const struct wh_replays *all)
 {
+    int64_t rows = all->raw + all->unreadable;
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(4096);
-    if (all->raw + all->unreadable)
+    if (rows == 0)
+        return 0;
+    wh_ignore(wh_buf_printf(&b,
+                            "%" PRId64 " refused row%s could not be read and would be refused "
+                            "again: wherry dirty export %s TABLE -o rows.csv, mend, copy",
+                            rows, rows == 1 ? "" : "s", run));
+    if (c->json && b.n) {
+        struct wh_event e = {.type = WH_EV_WARNING, .run = run, .text = b.p};
+        struct wh_buf line WH_CLEANUP(wh_buf_free) = WH_BUF(8192);
+        wh_ignore(wh_event_json(&e, &line));
+        wh_cli_event(c, &line);
+        return 3;
+    }
+    wh_ignore(wh_buf_addc(&b, '\n'));
+    say(c, &b);
+    return 3;
+}
+
+static int replay(struct wh_cli *c, const struct wh_run_record *r);
+
+/* Rows that the destination refused again belong to the run that wrote the others. */
+static bool refused_again(struct wh_cli *c, const struct wh_outcome *o, struct wh_run_record *ret)
+{
+    struct wh_error e;
+    return o->run[0] && wh_state_run_get(c->store, o->run, c->arena, ret, &e) == WH_OK &&
+           ret->finished && ret->rows_dirty > 0;
+}
+
+static void tell_refused_again(struct wh_cli *c, const struct wh_run_record *r, bool before)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1024);
+    if (before)
+        wh_ignore(wh_buf_printf(&b, "run %s wrote the others; %" PRId64 " are tried again\n",
+                                r->run, r->rows_dirty));
+    else
         wh_ignore(wh_buf_printf(&b,
-                                "%" PRId64 " refused rows could not be read and would be refused "
-                                "again: wherry dirty export %s TABLE -o rows.csv, mend, copy\n",
-                                all->raw + all->unreadable, run));
+                                "%" PRId64 " refused again, see wherry dirty list %s; when the "
+                                "cause is mended, say it again\n",
+                                r->rows_dirty, r->run));
     if (!c->json)
         say(c, &b);
 }
 
-/* Rows that the destination refused again belong to the run that wrote the others. */
-static void refused_again(struct wh_cli *c, const char *run)
+static int replay(struct wh_cli *c, const struct wh_run_record *r);
+
+static int replay_one(struct wh_cli *c, const struct wh_replay *one, struct wh_services *services)
 {
-    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1024);
-    struct wh_run_record r;
-    struct wh_error e;
-    if (c->json || !*run || wh_state_run_get(c->store, run, c->arena, &r, &e) != WH_OK ||
-        !r.finished || r.rows_dirty == 0)
-        return;
-    wh_ignore(wh_buf_printf(&b,
-                            "%" PRId64 " refused again; when the cause is mended: wherry dirty "
-                            "replay %s\n",
-                            r.rows_dirty, r.run));
-    say(c, &b);
+    struct wh_render *r = wh_render_new(c, false);
+    struct wh_start start = {0};
+    struct wh_run_record rest;
+    struct wh_outcome o = {0};
+    struct wh_error e = {0};
+    if (!r)
+        return 5;
+    start.listener = wh_render_listener(r);
+    c->moved = true;
+    wh_cli_summary_begin(c);
+    int st = wh_replay_start(one, services, c->store, &start, &o, &e);
+    bool again = st == WH_OK && refused_again(c, &o, &rest);
+    bool before = again && o.how == WH_STARTED_DONE_BEFORE;
+    int code = before ? 0 : wh_cli_started(c, st, &o, r, &e);
+    wh_cli_summary_end(c, code);
+    wh_render_free(r);
+    if (again)
+        tell_refused_again(c, &rest, before);
+    return before ? replay(c, &rest) : code;
 }
 
 static int replay_all(struct wh_cli *c, const struct wh_replays *all)
@@ -226,17 +271,8 @@ static int replay_all(struct wh_cli *c, const struct wh_replays *all)
     if (wh_cli_services(c, &services, &e) != WH_OK)
         return wh_cli_fail(c, &e);
     for (size_t i = 0; i < all->n && code != 130 && code != 143; i++) {
-        struct wh_render *r = wh_render_new(c, false);
-        struct wh_outcome o = {0};
-        if (!r)
-            return 1;
-        struct wh_start start = {.listener = wh_render_listener(r)};
-        c->moved = true;
-        int st = wh_replay_start(&all->v[i], services, c->store, &start, &o, &e);
-        int one = wh_cli_started(c, st, &o, &e);
+        int one = replay_one(c, &all->v[i], services);
         code = i ? wh_cli_worse(code, one) : one;
-        refused_again(c, o.run);
-        wh_render_free(r);
     }
     return code;
 }
@@ -259,9 +295,11 @@ static int replay(struct wh_cli *c, const struct wh_run_record *r)
         say(c, &b);
         return 0;
     }
+    int left = c->json ? left_over(c, r->run, &all) : 0; /* before the last event */
     int code = replay_all(c, &all);
-    left_over(c, r->run, &all);
-    return code;
+    if (!c->json)
+        left = left_over(c, r->run, &all);
+    return wh_cli_worse(code, left);
 }
 
 /* ---- drop ---- */
@@ -324,9 +362,10 @@ int wh_cmd_dirty(struct wh_cli *c)
                                  : "wherry dirty list, export, replay or drop RUN",
                             "dirty does not understand '%s'", verb);
     }
-    if (c->output && strcmp(verb, "export") != 0)
-        return wh_cli_usage(c, "E1010", "it belongs to 'dirty export'", "'dirty %s' takes no -o",
-                            verb);
+    if ((c->output || c->side) && strcmp(verb, "export") != 0)
+        return wh_cli_usage(c, "E1010", "it belongs to 'dirty export'", "'dirty %s' takes no %s",
+                            verb, c->output ? "-o" : "--side");
+    c->starts = strcmp(verb, "replay") == 0;
     if (wh_cli_state(c, &state, &e) != WH_OK)
         return wh_cli_fail(c, &e);
     if (c->args.n < 2)

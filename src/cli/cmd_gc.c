@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "core/clock.h"
+#include "engine/refused.h"
 
 struct gc {
     struct wh_cli *c;
@@ -74,14 +75,49 @@ static void replayed(struct gc *g, const char *run)
     folder(g, path, 1);
 }
 
+/* What a holder of a snapshot left that could not take its file away. */
+static void hold_files(struct gc *g, const char *run)
+{
+    char path[4500];
+    const char *dash = strrchr(run, '-'), *id = dash ? dash + 1 : run;
+    size_t n = strlen(id);
+    snprintf(path, sizeof(path), "%s/holders", g->dir);
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;)
+        if (strncmp(e->d_name, id, n) == 0 && e->d_name[n] == '.') {
+            snprintf(path, sizeof(path), "%s/holders/%s", g->dir, e->d_name);
+            file(g, path);
+        }
+    if (d)
+        closedir(d);
+}
+
 static void leftovers(struct gc *g, const char *run)
 {
     char path[4500];
+    hold_files(g, run);
     snprintf(path, sizeof(path), "%s/dirty/%s", g->dir, run);
     folder(g, path, 0);
     replayed(g, run);
     snprintf(path, sizeof(path), "%s/logs/%s.jsonl", g->dir, run);
     file(g, path);
+}
+
+/* Refused rows kept elsewhere; the run's record, which goes next, knows where. */
+static void outside(struct gc *g, const char *run)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(4096);
+    int64_t files = 0, bytes = 0;
+    struct wh_error e = {0};
+    int st = wh_refused_outside(g->c->store, run, !g->c->dry_run, &files, &bytes, &e);
+    g->files += files;
+    g->bytes += bytes;
+    if (st == WH_OK || g->c->quiet)
+        return;
+    wh_ignore(wh_buf_printf(&b, "wherry: the refused rows of run %s stay: %s %s\n", run, e.code,
+                            e.message));
+    if (b.n)
+        wh_cli_write(STDERR_FILENO, b.p, b.n);
 }
 
 static wh_status old_run(void *arg, const struct wh_run_record *r)
@@ -149,6 +185,8 @@ int wh_cmd_gc(struct wh_cli *c)
         g.dir = wh_state_dir(state);
         st = wh_state_runs(state, NULL, NULL, false, old_run, &g, &e);
     }
+    for (size_t i = 0; st == WH_OK && i < g.gone.n; i++)
+        outside(&g, g.gone.v[i]);
     if (st == WH_OK)
         st = wh_state_gc(state, g.before_us, c->dry_run, &g.runs, &e);
     for (size_t i = 0; st == WH_OK && i < g.gone.n; i++) {

@@ -14,9 +14,11 @@
 /* One word for people: how a run is or ended. */
 const char *wh_cli_condition(struct wh_cli *c, const struct wh_run_record *r)
 {
-    if (r->state == WH_RUN_DISCARDED)
-        return "discarded";
-    if (wh_state_run_alive(c->store, r, 30000) != 0 && r->exit_code < 0)
+    if (r->state == WH_RUN_DISCARDED) /* also a start that was refused, or one into a pipe */
+        return r->exit_code == 1 ? "discarded" : r->exit_code == 2 ? "refused" : "failed";
+    /* One that goes on has the end of before in its record. */
+    bool ended = r->exit_code >= 0 && r->ended_us >= r->started_us;
+    if (!ended && !r->finished && wh_state_run_alive(c->store, r, 30000) != 0)
         return "running";
     if (r->exit_code < 0)
         return "unfinished";
@@ -269,6 +271,21 @@ void wh_cli_run_json(struct wh_cli *c, const struct wh_run_record *r, struct wh_
     run_json(r, wh_cli_condition(c, r), b);
 }
 
+/* What `limit` said last: "limited to rate 20MB/s, parallel 2". */
+static void limits_line(struct wh_cli *c, const char *json, struct wh_buf *b)
+{
+    struct wh_problems ignored = {.arena = c->arena};
+    struct wh_node *map = NULL;
+    if (!json || wh_json_parse(c->arena, "limits", json, strlen(json), &map, &ignored) != WH_OK ||
+        map->kind != WH_NODE_MAP)
+        return;
+    for (size_t i = 0; i < map->n; i++) {
+        wh_ignore(wh_buf_printf(b, "%s%s ", i ? ", " : "limited to ", map->keys[i]->text));
+        wh_text_line(b, wh_node_text(map->items[i], ""));
+    }
+    wh_ignore(wh_buf_adds(b, map->n ? "\n" : ""));
+}
+
 wh_status wh_cli_run_text(struct wh_cli *c, const struct wh_run_record *r, struct wh_buf *out)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
@@ -291,6 +308,8 @@ wh_status wh_cli_run_text(struct wh_cli *c, const struct wh_run_record *r, struc
         flow_line(c, r->run, &flows[i], g);
     wh_grid_print(g, &b);
     snapshot_lines(c, r, &b);
+    if (!r->finished)
+        limits_line(c, r->limits, &b);
     if (!r->finished && r->state < WH_RUN_CLOSED && strcmp(word, "running") != 0)
         wh_ignore(wh_buf_printf(&b, "to go on: wherry resume %s\n", r->run));
     return wh_buf_add(out, b.p, b.n);

@@ -124,15 +124,13 @@ int wh_cli_create(struct wh_cli *c, const char *file, unsigned mode, int *ret_co
 {
     int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (c->yes ? O_TRUNC : O_EXCL);
     int fd = open(file, flags, mode);
-    struct wh_error e = {0};
     if (fd >= 0)
         return fd;
     if (errno == EEXIST) {
         *ret_code = wh_cli_usage(c, "E1012", "--yes writes over it", "%s is there already", file);
         return -1;
     }
-    wh_ignore(wh_fail_errno(&e, errno, "E5001", "cannot write %s", file));
-    *ret_code = wh_cli_fail(c, &e);
+    *ret_code = wh_cli_cannot_write(c, "file", file, errno);
     return -1;
 }
 

@@ -29,6 +29,13 @@ static bool good(struct wh_cli *c, size_t i, const char *text)
     int64_t v = 0;
     bool none = strcmp(text, "none") == 0 && (i < 2); /* a pace may be lifted */
     bool number = rows[i].size ? wh_parse_size(text, &v) : wh_parse_i64(text, &v);
+    if (i == 0 && wh_rate_without_unit(text)) {
+        wh_cli_usage(
+            c, "E1002",
+            wh_arena_printf(c->arena, "--rate %sMB/s, or %sB/s if that is meant", text, text),
+            "rate: '%s' would be %s bytes a second", text, text);
+        return false;
+    }
     if (none || (number && v >= rows[i].min && v <= rows[i].max))
         return true;
     wh_cli_usage(c, number ? "E1003" : "E1002",

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "engine/object.h"
 #include "core/errors.h"
 #include "data/type.h"
 
@@ -127,6 +128,7 @@ struct listing {
     struct wh_cli *c;
     struct wh_grid *grid;
     const char *glob;
+    struct wh_matcher *regex; /* instead of the glob; NULL: none */
     struct wh_buf b;
     int64_t n;
 };
@@ -141,11 +143,35 @@ static void number_cell(struct wh_grid *g, int64_t n, bool size)
     wh_grid_cell(g, b.n ? b.p : "");
 }
 
+static bool fits(const struct listing *l, struct wh_str name)
+{
+    return l->regex ? wh_matcher_match(l->regex, name, false) : wh_glob_match(l->glob, name, false);
+}
+
+/* /regex/ or /regex/i: as in an object; anything else is a glob. */
+static bool compile_pattern(struct wh_cli *c, struct listing *l)
+{
+    struct wh_part *part; /* borrowed by what is compiled */
+    struct wh_error e = {0};
+    const char *slash = l->glob && l->glob[0] == '/' ? strrchr(l->glob + 1, '/') : NULL;
+    if (!slash || (slash[1] && strcmp(slash, "/i") != 0))
+        return true;
+    part = wh_arena_alloc(c->arena, sizeof(*part));
+    if (!part)
+        return false;
+    if (!wh_part_parse(c->arena, wh_str(l->glob), "command line", part, &c->problems))
+        return wh_cli_problems(c) == 0;
+    if (wh_matcher_new(part, &l->regex, &e) == WH_OK)
+        return true;
+    wh_error_where(&e, "command line");
+    wh_cli_fail(c, &e);
+    return false;
+}
+
 static wh_status discovered(void *arg, const struct wh_seen_object *o)
 {
     struct listing *l = arg;
-    if (l->glob && !wh_glob_match(l->glob, wh_str(o->name), false) &&
-        !wh_glob_match(l->glob, wh_str(o->table), false))
+    if (l->glob && !fits(l, wh_str(o->name)) && !fits(l, wh_str(o->table)))
         return WH_OK;
     l->n++;
     if (l->c->json) {
@@ -181,6 +207,8 @@ int wh_cmd_discover(struct wh_cli *c)
         return wh_cli_usage(c, "E1011", "wherry discover sqlite:out.db 'a*'",
                             "discover needs a connection, and takes a pattern");
     l.glob = c->args.n == 2 ? c->args.v[1] : NULL;
+    if (!compile_pattern(c, &l))
+        return 2;
     int st = open_look(c, wh_cli_conn_word(c, c->args.v[0]), &look, &e);
     if (st == WH_OK)
         st = wh_look_discover(look, discovered, &l, &e);
@@ -191,6 +219,7 @@ int wh_cmd_discover(struct wh_cli *c)
             wh_cli_write(STDERR_FILENO, nothing, sizeof nothing - 1);
     }
     wh_buf_free(&l.b);
+    wh_matcher_free(l.regex);
     wh_look_close(look);
     return st == WH_OK || st == WH_END ? 0 : fail(c, &e);
 }

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "core/errors.h"
+#include "engine/functions.h"
 #include "engine/registry.h"
 
 static const char *const class_words[] = {"T", "P", "D", "K", "X", "A"};
@@ -133,6 +134,25 @@ static wh_status connector(void *arg, const struct wh_connector *k)
     return wh_buf_addc(b, '}');
 }
 
+/* ---- functions of convert: ---- */
+
+static void functions(struct wh_buf *b)
+{
+    static const char *const takes[] = {"text", "text, bytes", "date, timestamp"};
+
+    for (const struct wh_fn *f = wh_functions; f->name; f++) {
+        wh_ignore(wh_buf_printf(b, "%s{\"fills_null\":%s", f == wh_functions ? "" : ",",
+                                f->flags & WH_FN_FILLS_NULL ? "true" : "false"));
+        text(b, "name", f->name);
+        text(b, "help", f->help);
+        text(b, "takes", takes[f->in]);
+        text(b, "gives", f->flags & WH_FN_OUT_TIME ? "date, timestamp" : "text");
+        text(b, "alone", f->alone);
+        options(b, "arguments", f->args);
+        wh_ignore(wh_buf_addc(b, '}'));
+    }
+}
+
 /* ---- all ---- */
 
 static void errors(struct wh_buf *b)
@@ -162,6 +182,8 @@ int wh_cmd_tables(struct wh_cli *c)
     commands(c, &b);
     wh_ignore(wh_buf_adds(&b, "],\"connectors\":["));
     wh_ignore(wh_registry_each(connector, &l, NULL));
+    wh_ignore(wh_buf_adds(&b, "],\"functions\":["));
+    functions(&b);
     wh_ignore(wh_buf_adds(&b, "],\"errors\":["));
     errors(&b);
     if (wh_buf_adds(&b, "]}\n") != WH_OK)

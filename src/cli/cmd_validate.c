@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wherry validate JOB | A B: `=` equal, `*` different, `-` missing, per object, then per column
- * (--level stats) or row (--level rows); exit 0, 4, or why it could not look. */
+/* wherry validate JOB | A B: `=` equal, `*` different, `-` missing, `+` only at the destination,
+ * per object, then per column (--level stats) or row (--level rows); exit 0, 4, or why it could not
+ * look. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "data/number.h"
 #include "engine/validate.h"
 
 struct report {
@@ -58,6 +60,26 @@ static void rows_json(struct wh_buf *b, const struct wh_differences *d)
     wh_ignore(wh_buf_addc(b, ']'));
 }
 
+static const char *result_word(const struct wh_validated *v)
+{
+    static const struct {
+        char sign;
+        const char *word;
+    } words[] = {{'=', "equal"}, {'-', "missing"}, {'+', "extra"}, {'*', "different"}};
+    for (size_t i = 0; !v->error.status && i < sizeof(words) / sizeof(words[0]); i++)
+        if (words[i].sign == v->sign)
+            return words[i].word;
+    return v->error.status ? "error" : "not compared";
+}
+
+static void sample_json(struct wh_buf *b, const struct wh_validated *v)
+{
+    member(b, "sampled_by", v->sampled_by);
+    wh_ignore(wh_buf_printf(
+        b, ",\"seed\":%" PRIu64 ",\"compared_source\":%" PRId64 ",\"compared_target\":%" PRId64,
+        v->sample.seed, v->compared_source, v->compared_target));
+}
+
 static void json_line(struct report *r, const struct wh_validated *v)
 {
     char a[33], b[33];
@@ -67,17 +89,19 @@ static void json_line(struct report *r, const struct wh_validated *v)
     wh_ignore(wh_buf_json(&r->b, v->source ? v->source : "", v->source ? strlen(v->source) : 0));
     wh_ignore(wh_buf_adds(&r->b, ",\"target\":"));
     wh_ignore(wh_buf_json(&r->b, v->target ? v->target : "", v->target ? strlen(v->target) : 0));
-    wh_ignore(wh_buf_printf(&r->b,
-                            ",\"result\":\"%s\",\"rows_source\":%" PRId64
-                            ",\"rows_target\":%" PRId64 ",\"unfit_source\":%" PRId64
-                            ",\"unfit_target\":%" PRId64,
-                            v->error.status  ? "error"
-                            : v->sign == '=' ? "equal"
-                            : v->sign == '-' ? "missing"
-                                             : "different",
-                            v->rows_source, v->rows_target, v->unfit_source, v->unfit_target));
+    wh_ignore(wh_buf_printf(
+        &r->b,
+        ",\"result\":\"%s\",\"rows_source\":%" PRId64 ",\"rows_target\":%" PRId64
+        ",\"unfit_source\":%" PRId64 ",\"unfit_target\":%" PRId64,
+        result_word(v), v->rows_source, v->rows_target, v->unfit_source, v->unfit_target));
     if (r->o.level != WH_VALIDATE_COUNT)
         wh_ignore(wh_buf_printf(&r->b, ",\"sum_source\":\"%s\",\"sum_target\":\"%s\"", a, b));
+    if (v->sampled)
+        sample_json(&r->b, v);
+    if (v->note)
+        member(&r->b, "note", v->note);
+    if (v->left_out)
+        member(&r->b, "left_out", v->left_out);
     if (v->stats_source && v->stats_target)
         stats_json(&r->b, v);
     if (v->differences)
@@ -162,6 +186,22 @@ static void rows_lines(struct report *r, const struct wh_differences *d)
         d->keys ? d->keys : "whole rows (--key names a key)"));
 }
 
+/* What was not compared stands beside what was. */
+static void sample_lines(struct report *r, const struct wh_validated *v)
+{
+    wh_ignore(wh_buf_adds(&r->b, "  sample: the values of "));
+    wh_text_count(&r->b, v->compared_source);
+    if (v->compared_source != v->compared_target) {
+        wh_ignore(wh_buf_adds(&r->b, " and "));
+        wh_text_count(&r->b, v->compared_target);
+    }
+    wh_ignore(wh_buf_printf(&r->b,
+                            " rows were compared (chosen by %s, seed %" PRIu64 "), those of ",
+                            v->sampled_by ? v->sampled_by : "the whole row", v->sample.seed));
+    wh_text_count(&r->b, v->rows_source - v->compared_source);
+    wh_ignore(wh_buf_adds(&r->b, " were not; all were counted\n"));
+}
+
 static void text_line(struct report *r, const struct wh_validated *v)
 {
     char sum[33];
@@ -172,9 +212,12 @@ static void text_line(struct report *r, const struct wh_validated *v)
             wh_ignore(wh_buf_printf(&r->b, "  %s\n", v->error.hint));
         return;
     }
-    wh_ignore(wh_buf_printf(&r->b, "%c %s  %s  ", v->sign, v->source, v->target));
-    if (v->sign == '-') {
-        wh_ignore(wh_buf_adds(&r->b, "not at the destination\n"));
+    wh_ignore(wh_buf_printf(&r->b, "%c %s  %s  ", v->sign, v->source ? v->source : "-", v->target));
+    if (strchr("-+", v->sign) || v->note) {
+        wh_ignore(wh_buf_printf(&r->b, "%s\n",
+                                v->note          ? v->note
+                                : v->sign == '-' ? "not at the destination"
+                                                 : "only at the destination"));
         return;
     }
     wh_text_count(&r->b, v->rows_source);
@@ -193,9 +236,14 @@ static void text_line(struct report *r, const struct wh_validated *v)
     }
     if (v->unfit_source || v->unfit_target)
         wh_ignore(wh_buf_printf(
-            &r->b, "  (%" PRId64 " and %" PRId64 " values do not fit the compared types)",
+            &r->b, "  (%" PRId64 " and %" PRId64 " rows do not fit the compared types)",
             v->unfit_source, v->unfit_target));
     wh_ignore(wh_buf_addc(&r->b, '\n'));
+    if (v->left_out)
+        wh_ignore(wh_buf_printf(
+            &r->b, "  not compared: %s (computed by the source, anew each time)\n", v->left_out));
+    if (v->sampled)
+        sample_lines(r, v);
     if (v->stats_source && v->stats_target)
         stats_lines(r, v);
     if (v->differences)
@@ -244,11 +292,56 @@ static bool ignored(struct wh_cli *c, struct wh_list *ret)
     return true;
 }
 
+/* "1%", "0.01", "5000", each with ",seed=7" */
+static bool sample_of(struct wh_cli *c, struct wh_sampling *ret)
+{
+    char *text = wh_arena_strdup(c->arena, c->sample ? c->sample : "");
+    char *comma = text ? strchr(text, ',') : NULL;
+    int64_t seed = 0;
+    *ret = (struct wh_sampling){0};
+    if (!c->sample)
+        return true;
+    if (comma)
+        *comma = '\0';
+    bool share = text && strpbrk(text, "%.");
+    bool ok = text && (share ? wh_parse_double(text, &ret->fraction)
+                             : wh_parse_i64(text, &ret->rows) && ret->rows > 0);
+    ok = ok && (!share || (ret->fraction > 0 && ret->fraction <= 1));
+    ok = ok && (!comma || (strncmp(comma + 1, "seed=", 5) == 0 && wh_parse_i64(comma + 6, &seed)));
+    ret->seed = (uint64_t)seed;
+    if (!ok)
+        wh_cli_usage(c, "E1002", "write 1%, 0.01 or 5000, and ,seed=7 for other rows",
+                     "--sample does not know '%s'", c->sample);
+    return ok;
+}
+
+static bool as_of_is_time(struct wh_cli *c)
+{
+    size_t n = c->as_of ? strlen(c->as_of) : 0;
+    int64_t ms, us;
+    int32_t days;
+    bool zoned;
+    if (!c->as_of || wh_parse_duration(c->as_of, &ms) || wh_read_date(c->as_of, n, &days) ||
+        wh_read_timestamp(c->as_of, n, WH_MICRO, &us, &zoned))
+        return true;
+    wh_cli_usage(c, "E1002", "2026-11-22, 2026-11-22T08:00:00Z, or how long ago (2d)",
+                 "--as-of '%s' is no time", c->as_of);
+    return false;
+}
+
 static bool options_of(struct wh_cli *c, struct wh_validate_options *o)
 {
     int64_t n = 20;
-    if (!level_of(c, &o->level) || !ignored(c, &o->ignore))
+    if (!level_of(c, &o->level) || !ignored(c, &o->ignore) || !sample_of(c, &o->sample) ||
+        !as_of_is_time(c))
         return false;
+    if (c->sample && o->level == WH_VALIDATE_COUNT) {
+        wh_cli_usage(c, "E1007", "leave one of them out",
+                     "--level count looks at no values, and "
+                     "--sample chooses whose are looked at");
+        return false;
+    }
+    o->as_of = c->as_of;
     if (c->lines && (!wh_parse_i64(c->lines, &n) || n < 1 || n > 100000)) {
         wh_cli_usage(c, "E1002", "1 to 100000", "-n wants a number of rows, not '%s'", c->lines);
         return false;

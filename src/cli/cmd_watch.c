@@ -8,8 +8,7 @@
 
 struct watch {
     const char *run;
-    bool terminal;
-    int lines; /* that stand on the terminal */
+    struct wh_screen screen;
     int64_t every_ns, last_ns, rows, rows_ns;
 };
 
@@ -29,18 +28,13 @@ static int64_t rows_written(struct wh_cli *c, const char *run)
     return sum;
 }
 
-static void erase(struct watch *w, struct wh_buf *b)
-{
-    if (w->terminal && w->lines)
-        wh_ignore(wh_buf_printf(b, "\r\033[%dA\033[J", w->lines));
-    w->lines = 0;
-}
-
 static bool draw(struct wh_cli *c, struct watch *w, const struct wh_run_record *r)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
     int64_t now = wh_now_ns();
-    erase(w, &b);
+    if (w->screen.terminal && !wh_screen_ours(&w->screen))
+        return true; /* in the background */
+    wh_screen_erase(&w->screen, &b);
     if (c->json) {
         wh_cli_run_json(c, r, &b);
         return wh_cli_print(&b);
@@ -58,8 +52,7 @@ static bool draw(struct wh_cli *c, struct watch *w, const struct wh_run_record *
     wh_ignore(wh_buf_addc(&b, '\n'));
     w->rows = rows;
     w->rows_ns = now;
-    for (size_t i = at; i < b.n; i++)
-        w->lines += b.p[i] == '\n';
+    wh_screen_draw(&w->screen, at, &b);
     return wh_cli_print(&b);
 }
 
@@ -71,7 +64,7 @@ static wh_status gather(void *arg, struct wh_str piece)
 static int ended(struct wh_cli *c, struct watch *w, const struct wh_run_record *r)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
-    erase(w, &b);
+    wh_screen_erase(&w->screen, &b);
     size_t erased = b.n;
     if (c->json)
         wh_cli_run_json(c, r, &b);
@@ -115,12 +108,15 @@ static bool look(struct wh_cli *c, struct watch *w, int *ret)
 
 int wh_cmd_watch(struct wh_cli *c)
 {
-    struct watch w = {.terminal = isatty(STDOUT_FILENO) && !c->json};
+    struct watch w = {.run = NULL};
     struct wh_state *state;
     struct wh_run_record r;
     struct wh_error e = {0};
-    int64_t ms = w.terminal ? 1000 : 60000;
+    int64_t ms;
     int code;
+    wh_screen_init(&w.screen, STDOUT_FILENO);
+    w.screen.terminal = w.screen.terminal && !c->json;
+    ms = w.screen.terminal ? 1000 : 60000;
     if (c->stats && (!wh_parse_duration(c->stats, &ms) || ms < 100))
         return wh_cli_usage(c, "E1002", "write 5s", "--stats '%s' is no duration of 100 ms or more",
                             c->stats);

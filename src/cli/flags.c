@@ -40,6 +40,8 @@ static const struct flag flags[] = {
     {"key", 0, COPY | WH_G_VALIDATE, F_KEY_LIST, 0, "write.keys", "a,b", "key columns"},
     {"replace-where", 0, COPY, F_KEY, 0, "write.replace.where", "SQL",
      "what delete-insert replaces"},
+    {"replace-keys", 0, COPY, F_KEY_ON, 0, "write.replace.keys", NULL,
+     "delete-insert replaces the rows whose key comes"},
     {"where", 0, COPY | WH_G_PREVIEW | WH_G_VALIDATE, F_KEY, 0, "where", "SQL",
      "rows, in the source's own language, pushed down"},
     {"filter", 0, COPY, F_KEY, 0, "filter", "EXPR", "rows, in our own expressions"},
@@ -52,18 +54,19 @@ static const struct flag flags[] = {
     {"create", 0, COPY, F_KEY, 0, "table.create", "WHEN", "if-missing, never, recreate"},
     {"evolve", 0, COPY, F_KEY, 0, "table.evolve", "HOW", "none, add, widen"},
     {"merge", 0, COPY, F_KEY, 0, "merge", "HOW", "many tables into one: same, union, common"},
-    {"split", 0, COPY, F_KEY, 0, "split", "HOW", "auto, none"},
+    {"split", 0, COPY, F_KEY, 0, "split", "HOW",
+     "auto, none, or by=c,range=1..9,parts=N (or target_rows, target_bytes)"},
     {"dirty", 0, COPY | RUN, F_KEY_MAP, 0, "dirty", "rows=N,ratio=R",
      "refused rows that are tolerated (default rows=0)"},
     {"dirty-archive", 0, COPY, F_KEY, 0, "dirty.archive", "OBJ", "where refused rows are kept"},
     {"atomic", 0, COPY, F_KEY, 0, "write.atomic", "WHAT", "rows show per unit, table, run"},
     {"validate", 0, COPY, F_KEY, 0, "validate", "LEVEL", "off, count, stats, checksum"},
-    {"guard", 0, COPY, F_KEY_MAP, 0, "guard", "empty=allow,...",
+    {"guard", 0, COPY | RUN, F_KEY_MAP, 0, "guard", "empty=allow,...",
      "what may replace rows: empty, min_rows, max_shrink"},
     {"accept-lossy", 0, COPY, F_KEY_LIST, 0, "accept_lossy", "c,d",
      "columns that may lose digits or zone"},
     {"marker", 0, COPY, F_KEY, 0, "write.marker", "TABLE|off",
-     "off: no marker at the destination, at least once"},
+     "table of the markers; off: none, at least once"},
     {"from", 0, COPY | WH_G_PREVIEW | WH_G_VALIDATE, F_KEY_KV, 0, "from", "KEY=VALUE",
      "an option of the source"},
     {"to", 0, COPY | WH_G_VALIDATE, F_KEY_KV, 0, "to", "KEY=VALUE", "an option of the destination"},
@@ -86,10 +89,14 @@ static const struct flag flags[] = {
     {"checksum", 0, COPY | RUN, F_KEY, 0, "run.checksum", "WHAT", "rows, bytes, off"},
     {"set", 0, WH_G_JOB, F_TEXTS, AT(set), NULL, "P=V", "a parameter of the job"},
     {"scheduled", 0, WH_G_JOB, F_TEXT, AT(scheduled), NULL, "TIME", "the planned time of the run"},
+    {"select", 0, WH_G_SELECT, F_TEXTS, AT(select), NULL, "STREAM[/TABLE]",
+     "only these of the job; failed: what failed in its last run"},
     {"run-id", 0, WH_G_START, F_TEXT, AT(run_id), NULL, "ID", "identity instead of name and time"},
     {"fresh", 0, WH_G_START, F_BOOL, AT(fresh), NULL, NULL, "give an unfinished run up first"},
     {"again", 0, WH_G_START, F_BOOL, AT(again), NULL, NULL, "run anew what is finished"},
-    {"plan", 0, WH_G_START, F_TEXT, AT(plan_file), NULL, "FILE", "do exactly this plan"},
+    {"resume-first", 0, WH_G_FIRST, F_BOOL, AT(resume_first), NULL, NULL,
+     "first go on with runs of this job that are unfinished"},
+    {"plan", 0, WH_G_PLAN, F_TEXT, AT(plan_file), NULL, "FILE", "do exactly this plan"},
     {"dry-run", 0, COPY | WH_G_START, F_BOOL, AT(dry_run), NULL, NULL, "plan only"},
     {"save", 0, COPY, F_TEXT, AT(save), NULL, "FILE", "write the job file"},
     {"rebuild-state", 0, WH_G_REBUILD, F_TEXT, AT(rebuild), NULL, "WHERE",
@@ -99,10 +106,16 @@ static const struct flag flags[] = {
     {"level", 0, WH_G_VALIDATE, F_TEXT, AT(level), NULL, "LEVEL",
      "count, stats, checksum (default), rows"},
     {"ignore", 0, WH_G_VALIDATE, F_TEXT, AT(ignore), NULL, "a,b", "columns that are not compared"},
+    {"sample", 0, WH_G_VALIDATE, F_TEXT, AT(sample), NULL, "1%|N[,seed=S]",
+     "compare values of a part of the rows only; all are counted"},
+    {"as-of", 0, WH_G_VALIDATE, F_TEXT, AT(as_of), NULL, "TIME",
+     "the source as it was then, where it keeps its past"},
     {"lines", 'n', WH_G_VALIDATE, F_TEXT, AT(lines), NULL, "N",
      "--level rows: at most N rows (default 20)"},
     {"output", 'o', WH_G_OUT, F_TEXT, AT(output), NULL, "FILE", "write it there"},
     {"origin", 0, WH_G_ORIGIN, F_BOOL, AT(origin), NULL, NULL, "and where each value came from"},
+    {"diff", 0, WH_G_DIFF, F_BOOL, AT(diff), NULL, NULL,
+     "what differs: source and destination, or a plan FILE and now"},
     {"full", 0, WH_G_FULL, F_BOOL, AT(full), NULL, NULL, "everything"},
     {"status", 0, WH_G_LIST, F_TEXT, AT(status_filter), NULL, "S", "only failed, done, ..."},
     {"since", 0, WH_G_SINCE, F_TEXT, AT(since), NULL, "WHEN",
@@ -110,6 +123,8 @@ static const struct flag flags[] = {
     {"lines", 'n', WH_G_LIST, F_TEXT, AT(lines), NULL, "N", "at most N lines (default 20)"},
     {"lines", 'n', WH_G_TAIL, F_TEXT, AT(lines), NULL, "N", "only the last N lines"},
     {"lines", 'n', WH_G_DIRTY, F_TEXT, AT(lines), NULL, "N", "at most N rows"},
+    {"side", 0, WH_G_DIRTY, F_TEXT, AT(side), NULL, "from|raw|to",
+     "export: only rows as they were read, as they lay there, as the destination got them"},
     {"all", 0, WH_G_GC, F_BOOL, AT(all), NULL, NULL, "whatever its age (asks)"},
     {"older", 0, WH_G_GC, F_TEXT, AT(older), NULL, "D", "what ended so long ago (default 30d)"},
     {"dry-run", 0, WH_G_GC, F_BOOL, AT(dry_run), NULL, NULL, "only say it"},
@@ -120,7 +135,8 @@ static const struct flag flags[] = {
     {"summary", 0, WH_G_GLOBAL, F_TEXT, AT(summary), NULL, "FILE", "the last event there, too"},
     {"log-format", 0, WH_G_GLOBAL, F_TEXT, AT(log_format), NULL, "text|json", "of messages"},
     {"log-file", 0, WH_G_GLOBAL, F_TEXT, AT(log_file), NULL, "F", "messages there"},
-    {"debug", 0, WH_G_GLOBAL, F_TEXT, AT(debug), NULL, "COMP", "talk about a component, or all"},
+    {"debug", 0, WH_G_GLOBAL, F_TEXT, AT(debug), NULL, "COMP",
+     "tell what it does: cli, plan, engine, sql, files, state, all"},
     {"stats", 0, WH_G_GLOBAL, F_TEXT, AT(stats), NULL, "10s", "how often progress is shown"},
     {"color", 0, WH_G_GLOBAL, F_TEXT, AT(color), NULL, "WHEN", "auto, always, never"},
     {"no-progress", 0, WH_G_GLOBAL, F_BOOL, AT(no_progress), NULL, NULL, "no progress"},
@@ -425,10 +441,34 @@ static bool apply(struct wh_cli *c, const struct flag *f, const char *value, con
 
 /* ---- words ---- */
 
+/* Flags of the interface that this version does not offer: what to do instead. */
+static const struct {
+    const char *name, *hint;
+} later[] = {
+    {"since", "'--where' with the bounds; 'wherry history --since' lists runs"},
+    {"until", "'--where' with the bounds"},
+    {"replace-partitions", "--replace-where SQL names the rows that are replaced"},
+    {"server", "every run is a process of its own; wherry status and watch show it"},
+    {NULL, NULL},
+};
+
+static bool not_offered(struct wh_cli *c, const struct wh_command *cmd, struct wh_str name)
+{
+    for (size_t i = 0; later[i].name; i++)
+        if (wh_str_eqs(name, later[i].name)) {
+            wh_problem_add(&c->problems, "E1014", "command line", later[i].hint,
+                           "--%s of '%s' is not part of this version", later[i].name, cmd->name);
+            return true;
+        }
+    return false;
+}
+
 static void unknown_flag(struct wh_cli *c, const struct wh_command *cmd, struct wh_str name)
 {
     char hint[160] = "";
     const char *near = wh_did_you_mean(name, wh_flag_names(cmd->groups | WH_G_GLOBAL));
+    if (not_offered(c, cmd, name))
+        return;
     if (find(name, ~0u))
         snprintf(hint, sizeof(hint), "'wherry %s' does not take it; see wherry %s --help",
                  cmd->name, cmd->name);

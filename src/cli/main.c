@@ -15,6 +15,7 @@
 #include "engine/killpoint.h"
 #include "engine/macro.h"
 #include "engine/own.h"
+#include "engine/registry.h"
 
 static int cmd_hold(struct wh_cli *c)
 {
@@ -39,10 +40,15 @@ const struct wh_command wh_commands[] = {
      "  wherry copy planes.csv.gz out.db\n"
      "  wherry copy 'sqlite:out.db#planes' planes.csv --where 'seats > 100'\n"
      "  wherry copy 'gen:lineitem?rows=2e6' null:\n"},
-    {"run", "JOB...", "job files; safe to repeat", WH_G_RUN | WH_G_START | WH_G_JOB, wh_cmd_run,
-     false, "  wherry run nightly.yaml\n  wherry run nightly.yaml --scheduled 2026-11-21\n"},
-    {"plan", "JOB | SRC... DST", "resolve all, touch nothing", MOVES | WH_G_OUT | WH_G_FULL,
-     wh_cmd_plan, false, "  wherry plan nightly.yaml\n  wherry plan in.csv out.db\n"},
+    {"run", "JOB...", "job files; safe to repeat",
+     WH_G_RUN | WH_G_START | WH_G_JOB | WH_G_PLAN | WH_G_FIRST | WH_G_SELECT, wh_cmd_run, false,
+     "  wherry run nightly.yaml\n  wherry run nightly.yaml --scheduled 2026-11-21\n"
+     "  wherry run --plan tonight.json\n"},
+    {"plan", "JOB | SRC... DST", "resolve all, touch nothing",
+     MOVES | WH_G_OUT | WH_G_FULL | WH_G_DIFF | WH_G_SELECT, wh_cmd_plan, false,
+     "  wherry plan nightly.yaml\n  wherry plan in.csv out.db\n"
+     "  wherry plan nightly.yaml -o tonight.json\n  wherry plan nightly.yaml --diff\n"
+     "  wherry plan nightly.yaml --diff tonight.json\n"},
     {"resume", "[RUN]", "go on with an unfinished run",
      WH_G_RUN | WH_G_START | WH_G_JOB | WH_G_REBUILD, wh_cmd_resume, false,
      "  wherry resume\n  wherry resume r-20261122-7f3a\n"
@@ -109,8 +115,8 @@ const struct wh_command wh_commands[] = {
      "  wherry state show\n"},
     {"gc", "", "removes old runs with their logs and archives", WH_G_GC, wh_cmd_gc, false,
      "  wherry gc --dry-run\n  wherry gc --older 7d\n"},
-    {"explain", "CODE", "what an error code means", 0, wh_cmd_explain, false,
-     "  wherry explain E7005\n"},
+    {"explain", "CODE", "what an error code or an exit code means", 0, wh_cmd_explain, false,
+     "  wherry explain E7005\n  wherry explain 5\n"},
     {"doctor", "", "is everything here that is needed?", 0, wh_cmd_doctor, false, NULL},
     {"version", "", "version of program and libraries", 0, wh_cmd_version, false, NULL},
     {"help", "[COMMAND]", "this list, or one command", 0, wh_cmd_help, false, NULL},
@@ -182,7 +188,8 @@ void wh_cli_next(const char *hint, const char *code, struct wh_buf *b)
 
 static void error_text(const struct wh_cli *c, const struct wh_error *e, struct wh_buf *b)
 {
-    wh_ignore(wh_buf_printf(b, "%s %s ", who(c, false), e->code[0] ? e->code : "E9001"));
+    const char *silent = e->status == WH_E_NOMEM ? "E8002" : "E9001";
+    wh_ignore(wh_buf_printf(b, "%s %s ", who(c, false), e->code[0] ? e->code : silent));
     if (e->where[0]) {
         wh_text_line(b, e->where);
         wh_ignore(wh_buf_adds(b, ": "));
@@ -197,17 +204,19 @@ static void error_text(const struct wh_cli *c, const struct wh_error *e, struct 
 int wh_cli_fail(struct wh_cli *c, const struct wh_error *e)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 16);
-    if (c->json) {
-        struct wh_event ev = {.type = WH_EV_ERROR, .error = e};
-        wh_ignore(wh_event_json(&ev, &b));
-        wh_cli_print(&b);
-    } else {
+    wh_cli_summary_note(c, e);
+    struct wh_event ev = {.type = WH_EV_ERROR, .error = e};
+    wh_ignore(wh_event_json(&ev, &b));
+    wh_cli_event(c, &b);
+    if (!c->json) {
+        wh_buf_clear(&b);
         error_text(c, e, &b);
         if (b.n) {
             wh_log_mask(b.p);
             wh_cli_write(STDERR_FILENO, b.p, b.n);
         }
     }
+    c->no_memory |= e->status == WH_E_NOMEM;
     return wh_exit_code(e);
 }
 
@@ -234,18 +243,18 @@ int wh_cli_problems(struct wh_cli *c)
     wh_flags_blame(c);
     for (size_t i = 0; i < c->problems.n; i++) {
         const struct wh_problem *p = &c->problems.v[i];
-        if (c->json) {
-            struct wh_error e = {0};
-            snprintf(e.code, sizeof(e.code), "%s", p->code);
-            snprintf(e.where, sizeof(e.where), "%s", p->where ? p->where : "");
-            snprintf(e.message, sizeof(e.message), "%s", p->message);
-            snprintf(e.hint, sizeof(e.hint), "%s", p->hint ? p->hint : "");
-            struct wh_event ev = {.type = p->warning ? WH_EV_WARNING : WH_EV_ERROR, .error = &e};
-            wh_ignore(wh_event_json(&ev, &b));
-            wh_cli_print(&b);
-            continue;
-        }
-        if (i < PROBLEMS_SHOWN)
+        c->no_memory |= !p->warning && strcmp(p->code, "E8002") == 0;
+        struct wh_error e = {0};
+        wh_ignore(wh_fail(&e, WH_E_USAGE, p->code, "%s", p->message));
+        wh_error_where(&e, "%s", p->where ? p->where : "");
+        wh_error_hint(&e, "%s", p->hint ? p->hint : "");
+        if (!p->warning)
+            wh_cli_summary_note(c, &e);
+        struct wh_buf line WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 16);
+        struct wh_event ev = {.type = p->warning ? WH_EV_WARNING : WH_EV_ERROR, .error = &e};
+        wh_ignore(wh_event_json(&ev, &line));
+        wh_cli_event(c, &line);
+        if (!c->json && i < PROBLEMS_SHOWN)
             problem_text(c, p, &b);
     }
     if (!c->json && c->problems.n > PROBLEMS_SHOWN)
@@ -257,7 +266,7 @@ int wh_cli_problems(struct wh_cli *c)
         wh_log_mask(b.p);
         wh_cli_write(STDERR_FILENO, b.p, b.n);
     }
-    int code = c->problems.errors ? 2 : 0;
+    int code = !c->problems.errors ? 0 : c->no_memory ? 5 : 2;
     c->problems.n = c->problems.errors = 0;
     return code;
 }
@@ -280,6 +289,7 @@ int wh_cli_state(struct wh_cli *c, struct wh_state **ret, struct wh_error *reter
 {
     if (!c->store)
         WH_TRY(wh_state_open(c->state, 10000, &c->store, reterr));
+    wh_log(WH_LOG_DEBUG, "cli", "the state is in %s", wh_state_dir(c->store));
     *ret = c->store;
     return WH_OK;
 }
@@ -474,6 +484,41 @@ static bool good_events(struct wh_cli *c)
     return !e.status;
 }
 
+/* What --debug may name: these, several with commas, or a connector. */
+static const char *const components[] = {"cli",   "plan",  "engine", "sql",
+                                         "files", "state", "all",    NULL};
+
+static bool known_component(struct wh_str word)
+{
+    for (size_t i = 0; components[i]; i++)
+        if (wh_str_eqs(word, components[i]))
+            return true;
+    return wh_registry_is_scheme(word);
+}
+
+static bool good_components(struct wh_cli *c)
+{
+    char hint[200];
+
+    for (const char *p = c->debug; p && *p;) {
+        size_t n = strcspn(p, ",");
+        struct wh_str word = {p, n};
+
+        if (!known_component(word)) {
+            const char *near = wh_did_you_mean(word, components);
+
+            snprintf(hint, sizeof hint,
+                     "%s%s%scli, plan, engine, sql, files, state, all, or a connector",
+                     near ? "did you mean '" : "", near ? near : "", near ? "'? " : "");
+            wh_cli_usage(c, "E1002", hint, "--debug does not know '%.*s'", WH_STR_FMT(word));
+            return false;
+        }
+        p += n + (p[n] == ',');
+    }
+    return !c->debug || *c->debug ||
+           (wh_cli_usage(c, "E1002", "--debug sql,engine", "--debug names no component"), false);
+}
+
 static bool good_flags(struct wh_cli *c)
 {
     int64_t ms;
@@ -484,7 +529,7 @@ static bool good_flags(struct wh_cli *c)
         wh_cli_usage(c, "E1002", "write 10s", "--stats '%s' is no duration", c->stats);
         return false;
     }
-    return good_events(c) && good_summary(c);
+    return good_components(c) && good_events(c) && good_summary(c);
 }
 
 static bool open_log(struct wh_cli *c)
@@ -538,6 +583,13 @@ static size_t most_words(const char *usage)
     return most;
 }
 
+static int no_memory(struct wh_cli *c)
+{
+    struct wh_error e;
+    wh_ignore(wh_fail(&e, WH_E_NOMEM, "E8002", "no memory for the command line"));
+    return wh_cli_fail(c, &e);
+}
+
 static int dispatch(struct wh_cli *c, int argc, char **argv)
 {
     command_first(argc, argv);
@@ -549,21 +601,20 @@ static int dispatch(struct wh_cli *c, int argc, char **argv)
     const struct wh_command *cmd = wh_command_find(word);
     if (!cmd)
         return unknown_command(c, word);
+    c->starts = cmd->groups & WH_G_START && cmd->run != wh_cmd_plan;
     wh_cli_hide(c, argc - 2, argv + 2);
     c->settings = wh_node_map(c->arena);
-    if (!c->settings || !wh_flags_parse(c, cmd, argc - 2, argv + 2)) {
-        struct wh_error e;
-        wh_ignore(wh_fail(&e, WH_E_NOMEM, "E8002", "no memory for the command line"));
-        return wh_cli_fail(c, &e);
-    }
+    if (!c->settings || !wh_flags_parse(c, cmd, argc - 2, argv + 2))
+        return no_memory(c);
     if (c->help) {
         c->args.n = 1;
         c->args.v = (const char **)wh_arena_alloc(c->arena, sizeof(char *));
         if (!c->args.v)
-            return 1;
+            return no_memory(c);
         c->args.v[0] = cmd->name;
         return wh_cmd_help(c);
     }
+    c->data_in_stdout = c->starts && c->args.n > 1 && strcmp(c->args.v[c->args.n - 1], "-") == 0;
     int code = wh_cli_problems(c);
     if (code)
         return code;
@@ -575,13 +626,25 @@ static int dispatch(struct wh_cli *c, int argc, char **argv)
                             c->args.v[most_words(cmd->usage)]);
     }
     if (c->server)
-        return wh_cli_usage(c, "E1014", NULL, "--server is not part of this version");
+        return wh_cli_usage(c, "E1014",
+                            "leave it out: every command works on the state of this machine "
+                            "(--state PATH)",
+                            "--server is not part of this version");
     if (c->dir && chdir(c->dir) != 0) {
         struct wh_error e;
         wh_ignore(wh_fail_errno(&e, errno, "E2012", "cannot work in %s", c->dir));
         return wh_cli_fail(c, &e);
     }
-    return good_flags(c) && open_log(c) ? cmd->run(c) : 2;
+    c->in_dir = true;
+    if (c->summary && *c->summary != '/') /* a run may go on in a folder of its own */
+        c->folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (!good_flags(c) || !open_log(c))
+        return 2;
+    wh_log(WH_LOG_DEBUG, "cli", "wherry %s: %s, process %ld", WHERRY_VERSION, cmd->name,
+           (long)getpid());
+    int ended = cmd->run(c);
+    wh_log(WH_LOG_DEBUG, "cli", "%s ends with %d", cmd->name, ended);
+    return ended;
 }
 
 /* What was printed did not get through. A closed pipe is no error; what a run did counts more than
@@ -609,14 +672,19 @@ int main(int argc, char **argv)
     catch_signals();
     if (argc < 2)
         return short_help();
-    struct wh_cli c = {.arena = wh_arena_new(64 << 20)};
+    struct wh_cli c = {.arena = wh_arena_new(64 << 20), .folder = AT_FDCWD};
     if (!c.arena)
-        return 1;
+        return no_memory(&c);
     c.problems.arena = c.arena;
     bool asked = strcmp(argv[1], "complete") == 0;
     wh_commands_allow(!asked); /* a key of the keyboard starts nothing */
-    int code =
-        asked ? wh_complete(&c, argc - 2, argv + 2) : after_stdout(&c, dispatch(&c, argc, argv));
+    int code = asked ? wh_complete(&c, argc - 2, argv + 2) : dispatch(&c, argc, argv);
+    if (code == 2 && c.no_memory)
+        code = 5; /* nothing is wrong with what was asked */
+    if (c.starts)
+        wh_cli_summary_end(&c, code);
+    if (!asked)
+        code = after_stdout(&c, code);
     wh_services_free(c.services);
     wh_state_close(c.store);
     wh_arena_free(c.arena);

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -23,11 +22,11 @@ struct wh_render {
     struct wh_buf out;
     int events[2]; /* --json and --events; -1 = none */
     struct wh_run_log log;
-    bool close_events, terminal;
-    int drawn;         /* lines of progress that stand on the terminal */
+    bool close_events;
+    struct wh_screen screen;
     bool counted;      /* first_part is known, started_ns the time of it */
     double first_part; /* done before the first progress line */
-    int64_t started_ns, last_ns, last_rows, last_bytes, last_written;
+    int64_t started_ns, last_ns, last_rows, last_bytes, last_written; /* rows: not found ones */
     int64_t plain_every_ns, plain_last_ns;
 };
 
@@ -42,11 +41,7 @@ static void flush(struct wh_render *r)
 
 static void erase(struct wh_render *r)
 {
-    if (r->drawn > 1)
-        wh_ignore(wh_buf_printf(&r->out, "\r\033[%dA\033[J", r->drawn - 1));
-    else if (r->drawn)
-        wh_ignore(wh_buf_adds(&r->out, "\r\033[J"));
-    r->drawn = 0;
+    wh_screen_erase(&r->screen, &r->out);
 }
 
 /* ---- the summary ---- */
@@ -180,6 +175,12 @@ static void time_left(struct wh_render *r, double part, int64_t now)
     wh_text_seconds(&r->out, past * (1 - part) / (part - r->first_part));
 }
 
+/* What an attempt read that is made again is taken off. */
+static int64_t gained(int64_t now, int64_t before)
+{
+    return now > before ? now - before : 0;
+}
+
 static void speed(struct wh_buf *b, int64_t bytes, double s, const char *what)
 {
     wh_text_size(b, s > 0 ? (int64_t)((double)bytes / s) : 0);
@@ -202,31 +203,26 @@ static void progress_text(struct wh_render *r, const struct wh_counts *t)
     if (t->units_total >= 0)
         wh_ignore(wh_buf_printf(&r->out, "/%" PRId64, t->units_total));
     time_left(r, part, now);
-    wh_ignore(wh_buf_adds(&r->out, r->terminal ? "\n" : "  "));
-    wh_text_rate(&r->out, t->rows_read - r->last_rows, s);
+    wh_ignore(wh_buf_adds(&r->out, r->screen.terminal ? "\n" : "  "));
+    wh_text_rate(&r->out, gained(t->rows_read - t->rows_found, r->last_rows), s);
     wh_ignore(wh_buf_adds(&r->out, "  "));
-    speed(&r->out, t->bytes_read - r->last_bytes, s, "read");
+    speed(&r->out, gained(t->bytes_read, r->last_bytes), s, "read");
     wh_ignore(wh_buf_adds(&r->out, "  "));
-    speed(&r->out, t->bytes_written - r->last_written, s, "written");
+    speed(&r->out, gained(t->bytes_written, r->last_written), s, "written");
     waits(&r->out, t);
     r->last_ns = now;
-    r->last_rows = t->rows_read;
+    r->last_rows = t->rows_read - t->rows_found;
     r->last_bytes = t->bytes_read;
     r->last_written = t->bytes_written;
 }
 
-/* A line that is longer than the terminal is wide would stand on two, and be drawn over by half. */
-static void clip_lines(struct wh_buf *b, size_t from)
+/* What earlier attempts of a run did is no speed of this one. */
+static void begin_speed(struct wh_render *r, const struct wh_counts *t)
 {
-    struct winsize w = {0};
-    size_t most = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col - 1u : 79;
-    size_t to = from, column = 0;
-    for (size_t i = from; i < b->n; i++) {
-        column = b->p[i] == '\n' ? 0 : column + 1;
-        if (column <= most)
-            b->p[to++] = b->p[i];
-    }
-    b->n = to;
+    r->last_ns = wh_now_ns();
+    r->last_rows = t->rows_read - t->rows_found;
+    r->last_bytes = t->bytes_read;
+    r->last_written = t->bytes_written;
 }
 
 static void progress(struct wh_render *r, const struct wh_event *e)
@@ -238,12 +234,14 @@ static void progress(struct wh_render *r, const struct wh_event *e)
         r->first_part = part_done(e->total);
         r->started_ns = wh_now_ns();
     }
-    if (r->terminal) {
+    if (r->screen.terminal) {
+        if (!wh_screen_ours(&r->screen))
+            return;
         erase(r);
         size_t from = r->out.n;
         progress_text(r, e->total);
-        clip_lines(&r->out, from);
-        r->drawn = 2;
+        wh_ignore(wh_buf_addc(&r->out, '\n'));
+        wh_screen_draw(&r->screen, from, &r->out);
     } else {
         int64_t now = wh_now_ns();
         if (now - r->plain_last_ns < r->plain_every_ns)
@@ -294,6 +292,10 @@ static void people(struct wh_render *r, const struct wh_event *e)
     case WH_EV_PLAN:
         if (!r->c->quiet && e->plan)
             wh_ignore(wh_plan_print(e->plan, false, &r->out));
+        break;
+    case WH_EV_RUN_STARTED:
+        if (e->total)
+            begin_speed(r, e->total);
         break;
     case WH_EV_PROGRESS:
         progress(r, e);
@@ -351,23 +353,6 @@ static void drain(void *self, struct wh_buf *line)
     wh_ignore(wh_buf_addc(line, last));
 }
 
-int wh_cli_summary_open(const struct wh_cli *c)
-{
-    int fd = c->summary ? open(c->summary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
-    if (c->summary && fd < 0)
-        wh_log(WH_LOG_WARN, "cli", "summary file %s cannot be written", c->summary);
-    return fd;
-}
-
-void wh_cli_summary_close(const struct wh_cli *c, int fd, bool written)
-{
-    if (fd < 0)
-        return;
-    if (!written)
-        wh_log(WH_LOG_WARN, "cli", "summary file %s cannot be written", c->summary);
-    close(fd);
-}
-
 static void programs(struct wh_render *r, const struct wh_event *e)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(256 << 20);
@@ -411,21 +396,28 @@ struct wh_render *wh_render_new(struct wh_cli *c, bool stdout_is_data)
     if (c->stats)
         wh_parse_duration(c->stats, &every_ms); /* judged before */
     *r = (struct wh_render){.c = c, .out = WH_BUF(16 << 20), .events = {-1, -1}, .log = {.fd = -1}};
+    c->data_in_stdout = stdout_is_data;
     if (c->json)
         r->events[0] = stdout_is_data ? STDERR_FILENO : STDOUT_FILENO;
     if (c->events)
         r->events[1] = event_descriptor(c->events, &r->close_events);
-    r->terminal = isatty(STDERR_FILENO);
+    wh_screen_init(&r->screen, STDERR_FILENO);
     r->started_ns = r->last_ns = r->plain_last_ns = wh_now_ns();
     r->plain_every_ns = every_ms * 1000000;
     r->listener = (struct wh_run_listener){
         .self = r,
         .event = on_event,
         .progress_ms = c->no_progress && !c->json ? 0
-                       : r->terminal              ? 200
+                       : r->screen.terminal       ? 200
                                                   : 1000,
     };
     return r;
+}
+
+void wh_render_events(const struct wh_render *r, int ret_fd[2])
+{
+    ret_fd[0] = r ? r->events[0] : -1;
+    ret_fd[1] = r ? r->events[1] : -1;
 }
 
 const struct wh_run_listener *wh_render_listener(struct wh_render *r)

@@ -111,7 +111,7 @@ void wh_grid_cell(struct wh_grid *g, const char *text)
     if (copy)
         wh_text_tame(copy, false);
     int column = (int)(g->n % (size_t)g->columns);
-    int w = copy ? (int)wh_utf8_chars(copy, strlen(copy)) : 0;
+    int w = copy ? (int)wh_text_width(copy, strlen(copy)) : 0;
     if (w > g->width[column])
         g->width[column] = w;
     g->cell[g->n++] = copy ? copy : "";
@@ -128,7 +128,7 @@ void wh_grid_print(struct wh_grid *g, struct wh_buf *b)
     for (size_t i = 0; g && i < g->n; i++) {
         int column = (int)(i % (size_t)g->columns);
         const char *t = g->cell[i];
-        int pad = g->width[column] - (int)wh_utf8_chars(t, strlen(t));
+        int pad = g->width[column] - (int)wh_text_width(t, strlen(t));
         bool last = column == g->columns - 1, right = g->right && g->right[column] == 'r';
         if (right)
             spaces(b, pad);

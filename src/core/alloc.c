@@ -32,6 +32,18 @@ static void read_environment(void)
     atomic_compare_exchange_strong(&arm, &unread, nth > 0);
 }
 
+/* Lets a test know that the failure it asked for was due (WH_TEST_FAIL_LOG=FILE grows by a byte).
+ */
+static void log_failure(void)
+{
+    const char *path = getenv("WH_TEST_FAIL_LOG");
+    int fd WH_CLEANUP(wh_closep) =
+        path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+    ssize_t done = fd < 0 ? 0 : write(fd, "!", 1);
+
+    (void)done; /* without it the test sees a failure that was not due */
+}
+
 static bool fails_on_purpose(void)
 {
     int armed = atomic_load_explicit(&arm, memory_order_relaxed);
@@ -44,6 +56,8 @@ static bool fails_on_purpose(void)
     }
     int64_t left = atomic_fetch_sub(&fail_left, 1) - 1;
 
+    if (left == 0)
+        log_failure();
     return left == 0 || (left < 0 && atomic_load(&fail_forever));
 }
 

@@ -3,7 +3,8 @@
  *
  * Every allocation of Wherry goes through here (tools/check bans malloc elsewhere), so that it can
  * be counted, capped (wh_mem_budget) and made to fail at the N-th call (WH_TEST_FAIL_ALLOC=N or
- * wh_mem_fail_at). All functions are thread-safe unless they say otherwise.
+ * wh_mem_fail_at; WH_TEST_FAIL_LOG=FILE tells whether that call came). All functions are
+ * thread-safe unless they say otherwise.
  */
 #ifndef WHERRY_CORE_ALLOC_H
 #define WHERRY_CORE_ALLOC_H

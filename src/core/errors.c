@@ -54,5 +54,9 @@ int wh_error_exit(const char *code, bool touched)
     const struct wh_error_page *page = wh_error_page(code);
     int exit_code = page ? page->exit_code : 1;
 
-    return exit_code == 1 && !touched && page && code[1] != '9' ? 2 : exit_code;
+    if (exit_code == 1 && !touched && page && code[1] != '9')
+        return 2;
+    /* "Refused, nothing touched" is never said of a run that began. E7: this resume is refused, and
+     * it leaves everything as it found it. */
+    return exit_code == 2 && touched && code[1] != '7' ? 1 : exit_code;
 }

@@ -19,7 +19,8 @@ WH_EXPORT const struct wh_error_page *wh_error_pages(size_t *ret_n);
  * whose author had no better hint. Empty if the code is not known. */
 WH_EXPORT const char *wh_error_next(const char *code, char *text, size_t size);
 /* Exit code of a run that ends by this code. Before anything was touched "failed" (1) is "refused"
- * (2); the others keep their meaning. An unknown code is our own bug: 1. */
+ * (2), and afterwards "refused" is "failed", but for E7xxx: a resume that is refused touches
+ * nothing. The others keep their meaning. An unknown code is our own bug: 1. */
 WH_EXPORT int wh_error_exit(const char *code, bool touched);
 
 #endif

@@ -17,6 +17,8 @@
 #define MESSAGE_MAX  3072
 #define LINE_MAX_LOG (6 * MESSAGE_MAX + 512) /* every byte may become \u00xx; and the frame */
 
+#define STATEMENT_MAX 1500
+
 #define SECRET_MIN  4
 #define SECRETS_MAX 4096
 #define MASK        "***"
@@ -26,6 +28,7 @@ static struct {
     _Atomic int fd;
     _Atomic bool json;
     _Atomic int level;
+    _Atomic bool debugs;  /* somebody is listed, or the level is DEBUG */
     char components[256]; /* ",engine,sqlite," or empty; written by wh_log_open only */
 } sink = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = STDERR_FILENO, .level = WH_LOG_WARN};
 
@@ -47,6 +50,7 @@ void wh_log_open(int fd, bool json, enum wh_level level, const char *components)
     atomic_store(&sink.fd, fd);
     atomic_store(&sink.json, json);
     atomic_store(&sink.level, (int)level);
+    atomic_store(&sink.debugs, level == WH_LOG_DEBUG || (components && *components));
 }
 
 static bool component_listed(const char *component)
@@ -65,7 +69,7 @@ bool wh_log_on(enum wh_level level, const char *component)
 {
     if (level < WH_LOG_DEBUG)
         return (int)level <= atomic_load_explicit(&sink.level, memory_order_relaxed);
-    return component_listed(component);
+    return atomic_load_explicit(&sink.debugs, memory_order_relaxed) && component_listed(component);
 }
 
 static bool keep_secret(const char *text, size_t n)
@@ -292,4 +296,31 @@ void wh_log(enum wh_level level, const char *component, const char *fmt, ...)
         write_line(atomic_load(&sink.fd), text, line.n + 1);
     }
     errno = saved;
+}
+
+int64_t wh_log_statement_begins(void)
+{
+    return wh_log_on(WH_LOG_DEBUG, "sql") ? wh_now_ns() : 0;
+}
+
+void wh_log_statement(const char *who, const char *sql, int64_t ns, const char *wrong)
+{
+    char text[STATEMENT_MAX + 4];
+    size_t n = 0;
+
+    if (!wh_log_on(WH_LOG_DEBUG, "sql"))
+        return;
+    for (; *sql && n < STATEMENT_MAX; sql++) {
+        bool blank = *sql == ' ' || *sql == '\n' || *sql == '\t';
+
+        if (!blank)
+            text[n++] = *sql;
+        else if (n && text[n - 1] != ' ')
+            text[n++] = ' ';
+    }
+    while (*sql && n && ((unsigned char)*sql & 0xC0) == 0x80) /* not inside of a character */
+        sql--, n--;
+    memcpy(text + n, *sql ? "..." : "", *sql ? 4 : 1);
+    wh_log(WH_LOG_DEBUG, "sql", "%s: %.1f ms: %s%s%s", who, (double)ns / 1e6, text,
+           wrong ? " -- " : "", wrong ? wrong : "");
 }

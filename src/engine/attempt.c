@@ -20,8 +20,8 @@ enum {
 /* ---- hooks of the contexts ---------------------------------------------------------------------
  */
 
-static int hook_reject_raw(void *attempt, struct wh_bytes raw, const char *position, int32_t column,
-                           const char *code, const char *text)
+static int hook_reject_raw(void *attempt, struct wh_bytes raw, int64_t raw_of, const char *position,
+                           int32_t column, const char *code, const char *text)
 {
     struct wh_attempt *at = attempt;
     const struct ArrowSchema *schema = &at->fr->flow->source_schema;
@@ -45,7 +45,8 @@ static int hook_reject_raw(void *attempt, struct wh_bytes raw, const char *posit
                                              : NULL,
                                .code = code,
                                .text = text ? text : "",
-                               .raw = raw},
+                               .raw = raw,
+                               .raw_of = raw_of},
         &at->limit_error);
 }
 
@@ -196,8 +197,14 @@ static int begin(struct wh_attempt *at, struct wh_error *reterr)
     WH_TRY(wh_splits_decode(at->unit->splits, &at->splits, reterr));
     WH_TRY(lane_transform(at->lane, fr, reterr));
     at->transform = at->lane->transform;
-    WH_TRY(wh_dirty_new(at->run->services->state_dir, at->run->id, s->name, flow->table,
-                        flow->index, at->unit->id, at->number, &at->archive, reterr));
+    struct wh_dirty_of of = {.run = at->run->id,
+                             .flow = flow->index,
+                             .generation = fr->fence.generation,
+                             .unit = at->unit->id,
+                             .attempt = at->number};
+    WH_TRY(wh_dirty_new(at->run->services->state_dir, &of, s->name, flow->table, &at->archive,
+                        reterr));
+    wh_dirty_outside(at->archive, &s->dirty_archive);
     return lease(at, reterr);
 }
 
@@ -210,17 +217,37 @@ static void close_writer(struct wh_attempt *at)
     at->wr = NULL;
 }
 
+static void close_reader(struct wh_attempt *at)
+{
+    if (at->rd_open && at->source->reader_close)
+        at->source->reader_close(at->rd);
+    at->rd_open = false;
+    wh_free(TAKE_PTR(at->rd));
+}
+
+/* All rows are here: somebody else may read while they are written and committed. */
+static void reading_over(struct wh_attempt *at)
+{
+    if (!at->read_turn)
+        return;
+    close_reader(at);
+    at->reading = "has given all its rows";
+    if (at->source->acknowledge) /* it is told in this session */
+        return;
+    wh_attempt_give_session(at, &at->rs);
+    wh_turn_give(at, WH_TURN_READ);
+}
+
 static void end(struct wh_attempt *at)
 {
     close_writer(at);
     wh_attempt_drop_pieces(at);
-    if (at->rd_open && at->source->reader_close)
-        at->source->reader_close(at->rd);
-    at->rd_open = false;
-    wh_free(at->rd);
-    at->doing = NULL;
+    close_reader(at);
+    at->doing = at->reading = NULL;
     wh_attempt_give_session(at, &at->ws);
     wh_attempt_give_session(at, &at->rs);
+    wh_turn_give(at, WH_TURN_WRITE);
+    wh_turn_give(at, WH_TURN_READ);
     wh_dirty_close(at->archive, at->keep_archive);
     wh_splits_free(&at->splits);
     wh_buf_free(&at->rest);
@@ -260,7 +287,9 @@ static int start_reader(struct wh_attempt *at, struct wh_error *reterr)
 {
     struct wh_lane *lane = at->lane;
 
-    at->doing = "waits for a session of the source";
+    at->reading = "waits for its turn to read";
+    WH_TRY(wh_turn_take(at, WH_TURN_READ, reterr));
+    at->reading = "waits for a session";
     WH_TRY(take_session(at, at->fr->flow->from, WH_READ, &at->rs, reterr));
     at->started_ns = wh_now_ns();
     at->moved_ns = at->started_ns;
@@ -279,6 +308,8 @@ static int next_item(struct wh_attempt *at, struct wh_item **ret)
 {
     int st;
 
+    if (at->wr_open)
+        at->doing = "waits for rows";
     if (!at->fused)
         return wh_queue_pop(&at->lane->queue, ret);
     st = wh_attempt_pull(at, ret, &at->read_error);
@@ -343,7 +374,9 @@ static int open_once(struct wh_attempt *at, struct wh_error *reterr)
 
     snprintf(unit.label, sizeof unit.label, "%s", u->label);
     if (!at->ws) {
-        at->doing = "waits for a session of the destination";
+        at->doing = "waits for its turn to write";
+        WH_TRY(wh_turn_take(at, WH_TURN_WRITE, reterr));
+        at->doing = "waits for a session";
         WH_TRY(take_session(at, at->fr->flow->to, WH_WRITE, &at->ws, reterr));
     }
     at->wr = wh_calloc(1, size ? size : 1);
@@ -474,6 +507,7 @@ static enum wh_result move_rows(struct wh_attempt *at)
             wh_ignore(wh_fail(&at->read_error, st, "E7015", "asked to stop"));
         return read_failed(at, st);
     }
+    reading_over(at);
     st = at->wr_open ? wh_attempt_settle(at, &at->error) : WH_OK;
     return st == WH_OK ? wh_attempt_commit(at, &at->error) : too_dirty(at, st);
 }

@@ -187,6 +187,8 @@ static void count_unit(struct wh_run_flow *fr, const struct wh_run_unit *u, cons
     c->bytes_read += o->bytes_read;
     c->bytes_written += o->m.bytes > 0 ? o->m.bytes : 0;
     c->units_done++;
+    if (!o->reserved) /* its attempt is over: the destination told */
+        c->rows_found += o->rows_read;
     fr->instants |= wh_instant_bit(u->instant);
     if (o->reserved) {
         fr->dirty_reserved -= *o->reserved;
@@ -258,8 +260,10 @@ static int record(struct wh_run_flow *fr, struct wh_run_unit *u, const struct ou
     if (!fr->flow->to->connector->sink->lookup || fr->flow->tgt.commit_class == WH_CLASS_A)
         WH_TRY(wh_state_sync(run->state, reterr)); /* nobody else could tell */
     wh_kill_point("record-after");
-    wh_dirty_sweep(run->services->state_dir, run->id, fr->flow->index, u->id, u->attempt,
-                   o->m.dirty > 0 ? o->attempt : 0);
+    wh_dirty_sweep(
+        run->services->state_dir, &fr->flow->stream->dirty_archive,
+        &(struct wh_dirty_of){run->id, fr->flow->index, fr->fence.generation, u->id, u->attempt},
+        o->m.dirty > 0 ? o->attempt : 0);
     count_unit(fr, u, o, rest);
     return WH_OK;
 }
@@ -380,6 +384,10 @@ static enum wh_result commit_marker(struct wh_attempt *at, const struct wh_marke
     if (!wh_run_still_ours(at->run))
         return WH_RESULT_FENCED;
     at->doing = "commits";
+    /* Whatever comes of it: the rows may be there, and another process may be the one to record
+     * them. The record sweeps the archives of attempts that did not win. */
+    if (m->dirty > 0)
+        at->keep_archive = true;
     st = at->sink->writer_commit(at->wr, m, &receipt, reterr);
     wh_kill_point("commit-after");
     if (st == WH_UNKNOWN || (st < 0 && reterr->outcome_unknown))
@@ -423,6 +431,12 @@ static enum wh_result prove_chain(struct wh_attempt *at, struct wh_error *reterr
         return WH_RESULT_DONE;
     if (st != WH_REFUSED)
         return wh_attempt_judge(at, st, at->rs, reterr);
+    if (right.order_group != u->group || right.order_seq != u->seq) { /* rows would be left out */
+        wh_ignore(wh_fail(reterr, WH_E_BUG, "E9003",
+                          "the source '%s' corrects %s to another range of its file",
+                          at->fr->flow->from->name, u->label));
+        return WH_RESULT_FAILED;
+    }
     st = wh_splits_encode(&right, 1, &b);
     if (st == WH_OK)
         st = wh_bytes_copy((struct wh_bytes){b.p, b.n}, &own);
@@ -501,6 +515,7 @@ static enum wh_result seal_refused(struct wh_attempt *at, struct wh_error *reter
 static bool reserve_dirty(struct wh_attempt *at, struct wh_error *reterr)
 {
     bool fits;
+    char allowed[64];
 
     pthread_mutex_lock(&at->run->mutex);
     fits = !wh_attempt_too_dirty(at);
@@ -512,10 +527,9 @@ static bool reserve_dirty(struct wh_attempt *at, struct wh_error *reterr)
     if (fits)
         return true;
     at->keep_archive = true;
-    wh_ignore(wh_fail(reterr, WH_E_LIMIT, "E6001", "more dirty rows than allowed (%" PRId64 ")",
-                      at->fr->flow->stream->dirty_rows));
-    wh_error_hint(reterr, "wherry dirty list %s shows them; allow some with --dirty rows=N",
-                  at->run->id);
+    wh_ignore(wh_fail(reterr, WH_E_LIMIT, "E6001", "more dirty rows than allowed (%s)",
+                      wh_dirty_allowed(at->fr->flow->stream, allowed)));
+    wh_dirty_hint(at->run, at->fr, reterr);
     return false;
 }
 

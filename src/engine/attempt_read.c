@@ -8,6 +8,7 @@
 #include "core/clock.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,10 +38,52 @@ bool wh_attempt_too_dirty(const struct wh_attempt *at)
     return dirty > s->dirty_rows;
 }
 
+const char *wh_dirty_allowed(const struct wh_stream *s, char out[64])
+{
+    if (s->dirty_ratio > 0 && s->dirty_rows > 0)
+        snprintf(out, 64, "%" PRId64 ", %g %%", s->dirty_rows, s->dirty_ratio * 100);
+    else if (s->dirty_ratio > 0)
+        snprintf(out, 64, "%g %%", s->dirty_ratio * 100);
+    else
+        snprintf(out, 64, "%" PRId64, s->dirty_rows);
+    return out;
+}
+
+/* Twice the ratio, or what was seen by now and a little more. */
+static double more_percent(const struct wh_run_flow *fr)
+{
+    double percent = fr->flow->stream->dirty_ratio * 200, seen = 0;
+
+    if (fr->counts.rows_read > 0)
+        seen = ceil(110.0 * (double)fr->counts.rows_dirty / (double)fr->counts.rows_read);
+    percent = percent < seen ? seen : percent;
+    return percent < 100 ? percent : 100;
+}
+
+/* Ten times as many. What was said of both is said of both: a part is laid over the whole. */
+void wh_dirty_hint(const struct wh_runtime *run, const struct wh_run_flow *fr, struct wh_error *err)
+{
+    const struct wh_stream *s = fr->flow->stream;
+    char more[80] = "", go_on[120] = "start it again with";
+    int n = 0;
+
+    if (s->dirty_rows > 0 || s->dirty_ratio <= 0)
+        n = snprintf(more, sizeof more, "rows=%" PRId64 "%s",
+                     s->dirty_rows > 0 && s->dirty_rows < INT64_MAX / 10 ? s->dirty_rows * 10 : 10,
+                     s->dirty_ratio > 0 ? "," : "");
+    if (s->dirty_ratio > 0)
+        snprintf(more + n, sizeof more - (size_t)n, "ratio=%g%%", more_percent(fr));
+    if (!wh_run_into_stdout(run))
+        snprintf(go_on, sizeof go_on, "wherry resume %.60s", run->id);
+    wh_error_hint(err, "wherry dirty list %s shows them; to go on without such rows: %s --dirty %s",
+                  run->id, go_on, more);
+}
+
 int wh_attempt_dirty(struct wh_attempt *at, const struct wh_dirty_row *row, struct wh_error *reterr)
 {
     struct wh_run_flow *fr = at->fr;
     bool tell, too_dirty;
+    char allowed[64];
 
     WH_TRY(wh_dirty_add(at->archive, row, reterr));
     at->dirty++;
@@ -61,13 +104,12 @@ int wh_attempt_dirty(struct wh_attempt *at, const struct wh_dirty_row *row, stru
         return WH_OK;
     at->keep_archive = true;
     wh_ignore(wh_fail(reterr, WH_E_LIMIT, "E6001",
-                      "more dirty rows than allowed (%" PRId64 "); this one: %s, %s%s%s: %s %s",
-                      fr->flow->stream->dirty_rows, row->position, row->column ? "column " : "",
-                      row->column ? row->column : "", row->column ? "" : "row", row->code,
-                      row->text));
+                      "more dirty rows than allowed (%s); this one: %s, %s%s%s: %s %s",
+                      wh_dirty_allowed(fr->flow->stream, allowed), row->position,
+                      row->column ? "column " : "", row->column ? row->column : "",
+                      row->column ? "" : "row", row->code, row->text));
     wh_error_where(reterr, "%s", fr->flow->table);
-    wh_error_hint(reterr, "wherry dirty list %s shows them; allow some with --dirty rows=N",
-                  at->run->id);
+    wh_dirty_hint(at->run, fr, reterr);
     return WH_E_LIMIT;
 }
 
@@ -117,7 +159,7 @@ static int open_split(struct wh_attempt *at, struct wh_error *reterr)
     if (!at->rd)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "reader");
     at->rd_open = true;
-    at->doing = "opens the reader";
+    at->reading = "opens the reader";
     st = at->source->reader_open(at->rd, flow->sc, at->rs->mem, &at->read_ctx,
                                  &at->splits.v[at->split], &actual, reterr);
     if (st == WH_OK && actual.release)
@@ -231,12 +273,12 @@ static int pause_if_asked(struct wh_attempt *at, struct wh_error *reterr)
 
     at->owed_ns = 0;
     if (owed > 0) {
-        at->doing = "pauses for the rate limit";
+        at->reading = "pauses for the rate limit";
         wh_ignore(wh_run_pause(at->run, owed, at) ? WH_OK : WH_OK);
     }
     while (wh_limits_pressure(&at->run->limits) == WH_MEMORY_OVER && at->read_any &&
            waited_ms < MEMORY_PAUSE_MOST_MS && !at->hooks.cancelled && !at->cut_asked) {
-        at->doing = "pauses for memory";
+        at->reading = "pauses for memory";
         wh_ignore(wh_run_pause(at->run, (int64_t)MEMORY_PAUSE_MS * 1000000, at) ? WH_OK : WH_OK);
         waited_ms += MEMORY_PAUSE_MS;
     }
@@ -291,7 +333,7 @@ static int take_batch(struct wh_attempt *at, struct wh_batch *b, struct wh_item 
         if (at->hash_frames) /* as they left the reader; the writer hashes what it sends */
             wh_framehash_add(&at->frames_sum, &at->n_frames, b->frame.p, b->frame.n);
     }
-    at->doing = "converts";
+    at->reading = "converts";
     st = wh_transform_run(at->transform, b, bad_row, &ra, &item, reterr);
     if (st == WH_OK && at->hash_rows && !item->batch.frame.p)
         st = wh_rowhash_add(&at->passed, wh_transform_views(at->transform), at->fr->flow->n_columns,
@@ -313,12 +355,12 @@ static int next_batch(struct wh_attempt *at, struct wh_item **ret, struct wh_err
     bool first = !at->read_any;
     int st;
 
-    at->doing = "reads";
+    at->reading = "reads";
     st = at->source->reader_next(at->rd, &b, reterr);
     if (st != WH_OK) {
         wh_batch_release(&b);
-        if (st == WH_E_LIMIT && at->limit_error.status)
-            *reterr = at->limit_error; /* says which row, where, why */
+        if (at->limit_error.status && st == at->limit_error.status)
+            *reterr = at->limit_error; /* which row, where, why; or why it cannot be archived */
         return st;
     }
     if (b.frame.p && at->unit->decoded) {
@@ -393,12 +435,13 @@ void wh_attempt_read_all(struct wh_attempt *at)
     do {
         st = wh_attempt_pull(at, &item, &at->read_error);
         if (st == WH_OK) {
-            at->doing = NULL; /* the queue's waits say the rest */
+            at->reading = "waits for room in the queue";
             st = wh_queue_push(&at->lane->queue, item);
             if (st != WH_OK)
                 wh_ignore(wh_fail(&at->read_error, st, "E7015", "the writer gave up"));
         }
     } while (st == WH_OK);
     at->read_status = st;
+    at->reading = st == WH_END ? "has given all its rows" : "has failed";
     wh_queue_finish(&at->lane->queue, st);
 }

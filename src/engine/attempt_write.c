@@ -371,7 +371,7 @@ static int flush_once(struct wh_attempt *at, size_t *ret_bad, struct wh_error *r
     int64_t ms = at->run->options->timeouts.statement;
     int st, judged;
 
-    at->doing = "waits for the destination";
+    at->doing = "is waited for to acknowledge rows";
     st = at->sink->writer_flush(at->wr, wh_now_ns() + (ms > 0 ? ms : FLUSH_MS) * 1000000, &acks,
                                 reterr);
     if (st != WH_OK && st != WH_REFUSED)
@@ -644,7 +644,7 @@ static int leave_out(struct wh_attempt *at, const struct wh_piece *p, int64_t k,
     if (r->hashed && !wh_u128_eq(r->hash, hash))
         return wh_fail(reterr, WH_E_REMOTE, "E5011",
                        "a row is refused that cannot be found: the source delivers in another "
-                       "order each time (%s)",
+                       "order, or computes other values, each time (%s)",
                        r->text);
     r->hash = hash;
     r->hashed = true;

@@ -11,6 +11,7 @@
 #include "data/type.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -87,11 +88,24 @@ static int poll_ms(int64_t deadline_ns)
     return left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
+static int silent(const struct wh_ctx *ctx, int64_t ms, struct wh_error *reterr)
+{
+    int st = wh_fail(reterr, WH_E_IO, "E4010", "'%s' has not answered for %" PRId64 " s",
+                     ctx->connection, ms / 1000);
+
+    wh_error_hint(reterr, "timeouts.no_progress says how long that is waited for");
+    return st;
+}
+
 static int ctx_wait(const struct wh_ctx *ctx, int fd, short events, int64_t deadline_ns,
                     struct wh_error *reterr)
 {
     struct wh_ctx_self *self = self_of(ctx);
+    int64_t quiet =
+        deadline_ns == INT64_MAX && fd >= 0 && !self->hooks ? self->services->quiet_ms : 0;
 
+    if (quiet > 0)
+        deadline_ns = wh_now_ns() + quiet * 1000000;
     for (;;) {
         struct pollfd fds[3] = {
             {.fd = fd, .events = events},
@@ -101,7 +115,7 @@ static int ctx_wait(const struct wh_ctx *ctx, int fd, short events, int64_t dead
         int n = poll(fds, 3, poll_ms(deadline_ns));
 
         if (n < 0 && errno != EINTR)
-            return wh_fail_errno(reterr, errno, "E9001", "poll");
+            return wh_fail_errno(reterr, errno, errno == ENOMEM ? "E8002" : "E9001", "poll");
         if (ctx_cancelled(ctx))
             return wh_fail(reterr, WH_E_CANCELLED, "E7015", "asked to stop");
         if (n > 0 && fd >= 0 && fds[0].revents)
@@ -109,6 +123,12 @@ static int ctx_wait(const struct wh_ctx *ctx, int fd, short events, int64_t dead
         if (n <= 0 && poll_ms(deadline_ns) == 0) {
             if (fd < 0)
                 return WH_OK; /* only time was asked for */
+            if (quiet > 0 && atomic_load(&self->services->steps) > 0) {
+                deadline_ns = wh_now_ns() + quiet * 1000000;
+                continue;
+            }
+            if (quiet > 0)
+                return silent(ctx, quiet, reterr);
             wh_ignore(wh_fail(reterr, WH_E_IO, "E2002", "no answer in time"));
             if (reterr)
                 reterr->retriable = true;
@@ -126,13 +146,14 @@ static int64_t ctx_grant(const struct wh_ctx *ctx, int64_t want)
     return want < GRANT_LEAST ? GRANT_LEAST : want > most ? most : want;
 }
 
-static int ctx_reject_raw(const struct wh_ctx *ctx, struct wh_bytes raw, const char *position,
-                          int32_t column, const char *code, const char *text)
+static int ctx_reject_raw(const struct wh_ctx *ctx, struct wh_bytes raw, int64_t raw_of,
+                          const char *position, int32_t column, const char *code, const char *text)
 {
     struct wh_attempt_hooks *hooks = self_of(ctx)->hooks;
 
     /* Outside of an attempt (sampling for a plan) nothing is counted; the attempt will meet it. */
-    return hooks ? hooks->reject_raw(hooks->attempt, raw, position, column, code, text) : WH_OK;
+    return hooks ? hooks->reject_raw(hooks->attempt, raw, raw_of, position, column, code, text)
+                 : WH_OK;
 }
 
 static int ctx_skipped(const struct wh_ctx *ctx, const char *reason, int64_t rows)
@@ -174,11 +195,15 @@ static int storage_options(const struct wh_connector *c, struct wh_arena *arena,
     if (!c->connection)
         return WH_OK;
     WH_TRY(wh_options_init(c->connection, opts, arena));
+    bool ok = true;
+
     for (size_t i = 0; i < map->n; i++)
         if (strcmp(map->keys[i]->text, "type") != 0)
-            wh_options_set(c->connection, opts, arena, map->keys[i]->text, map->items[i], name,
-                           &problems);
+            ok &= wh_options_set(c->connection, opts, arena, map->keys[i]->text, map->items[i],
+                                 name, &problems);
     wh_options_finish(c->connection, opts, name, &problems);
+    if ((!ok || problems.errors) && !problems.n)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "connection '%s'", name);
     if (problems.errors)
         return wh_fail(reterr, WH_E_USAGE, problems.v[0].code, "connection '%s': %s", name,
                        problems.v[0].message);

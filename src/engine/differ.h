@@ -14,7 +14,8 @@ struct wh_stats; /* of one end */
 
 wh_status wh_stats_new(int64_t n_columns, struct wh_stats **ret, struct wh_error *reterr);
 void wh_stats_free(struct wh_stats *); /* NULL is fine */
-wh_status wh_stats_add(struct wh_stats *, const struct wh_view *, int64_t rows,
+/* The n rows listed, or (rows NULL) the first n. */
+wh_status wh_stats_add(struct wh_stats *, const struct wh_view *, const int32_t *rows, int64_t n,
                        struct wh_error *reterr);
 /* Texts are the stats' own. */
 void wh_stats_of(const struct wh_stats *, int64_t column, struct wh_column_stats *ret);
@@ -40,8 +41,9 @@ struct wh_differ; /* of one end */
 wh_status wh_differ_new(int64_t n_columns, const int64_t *keys, int64_t n_keys,
                         struct wh_differ **ret, struct wh_error *reterr);
 void wh_differ_free(struct wh_differ *); /* NULL is fine */
-wh_status wh_differ_add(struct wh_differ *, enum wh_pass, const struct wh_view *, int64_t rows,
-                        struct wh_error *reterr);
+/* The n rows listed, or (rows NULL) the first n. */
+wh_status wh_differ_add(struct wh_differ *, enum wh_pass, const struct wh_view *,
+                        const int32_t *rows, int64_t n, struct wh_error *reterr);
 /* After WH_PASS_SUM: whether any bucket differs, and which are read again. */
 bool wh_differ_choose(struct wh_differ *source, struct wh_differ *target);
 /* After WH_PASS_HASH: counts, and at most `most` rows to be fetched. */

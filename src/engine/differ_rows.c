@@ -91,10 +91,11 @@ void wh_differ_free(struct wh_differ *d)
 
 /* ---- reading ---- */
 
-static int hash_batch(struct wh_differ *d, const struct wh_view *views, int64_t rows)
+static int hash_batch(struct wh_differ *d, const struct wh_view *views, const int32_t *rows,
+                      int64_t n)
 {
-    if (rows > d->cap) {
-        size_t size = (size_t)rows * sizeof *d->row_hash;
+    if (n > d->cap) {
+        size_t size = (size_t)n * sizeof *d->row_hash;
         struct wh_u128 *k = wh_realloc(d->key_hash, size), *r;
 
         if (!k)
@@ -104,17 +105,17 @@ static int hash_batch(struct wh_differ *d, const struct wh_view *views, int64_t 
         if (!r)
             return WH_E_NOMEM;
         d->row_hash = r;
-        d->cap = rows;
+        d->cap = n;
     }
-    WH_TRY(wh_rowhash_each(views, d->n, NULL, 0, rows, d->row_hash));
+    WH_TRY(wh_rowhash_each(views, d->n, rows, 0, n, d->row_hash));
     if (d->n_keys == 0) {
-        if (rows > 0)
-            memcpy(d->key_hash, d->row_hash, (size_t)rows * sizeof *d->row_hash);
+        if (n > 0)
+            memcpy(d->key_hash, d->row_hash, (size_t)n * sizeof *d->row_hash);
         return WH_OK;
     }
     for (int64_t i = 0; i < d->n_keys; i++)
         d->key_views[i] = views[d->keys[i]];
-    return wh_rowhash_each(d->key_views, d->n_keys, NULL, 0, rows, d->key_hash);
+    return wh_rowhash_each(d->key_views, d->n_keys, rows, 0, n, d->key_hash);
 }
 
 static size_t bucket_of(struct wh_u128 key)
@@ -191,9 +192,11 @@ static int fetch(struct wh_differ *d, struct wanted *w, const struct wh_view *vi
     return WH_OK;
 }
 
-static int add_row(struct wh_differ *d, enum wh_pass pass, const struct wh_view *views, int64_t i)
+/* The k-th of the batch's rows that count, and where it stands in the views. */
+static int add_row(struct wh_differ *d, enum wh_pass pass, const struct wh_view *views, int64_t k,
+                   int64_t row)
 {
-    struct entry e = {d->key_hash[i], d->row_hash[i]};
+    struct entry e = {d->key_hash[k], d->row_hash[k]};
     struct bucket *b = &d->bucket[bucket_of(e.key)];
     struct wanted *w;
 
@@ -207,16 +210,16 @@ static int add_row(struct wh_differ *d, enum wh_pass pass, const struct wh_view 
     if (pass == WH_PASS_HASH)
         return add_entry(d, e.key, e.row);
     w = find_wanted(d, &e);
-    return w ? fetch(d, w, views, i) : WH_OK;
+    return w ? fetch(d, w, views, row) : WH_OK;
 }
 
-int wh_differ_add(struct wh_differ *d, enum wh_pass pass, const struct wh_view *views, int64_t rows,
-                  struct wh_error *reterr)
+int wh_differ_add(struct wh_differ *d, enum wh_pass pass, const struct wh_view *views,
+                  const int32_t *rows, int64_t n, struct wh_error *reterr)
 {
-    int st = hash_batch(d, views, rows);
+    int st = hash_batch(d, views, rows, n);
 
-    for (int64_t i = 0; st == WH_OK && i < rows; i++)
-        st = add_row(d, pass, views, i);
+    for (int64_t k = 0; st == WH_OK && k < n; k++)
+        st = add_row(d, pass, views, k, rows ? rows[k] : k);
     return st == WH_OK ? WH_OK : no_memory(reterr);
 }
 

@@ -140,14 +140,16 @@ static int keep(struct extreme *e, const struct wh_view *v, enum family f, int64
     return wh_view_text(v, i, &e->shown) == WH_E_NOMEM ? WH_E_NOMEM : WH_OK;
 }
 
-static int extremes(struct column *c, const struct wh_view *v, int64_t rows)
+static int extremes(struct column *c, const struct wh_view *v, const int32_t *rows, int64_t n)
 {
     enum family f = family_of(v->type.kind);
     struct scalar low = c->least.value, high = c->most.value;
     bool any = c->least.any;
     int64_t at_low = -1, at_high = -1;
 
-    for (int64_t i = 0; i < rows; i++) {
+    for (int64_t k = 0; k < n; k++) {
+        int64_t i = rows ? rows[k] : k;
+
         if (wh_view_null(v, i)) {
             c->nulls++;
             continue;
@@ -174,12 +176,12 @@ static int extremes(struct column *c, const struct wh_view *v, int64_t rows)
     return at_high >= 0 ? keep(&c->most, v, f, at_high) : WH_OK;
 }
 
-int wh_stats_add(struct wh_stats *s, const struct wh_view *views, int64_t rows,
+int wh_stats_add(struct wh_stats *s, const struct wh_view *views, const int32_t *rows, int64_t n,
                  struct wh_error *reterr)
 {
     for (int64_t i = 0; i < s->n; i++)
-        if (wh_rowhash_add(&s->column[i].sum, &views[i], 1, NULL, 0, rows) != WH_OK ||
-            extremes(&s->column[i], &views[i], rows) != WH_OK)
+        if (wh_rowhash_add(&s->column[i].sum, &views[i], 1, rows, 0, n) != WH_OK ||
+            extremes(&s->column[i], &views[i], rows, n) != WH_OK)
             return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for statistics");
     return WH_OK;
 }

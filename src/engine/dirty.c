@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The archive of dirty rows: one file of JSON lines per attempt, durable before its unit commits,
- * counted when that attempt wins. Folder dirty/<run>/ in the state's folder, for the owner only.
+ * counted when that attempt wins. Folder dirty/<run>/ in the state's folder, or any folder of a
+ * files connection (`dirty.archive`); for the owner only.
  */
+#include "engine/archive.h"
 #include "engine/runtime.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,12 +28,22 @@ struct wh_dirty {
     int32_t attempt;
     int fd;
     struct wh_buf line, cell;
+    const struct wh_objref *ref; /* NULL: the state's folder */
+    struct wh_archive *outside;
+    char name[WH_ARCHIVE_NAME_MAX]; /* there */
+    bool finished;
 };
 
-int wh_dirty_new(const char *state_dir, const char *run, const char *stream, const char *table,
-                 int flow, int64_t unit, int32_t attempt, struct wh_dirty **ret,
-                 struct wh_error *reterr)
+void wh_dirty_name(const struct wh_dirty_of *of, char *out)
 {
+    snprintf(out, WH_DIRTY_NAME_MAX, "f%d.g%u.u%lld.a%d.jsonl", of->flow, of->generation,
+             (long long)of->unit, of->attempt);
+}
+
+int wh_dirty_new(const char *state_dir, const struct wh_dirty_of *of, const char *stream,
+                 const char *table, struct wh_dirty **ret, struct wh_error *reterr)
+{
+    char name[WH_DIRTY_NAME_MAX];
     struct wh_dirty *d = wh_calloc(1, sizeof *d);
 
     if (!d)
@@ -39,38 +52,78 @@ int wh_dirty_new(const char *state_dir, const char *run, const char *stream, con
     d->fd = -1;
     d->line = WH_BUF(LINE_MOST);
     d->cell = WH_BUF(LINE_MOST);
-    d->run = run;
+    d->run = of->run;
     d->stream = stream;
     d->table = table;
-    d->unit = unit;
-    d->attempt = attempt;
-    snprintf(d->folder, sizeof d->folder, "%s/dirty/%s", state_dir, run);
-    snprintf(d->path, sizeof d->path, "%s/f%d.u%lld.a%d.jsonl", d->folder, flow, (long long)unit,
-             attempt);
+    d->unit = of->unit;
+    d->attempt = of->attempt;
+    wh_dirty_name(of, name);
+    snprintf(d->folder, sizeof d->folder, "%s/dirty/%s", state_dir, of->run);
+    snprintf(d->path, sizeof d->path, "%s/%s", d->folder, name);
     *ret = d;
     return WH_OK;
 }
 
-static int make_folder(const char *path, struct wh_error *reterr)
+void wh_dirty_outside(struct wh_dirty *d, const struct wh_objref *ref)
 {
-    if (mkdir(path, 0700) == 0 || errno == EEXIST)
-        return WH_OK;
-    return wh_fail_errno(reterr, errno, "E6015", "cannot make %s", path);
+    d->ref = ref && ref->connector ? ref : NULL;
+}
+
+static int sync_folder(const char *path, struct wh_error *reterr)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int st = WH_OK;
+
+    if (fd < 0 || fsync(fd))
+        st = wh_fail_errno(reterr, errno, "E6015", "cannot sync %s", path);
+    if (fd >= 0)
+        close(fd);
+    return st;
+}
+
+/* One that is new is in its parent for good. */
+static int make_folder(const char *parent, const char *path, struct wh_error *reterr)
+{
+    if (mkdir(path, 0700) == 0)
+        return sync_folder(parent, reterr);
+    return errno == EEXIST ? WH_OK : wh_fail_errno(reterr, errno, "E6015", "cannot make %s", path);
+}
+
+static int outside_open(struct wh_dirty *d, struct wh_error *reterr)
+{
+    if (d->outside)
+        return d->finished ? wh_fail(reterr, WH_E_BUG, "E9003", "a row for a finished archive")
+                           : WH_OK;
+    wh_archive_name(d->run, strrchr(d->path, '/') + 1, d->name);
+    WH_TRY(wh_archive_open(d->ref, &d->outside, reterr));
+    int st = wh_archive_put_open(d->outside, d->name, reterr);
+
+    if (st != WH_OK) {
+        wh_archive_close(d->outside);
+        d->outside = NULL;
+    }
+    return st;
+}
+
+static void up(const char *path, char out[400])
+{
+    const char *slash = strrchr(path, '/');
+
+    snprintf(out, 400, "%.*s", slash ? (int)(slash - path) : 0, path);
 }
 
 static int archive_open(struct wh_dirty *d, struct wh_error *reterr)
 {
-    char parent[sizeof d->folder];
-    char *slash;
+    char parent[sizeof d->folder], state[sizeof d->folder];
 
+    if (d->ref)
+        return outside_open(d, reterr);
     if (d->fd >= 0)
         return WH_OK;
-    memcpy(parent, d->folder, sizeof parent);
-    slash = strrchr(parent, '/');
-    if (slash)
-        *slash = 0;
-    WH_TRY(make_folder(parent, reterr));
-    WH_TRY(make_folder(d->folder, reterr));
+    up(d->folder, parent);
+    up(parent, state);
+    WH_TRY(make_folder(state, parent, reterr));
+    WH_TRY(make_folder(parent, d->folder, reterr));
     d->fd = open(d->path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     return d->fd >= 0 ? WH_OK : wh_fail_errno(reterr, errno, "E6015", "cannot make %s", d->path);
 }
@@ -79,6 +132,11 @@ static int archive_flush(struct wh_dirty *d, struct wh_error *reterr)
 {
     size_t at = 0;
 
+    if (d->outside) {
+        WH_TRY(wh_archive_put(d->outside, d->line.p, d->line.n, reterr));
+        wh_buf_clear(&d->line);
+        return WH_OK;
+    }
     while (at < d->line.n) {
         ssize_t n = write(d->fd, d->line.p + at, d->line.n - at);
 
@@ -189,8 +247,10 @@ static int add_line(struct wh_dirty *d, const struct wh_dirty_row *row)
         WH_TRY(wh_buf_adds(b, ",\"raw\":\""));
         WH_TRY(add_base64(b, row->raw.p, n));
         WH_TRY(wh_buf_addc(b, '"'));
-        if (n < row->raw.n)
-            WH_TRY(wh_buf_printf(b, ",\"raw_cut_from\":%zu", row->raw.n));
+        if (n < row->raw.n || row->raw_of > (int64_t)n)
+            WH_TRY(wh_buf_printf(b, ",\"raw_cut_from\":%lld",
+                                 row->raw_of > (int64_t)row->raw.n ? (long long)row->raw_of
+                                                                   : (long long)row->raw.n));
     }
     return wh_buf_adds(b, "}\n");
 }
@@ -213,18 +273,6 @@ int wh_dirty_add(struct wh_dirty *d, const struct wh_dirty_row *row, struct wh_e
     return st;
 }
 
-static int sync_folder(const char *path, struct wh_error *reterr)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int st = WH_OK;
-
-    if (fd < 0 || fsync(fd))
-        st = wh_fail_errno(reterr, errno, "E6015", "cannot sync %s", path);
-    if (fd >= 0)
-        close(fd);
-    return st;
-}
-
 int wh_dirty_durable(struct wh_dirty *d, struct wh_error *reterr)
 {
     int st = WH_OK;
@@ -232,7 +280,12 @@ int wh_dirty_durable(struct wh_dirty *d, struct wh_error *reterr)
     if (!d)
         return WH_OK;
     pthread_mutex_lock(&d->mutex);
-    if (d->fd >= 0) {
+    if (d->outside && !d->finished) {
+        st = archive_flush(d, reterr);
+        if (st == WH_OK)
+            st = wh_archive_put_finish(d->outside, reterr);
+        d->finished = st == WH_OK;
+    } else if (d->fd >= 0) {
         st = archive_flush(d, reterr);
         if (st == WH_OK && fsync(d->fd))
             st = wh_fail_errno(reterr, errno, "E6015", "cannot sync %s", d->path);
@@ -247,8 +300,12 @@ void wh_dirty_close(struct wh_dirty *d, bool keep)
 {
     if (!d)
         return;
-    if (keep && d->fd >= 0 && d->line.n) /* the table ended before any commit made it durable */
+    /* The table ended before any commit made it durable. */
+    if (keep && (d->outside ? !d->finished : d->fd >= 0 && d->line.n))
         wh_ignore(wh_dirty_durable(d, NULL));
+    if (d->outside && !keep && d->finished)
+        wh_ignore(wh_archive_remove(d->outside, d->name, NULL));
+    wh_archive_close(d->outside); /* throws away what is not finished */
     if (d->fd >= 0) {
         close(d->fd);
         if (!keep)
@@ -260,16 +317,94 @@ void wh_dirty_close(struct wh_dirty *d, bool keep)
     wh_free(d);
 }
 
-void wh_dirty_sweep(const char *state_dir, const char *run, int flow, int64_t unit,
-                    int32_t last_attempt, int32_t winner)
+/* Only a killed process leaves something: whoever ends an attempt takes its file away. */
+static void sweep_outside(const struct wh_objref *ref, const struct wh_dirty_of *last,
+                          int32_t winner)
 {
-    char path[480];
+    char name[WH_DIRTY_NAME_MAX], full[WH_ARCHIVE_NAME_MAX];
+    struct wh_archive *a = NULL;
+    struct wh_error err;
 
-    for (int32_t a = 1; a <= last_attempt; a++) {
-        if (a == winner)
+    if (last->attempt < 2 || wh_archive_open(ref, &a, &err) != WH_OK)
+        return;
+    for (struct wh_dirty_of of = *last; of.attempt > 0; of.attempt--) {
+        wh_dirty_name(&of, name);
+        wh_archive_name(of.run, name, full);
+        if (of.attempt != winner)
+            wh_ignore(wh_archive_remove(a, full, &err));
+    }
+    wh_archive_close(a);
+}
+
+void wh_dirty_sweep(const char *state_dir, const struct wh_objref *ref,
+                    const struct wh_dirty_of *last, int32_t winner)
+{
+    char name[WH_DIRTY_NAME_MAX], path[4300];
+
+    if (ref && ref->connector) {
+        sweep_outside(ref, last, winner);
+        return;
+    }
+    for (struct wh_dirty_of of = *last; of.attempt > 0; of.attempt--) {
+        if (of.attempt == winner)
             continue;
-        snprintf(path, sizeof path, "%s/dirty/%s/f%d.u%lld.a%d.jsonl", state_dir, run, flow,
-                 (long long)unit, a);
+        wh_dirty_name(&of, name);
+        snprintf(path, sizeof path, "%s/dirty/%s/%s", state_dir, of.run, name);
         unlink(path);
     }
+}
+
+/* ---- a generation that was begun anew ---------------------------------------------------------
+ */
+
+struct listed {
+    const char *begin; /* "f0.g1." behind what stands before it in that place */
+    struct wh_buf names;
+};
+
+static wh_status list_begun(void *arg, const char *name, bool temporary, int64_t size)
+{
+    struct listed *l = arg;
+
+    (void)temporary;
+    (void)size;
+    return strncmp(name, l->begin, strlen(l->begin)) == 0
+               ? wh_buf_add(&l->names, name, strlen(name) + 1)
+               : WH_OK;
+}
+
+static void drop_outside(const struct wh_objref *ref, const char *run, const char *begin)
+{
+    char full[WH_ARCHIVE_NAME_MAX];
+    struct listed l = {.begin = full, .names = WH_BUF(64 << 20)};
+    struct wh_archive *a = NULL;
+    struct wh_error err;
+
+    wh_archive_name(run, begin, full);
+    if (wh_archive_open(ref, &a, &err) == WH_OK &&
+        wh_archive_list(a, run, list_begun, &l, &err) == WH_OK)
+        for (size_t at = 0; at < l.names.n; at += strlen(l.names.p + at) + 1)
+            wh_ignore(wh_archive_remove(a, l.names.p + at, &err));
+    wh_archive_close(a);
+    wh_buf_free(&l.names);
+}
+
+void wh_dirty_drop_generation(const char *state_dir, const struct wh_objref *ref,
+                              const struct wh_dirty_of *of)
+{
+    char begin[WH_DIRTY_NAME_MAX], folder[4200];
+    const struct dirent *e;
+
+    snprintf(begin, sizeof begin, "f%d.g%u.", of->flow, of->generation);
+    if (ref && ref->connector) {
+        drop_outside(ref, of->run, begin);
+        return;
+    }
+    snprintf(folder, sizeof folder, "%s/dirty/%s", state_dir, of->run);
+    DIR *d = opendir(folder);
+    while (d && (e = readdir(d)))
+        if (strncmp(e->d_name, begin, strlen(begin)) == 0)
+            unlinkat(dirfd(d), e->d_name, 0);
+    if (d)
+        closedir(d);
 }

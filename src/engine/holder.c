@@ -123,7 +123,9 @@ static int spawn(char *const argv[], int in, int out, int err)
 /* A hold file holds the number of the process at its beginning and, once it is released, a letter
  * further on: neither writer can undo the other's word. */
 enum {
-    RELEASED_AT = 31
+    RELEASED_AT = 31,
+    RELEASED_MODE = 0700, /* the same, told by the file's mode (S_IXUSR) */
+    ENDPOINTS_MOST = 256,
 };
 
 /* The process named in the hold file, if it is really a holder of ours; 0 otherwise. */
@@ -169,24 +171,43 @@ static pid_t named_soon(const char *path, int64_t ms)
     return pid;
 }
 
+/* The word that needs no descriptor comes first: a process that can open nothing any more (EMFILE)
+ * still lets its holder go, which sees the mode within a second. */
+static void release(const char *path, int64_t named_ms)
+{
+    pid_t pid;
+    int fd;
+
+    if (chmod(path, RELEASED_MODE))
+        return; /* there is none */
+    pid = named_soon(path, named_ms);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0)
+        wh_ignore(pwrite(fd, "R", 1, RELEASED_AT) == 1 ? WH_OK : WH_E_IO);
+    wh_closep(&fd);
+    unlink(path);
+    if (pid > 1)
+        kill(pid, SIGTERM);
+}
+
 void wh_ctx_holder_release(const struct wh_ctx *ctx)
 {
     struct wh_ctx_self *base = ((struct wh_ctx_self *)ctx->self)->base;
     char path[sizeof base->hold_file];
-    pid_t pid;
-    int fd;
 
     hold_path(base, path, sizeof path);
-    fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        pid = named_soon(path, base->endpoint->snapshot_joined ? RENAMED_MS : 0);
-        wh_ignore(pwrite(fd, "R", 1, RELEASED_AT) == 1 ? WH_OK : WH_E_IO);
-        close(fd);
-        unlink(path);
-        if (pid > 1)
-            kill(pid, SIGTERM);
-    }
+    release(path, base->endpoint->snapshot_joined ? RENAMED_MS : 0);
     base->hold_file[0] = 0;
+}
+
+void wh_holders_end(const char *state_dir, const char *run)
+{
+    char path[4096];
+
+    for (int i = 0; i < ENDPOINTS_MOST; i++) {
+        path_of(state_dir, run, i, path, sizeof path);
+        release(path, 0);
+    }
 }
 
 static int make_hold_file(struct wh_ctx_self *base, struct wh_error *reterr)
@@ -333,7 +354,7 @@ static bool hold_alive(void *arg)
     struct stat now, ours;
     char released = 0;
 
-    if (fstat(life->fd, &ours))
+    if (fstat(life->fd, &ours) || ours.st_mode & S_IXUSR)
         return false;
     if (stat(life->path, &now) == 0 && now.st_ino != ours.st_ino && write_pid(life))
         ours = now;

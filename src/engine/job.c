@@ -43,7 +43,9 @@ bool wh_job_key_allowed(const struct wh_job_reading *r, const struct wh_job_key 
         if (!wh_key_eq(wh_str(key->text), k->name))
             continue;
         if (k->refused)
-            wh_problem_add(r->problems, "E1014", wh_job_where(r, key), k->hint,
+            wh_problem_add(r->problems, "E1014", wh_job_where(r, key),
+                           k->hint ? k->hint
+                                   : "leave it out: nothing stands for it in this version",
                            "'%s' of %s is not offered by this build yet%s%s", k->name, of,
                            k->why ? ": " : "", k->why ? k->why : "");
         return !k->refused;
@@ -119,9 +121,9 @@ int wh_job_read(const char *file, const char *text, size_t n, const struct wh_ma
     return wh_job_read_with(file, text, n, set, scheduled, NULL, ret, problems);
 }
 
-int wh_job_read_with(const char *file, const char *text, size_t n, const struct wh_map *set,
-                     const char *scheduled, const struct wh_node *connections, struct wh_job **ret,
-                     struct wh_problems *problems)
+static int read_job(const char *file, const char *text, size_t n, const struct wh_map *set,
+                    const char *scheduled, const struct wh_node *connections,
+                    const struct wh_job *like, struct wh_job **ret, struct wh_problems *problems)
 {
     struct wh_job *job = new_job(file);
     struct wh_job_reading r;
@@ -132,11 +134,26 @@ int wh_job_read_with(const char *file, const char *text, size_t n, const struct 
         return no_job(problems);
     begin(&r, job, problems);
     r.outside = connections;
+    r.like = like;
     int st = (is_json(file, text, n) ? wh_json_parse : wh_yaml_parse)(job->arena, r.file, text, n,
                                                                       &doc, problems);
     bool ok = st == WH_OK && wh_job_resolve(&r, doc, set, scheduled) && wh_job_type(&r);
 
     return finish(job, ok, errors, problems, ret);
+}
+
+int wh_job_read_with(const char *file, const char *text, size_t n, const struct wh_map *set,
+                     const char *scheduled, const struct wh_node *connections, struct wh_job **ret,
+                     struct wh_problems *problems)
+{
+    return read_job(file, text, n, set, scheduled, connections, NULL, ret, problems);
+}
+
+int wh_job_read_like(const char *file, const char *text, size_t n, const struct wh_job *like,
+                     const struct wh_node *connections, struct wh_job **ret,
+                     struct wh_problems *problems)
+{
+    return read_job(file, text, n, &like->params, NULL, connections, like, ret, problems);
 }
 
 /* ---- copy -------------------------------------------------------------------------------------
@@ -241,8 +258,9 @@ int wh_job_copy_with(struct wh_list sources, const char *destination, struct wh_
  */
 
 /* What `resume` may change (INTERFACE 5); the second part may also be changed by `run`. */
-static const char *const resumable[] = {"dirty",         "run.parallel",     "run.limits",
-                                        "run.lock_wait", "run.accept_mixed", NULL};
+static const char *const resumable[] = {
+    "dirty",        "guard",         "run.parallel",     "run.limits",
+    "run.timeouts", "run.lock_wait", "run.accept_mixed", NULL};
 
 static bool is_resumable(const char *path)
 {
@@ -256,10 +274,11 @@ static bool may_change(const struct wh_job_reading *r, const char *path, const s
 {
     if (is_resumable(path))
         return true;
-    wh_problem_add(r->problems, "E1007", wh_job_where(r, key),
-                   "resume may change --dirty --rate -j --memory --max-duration --lock-wait "
-                   "--accept-mixed; '--fresh' starts again with other settings",
-                   "'%s' cannot be changed when a run is resumed", path);
+    wh_problem_add(
+        r->problems, "E1007", wh_job_where(r, key),
+        "resume may change --dirty --guard --rate -j --memory --max-duration --lock-wait "
+        "--accept-mixed; '--fresh' starts again with other settings",
+        "'%s' cannot be changed when a run is resumed", path);
     return false;
 }
 
@@ -270,6 +289,11 @@ static bool check_resumable(const struct wh_job_reading *r, const struct wh_node
     for (size_t i = 0; i < settings->n; i++) {
         const struct wh_node *key = settings->keys[i], *value = settings->items[i];
 
+        /* What is archived already stands in one place. */
+        if (strcmp(key->text, "dirty") == 0 && wh_node_get(value, "archive")) {
+            ok = may_change(r, "dirty.archive", key) && ok;
+            continue;
+        }
         if (strcmp(key->text, "run") != 0 || value->kind != WH_NODE_MAP) {
             ok = may_change(r, key->text, key) && ok;
             continue;
@@ -390,6 +414,20 @@ int wh_job_override(struct wh_job *job, const struct wh_node *settings, bool res
         return problems->errors > errors ? WH_E_USAGE : no_job(problems);
     r.file = job->file;
     if (!wh_job_type(&r) || problems->errors > errors)
+        return problems->errors > errors ? WH_E_USAGE : no_job(problems);
+    return WH_OK;
+}
+
+int wh_job_select(struct wh_job *job, struct wh_list items, struct wh_problems *problems)
+{
+    struct wh_job_reading r;
+    size_t errors = problems->errors;
+
+    if (!items.n)
+        return WH_OK;
+    begin(&r, job, problems);
+    if (!wh_job_keep_selected(&r, items.v, items.n) || !wh_job_type(&r) ||
+        problems->errors > errors)
         return problems->errors > errors ? WH_E_USAGE : no_job(problems);
     return WH_OK;
 }

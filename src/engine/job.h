@@ -14,6 +14,7 @@
 #include "core/options.h"
 #include "core/hash.h"
 #include "data/lattice.h"
+#include "engine/functions.h"
 
 struct wh_part;
 
@@ -40,13 +41,16 @@ struct wh_mapping {
         WH_MAP_COLUMN,
         WH_MAP_REST,
         WH_MAP_VALUE,
-        WH_MAP_PROVENANCE
+        WH_MAP_PROVENANCE,
+        WH_MAP_PACKED,
+        WH_MAP_COMPUTED
     } kind;
     const char *from, *to; /* COLUMN; REST: `*` (except in `except`) */
     struct wh_list except;
-    const char *value; /* VALUE: constant text; PROVENANCE: table file line ... */
+    const char *value; /* VALUE: constant text; PROVENANCE: table file line ...; COMPUTED: SQL */
     const char *type;  /* declared destination-side type text, or NULL */
     const char *where;
+    struct wh_fn_chain convert; /* COLUMN; PACKED has none: what no other line uses, as JSON */
 };
 
 struct wh_write_options {
@@ -54,7 +58,9 @@ struct wh_write_options {
     struct wh_list keys;
     int atomic; /* enum wh_atomic or -1 = not asked */
     const char *replace_where;
-    bool marker_off;
+    bool replace_keys, marker_off;
+    const char *marker; /* table of the markers as it was written, and its name; NULL: ours */
+    struct wh_name marker_name;
     struct wh_list before, after; /* statements at the destination */
     int on_resume;                /* 1: `before` runs again with every resume */
 };
@@ -99,14 +105,19 @@ struct wh_stream {
     } drop;
     int merge; /* 0 not said, 1 same, 2 union, 3 common */
     bool split_none;
-    int64_t split_bytes;  /* wanted unit size; 0 = default */
-    const char *split_by; /* column whose ranges are units; NULL */
-    int64_t parallel;     /* cap; 0 = none */
+    int64_t split_bytes;             /* wanted unit size; 0 = default */
+    const char *split_by;            /* column whose ranges are units; NULL */
+    int64_t split_parts, split_rows; /* about so many units, or rows in a unit; 0 = not said */
+    struct wh_list split_range;      /* two ends, both included, or empty */
+    int64_t parallel;                /* cap; 0 = none */
+    int64_t parallel_read, parallel_write; /* units that are read, written at once; 0 = no cap */
     struct wh_value_policy values;
     int64_t max_row_bytes;
     int64_t dirty_rows; /* limit; default 0 */
     double dirty_ratio; /* 0 = not said */
-    int validate;       /* 0 off, 1 count, 2 stats, 3 checksum */
+    const char *dirty_archive_said;
+    struct wh_objref dirty_archive; /* connector NULL: the state's folder */
+    int validate;                   /* 0 off, 1 count, 2 stats, 3 checksum */
     bool guard_empty_allow;
     int64_t guard_min_rows;
     double guard_max_shrink; /* 0 = none */
@@ -116,8 +127,16 @@ struct wh_stream {
     struct {
         int64_t times, wait_ms, outage_ms; /* -1: as the run's */
     } retry;
+    struct wh_only *only;          /* --select STREAM/TABLE: no other tables */
+    size_t n_only;                 /* 0: all */
     struct wh_override *overrides; /* in the order of the file */
     size_t n_overrides;
+};
+
+/* A table of a stream that was selected: a name or a pattern. */
+struct wh_only {
+    const char *text;
+    struct wh_part *part;
 };
 
 /* Other settings for some tables of a stream. */
@@ -128,6 +147,9 @@ struct wh_override {
     bool skip;
     struct wh_stream *stream; /* the stream with the body laid over it; NULL: skip */
 };
+
+/* "5": bytes a second, which nobody means. */
+bool wh_rate_without_unit(const char *text);
 
 struct wh_run_options {
     int64_t parallel;                     /* -j; 0 = min(4, cores) */
@@ -160,7 +182,9 @@ struct wh_job {
     struct wh_run_options run;
     struct wh_map params;
     const char *scheduled;  /* --scheduled, or NULL */
+    const char *select;     /* --select, sorted: "orders, shop/items"; NULL: the whole job */
     int64_t planned_us;     /* "now" of all macros */
+    const char *as_of;      /* validate: sources are read as they were then; NULL */
     struct wh_u128 shape;   /* hash of everything that shapes the result; resume compares */
     const char *shape_text; /* what is hashed: sorted lines "streams.orders.where=..." */
     const char *run_id;     /* what ${run.id} means; the plan of a new run takes it */
@@ -177,6 +201,11 @@ wh_status wh_job_read(const char *file, const char *text, size_t n, const struct
 wh_status wh_job_read_with(const char *file, const char *text, size_t n, const struct wh_map *set,
                            const char *scheduled, const struct wh_node *connections,
                            struct wh_job **ret, struct wh_problems *);
+/* A job file read again as it was when a plan was made: run id, planned time and the values of the
+ * parameters that it still has are those of `like`. */
+wh_status wh_job_read_like(const char *file, const char *text, size_t n, const struct wh_job *like,
+                           const struct wh_node *connections, struct wh_job **ret,
+                           struct wh_problems *);
 /* The job of `copy SRC... DST`: settings are a MAP tree with the same keys as a stream and `run`.
  */
 wh_status wh_job_copy(struct wh_list sources, const char *destination, struct wh_node *settings,
@@ -199,6 +228,9 @@ wh_status wh_job_override(struct wh_job *, const struct wh_node *settings, bool 
  * shared, empty maps where there are none. */
 wh_status wh_job_resumable(struct wh_arena *, const struct wh_node *settings, struct wh_node **ret,
                            struct wh_node **ret_others);
+/* Only these streams ("STREAM") and tables ("STREAM/TABLE", a name or a pattern) of the job are
+ * left; the run of such a part is another one than that of the whole. */
+wh_status wh_job_select(struct wh_job *, struct wh_list items, struct wh_problems *);
 /* Stored again at resume: the resolved tree as JSON, without secrets. Reading it with wh_job_read
  * gives the same job: same run id, planned time, parameters, shape. */
 wh_status wh_job_to_json(const struct wh_job *, struct wh_buf *);
@@ -209,6 +241,9 @@ wh_status wh_job_difference(const struct wh_job *before, const struct wh_job *no
 /* JSON Schema (draft 7) of a job file, out of the option tables and of the connectors that can be
  * loaded here. Keys that this build refuses are not in it. */
 wh_status wh_job_schema(struct wh_buf *, struct wh_error *reterr);
+/* Is this object among the selected tables of the stream? *ret: which, n_only where none. */
+wh_status wh_selected_find(const struct wh_stream *, const struct wh_name *, const char *full,
+                           size_t *ret, struct wh_error *reterr);
 /* Which override of the stream holds for this object (full: its whole name as text): the one of its
  * very name, else the first pattern that fits the last part (the whole name where the pattern has a
  * dot). n_overrides: none. */

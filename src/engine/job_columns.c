@@ -152,26 +152,35 @@ const struct wh_job_key wh_job_column_keys[] = {
     {"type"},
     {"value"},
     {"source"},
-    {"expr", true, "compute it in the source with a query, or load the column as it is",
+    {"expr", true, "change a column by 'convert:', or let the source compute it: source_expr",
      WH_NO_EXPRESSIONS},
-    {"source_expr", true, "compute it in the source with a query"},
-    {"convert", true, "compute it in the source with a query, or load the column as it is",
-     WH_NO_EXPRESSIONS},
-    {"rest", true, "name the columns"},
+    {"source_expr"},
+    {"convert"},
+    {"rest"},
     {NULL}};
 
 static bool read_source(struct wh_job_reading *r, const struct wh_node *node, struct wh_mapping *m)
 {
-    static const char *const known[] = {"connection", "host", "database", "schema",
-                                        "table",      "file", NULL};
-    static const char *const later[] = {"line", "partition", "offset", "key", "unit", NULL};
+    static const char *const known[] = {"connection", "host", "database", "schema", "table",
+                                        "file",       "line", "offset",   NULL};
+    static const struct {
+        const char *word, *why, *hint;
+    } refused[] = {
+        {"partition", "it names a part of a message queue, and no source here is one",
+         "file, line and offset tell where a row of a file stands"},
+        {"key", "it is the key of a message, and no source here has messages",
+         "name the column that is the key"},
+        {"unit",
+         "which rows travel together changes with the size of units and with a resume, so "
+         "that it says nothing about a row",
+         "file, line and offset stay the same"},
+    };
     const char *text = wh_node_text(node, "");
 
-    for (size_t i = 0; later[i]; i++)
-        if (strcmp(text, later[i]) == 0) {
-            wh_problem_add(r->problems, "E1014", wh_job_where(r, node),
-                           "connection, host, database, schema, table and file are offered",
-                           "'source: %s' is not offered by this build yet", text);
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        if (strcmp(text, refused[i].word) == 0) {
+            wh_problem_add(r->problems, "E1014", wh_job_where(r, node), refused[i].hint,
+                           "'source: %s' is not offered: %s", text, refused[i].why);
             return false;
         }
     for (size_t i = 0; known[i]; i++)
@@ -183,7 +192,7 @@ static bool read_source(struct wh_job_reading *r, const struct wh_node *node, st
     const char *near = wh_did_you_mean(wh_str(text), known);
 
     wh_problem_add(r->problems, "E1002", wh_job_where(r, node),
-                   near ? near : "one of connection host database schema table file",
+                   near ? near : "one of connection host database schema table file line offset",
                    "'source: %s' is not known", text);
     return false;
 }
@@ -213,12 +222,49 @@ static bool check_type(struct wh_job_reading *r, const char *text, const struct 
     return false;
 }
 
-/* { from, to, type } | { to, value, type } | { to, source } */
+/* SQL of the source: one value of each row. */
+static bool read_computed(struct wh_job_reading *r, const struct wh_node *node,
+                          struct wh_mapping *m)
+{
+    const char *text = text_of(r, node);
+
+    m->kind = WH_MAP_COMPUTED;
+    m->value = text;
+    if (!text || text[strspn(text, " \t\r\n")])
+        return text;
+    wh_problem_add(r->problems, "E1067", wh_job_where(r, node),
+                   "write { to: b, source_expr: 'a * 2' }", "source_expr is empty");
+    return false;
+}
+
+/* What a column is made of beside from and value. */
+static bool read_made(struct wh_job_reading *r, const struct wh_node *node, struct wh_mapping *m)
+{
+    const struct wh_node *convert = wh_node_get(node, "convert"), *rest = wh_node_get(node, "rest");
+
+    if (convert && m->kind != WH_MAP_COLUMN) {
+        wh_problem_add(r->problems, "E1067", wh_job_where(r, convert),
+                       "write { from: a, convert: trim }",
+                       "convert: changes a column of the source, and 'from' names it");
+        return false;
+    }
+    if (rest && strcmp(wh_node_text(rest, ""), "json") != 0) {
+        wh_problem_add(r->problems, "E1002", wh_job_where(r, rest), "write rest: json",
+                       "'rest: %s' is not known", wh_node_text(rest, ""));
+        return false;
+    }
+    return !convert || wh_job_convert(r, convert, &m->convert);
+}
+
+/* { from, to, type, convert } | { to, value, type } | { to, source } | { to, rest } |
+ * { to, source_expr, type } */
 static bool map_column(struct wh_job_reading *r, const struct wh_node *node, struct wh_stream *s)
 {
     struct wh_mapping *m = add_mapping(r, s, wh_job_where(r, node));
     const struct wh_node *type = wh_node_get(node, "type"), *value = wh_node_get(node, "value"),
-                         *source = wh_node_get(node, "source"), *from = wh_node_get(node, "from");
+                         *source = wh_node_get(node, "source"), *from = wh_node_get(node, "from"),
+                         *rest = wh_node_get(node, "rest"),
+                         *computed = wh_node_get(node, "source_expr");
     bool ok = m;
 
     for (size_t i = 0; i < node->n; i++)
@@ -235,16 +281,24 @@ static bool map_column(struct wh_job_reading *r, const struct wh_node *node, str
         ok = m->value;
     } else if (source) {
         ok = read_source(r, source, m);
+    } else if (computed) {
+        ok = read_computed(r, computed, m);
+    } else if (rest) {
+        m->kind = WH_MAP_PACKED;
+        m->value = "json";
     }
+    ok = read_made(r, node, m) && ok;
     if (!m->to)
         m->to = m->from;
     if (m->type && !check_type(r, m->type, type))
         return false;
-    if (!!from + !!value + !!source != 1 || !m->to) {
+    if (!!from + !!value + !!source + !!rest + !!computed != 1 || !m->to) {
         wh_problem_add(r->problems, "E1067", m->where,
                        "write { from: a, to: b }, { to: b, value: x } or { to: b, source: table }",
-                       !m->to ? "the column has no name: 'to' is missing"
-                              : "a column comes from exactly one of from, value, source");
+                       !m->to
+                           ? "the column has no name: 'to' is missing"
+                           : "a column comes from exactly one of from, value, source, source_expr, "
+                             "rest");
         return false;
     }
     return ok;
@@ -252,7 +306,7 @@ static bool map_column(struct wh_job_reading *r, const struct wh_node *node, str
 
 static bool check_doubles(struct wh_job_reading *r, const struct wh_stream *s)
 {
-    bool rest = false, ok = true;
+    bool rest = false, packed = false, ok = true;
 
     for (size_t i = 0; i < s->n_columns; i++) {
         const struct wh_mapping *m = &s->columns[i];
@@ -264,6 +318,11 @@ static bool check_doubles(struct wh_job_reading *r, const struct wh_stream *s)
             rest = true;
             continue;
         }
+        if (m->kind == WH_MAP_PACKED && packed) {
+            wh_problem_add(r->problems, "E1067", m->where, NULL, "'rest' stands twice");
+            ok = false;
+        }
+        packed = packed || m->kind == WH_MAP_PACKED;
         for (size_t j = 0; j < i; j++)
             if (s->columns[j].kind != WH_MAP_REST && strcmp(s->columns[j].to, m->to) == 0) {
                 wh_problem_add(r->problems, "E1067", m->where, NULL,

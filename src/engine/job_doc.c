@@ -281,6 +281,8 @@ static bool read_param(struct wh_job_reading *r, const struct wh_node *key,
         where = wh_arena_printf(r->arena, "--set %s", key->text);
     if (!text)
         return given == NULL && (!def || def->kind == WH_NODE_NULL);
+    if (given && r->like && !(text = wh_arena_strdup(r->arena, text)))
+        return wh_job_no_memory(r);
     p->value = wh_param_value(&r->macros, p, text, where);
     return p->value;
 }
@@ -343,7 +345,7 @@ static bool read_params(struct wh_job_reading *r, const struct wh_node *params,
             r->job->params.v[r->job->params.n++] = (struct wh_pair){p->name, p->value};
     }
     /* A parameter that could not be read is known all the same. */
-    return ok && check_set(r, set);
+    return ok && (r->like || check_set(r, set));
 }
 
 /* A literal ${ is written $${ in the tree. */
@@ -430,6 +432,11 @@ static bool read_time(struct wh_job_reading *r, const struct wh_node *doc, const
     r->job->timezone = wh_zone_name(zone);
     r->job->timezone_said = node;
     read_stored(r, doc);
+    if (r->like) {
+        r->job->run_id = wh_arena_strdup(r->arena, r->like->run_id);
+        r->job->planned_us = r->like->planned_us;
+        r->job->scheduled = wh_arena_strdup(r->arena, r->like->scheduled);
+    }
     if (scheduled && !parse_scheduled(r, scheduled))
         return false;
     r->macros.planned_us = r->job->planned_us;
@@ -600,7 +607,7 @@ static struct wh_node *read_streams(struct wh_job_reading *r, const struct wh_no
     return ok ? out : NULL;
 }
 
-/* Each connection is checked against its connector's table where it stands, used or not. */
+/* Its settings are judged by the connector where it is used. */
 static bool check_connection(struct wh_job_reading *r, const struct wh_node *key,
                              const struct wh_node *conn)
 {
@@ -635,11 +642,13 @@ static bool names_it(const struct wh_node *node, const char *key, const char *na
 static bool add_outside(struct wh_job_reading *r, const struct wh_node *doc, struct wh_node *out)
 {
     const struct wh_node *streams = wh_node_get(doc, "streams");
+    const struct wh_node *defaults = wh_node_get(doc, "defaults");
 
     for (size_t i = 0; out && streams && r->outside && i < r->outside->n; i++) {
         const char *name = r->outside->keys[i]->text;
 
-        if (wh_node_get(out, name) || !names_it(streams, "", name))
+        if (wh_node_get(out, name) ||
+            (!names_it(streams, "", name) && !(defaults && names_it(defaults, "", name))))
             continue;
         struct wh_node *conn = expand(r, r->outside->items[i], WH_MACRO_KEEP);
 
@@ -673,8 +682,9 @@ static bool put(struct wh_job_reading *r, struct wh_node *map, const char *key,
     return (value && wh_node_put(r->arena, map, key, value) == WH_OK) || wh_job_no_memory(r);
 }
 
-static struct wh_node *stored_notes(struct wh_job_reading *r)
+static struct wh_node *stored_notes(struct wh_job_reading *r, const struct wh_node *doc)
 {
+    struct wh_node *select = wh_node_get(wh_node_get(doc, "x-wherry"), "select");
     struct wh_node *own = wh_node_map(r->arena);
     const char *planned = wh_arena_printf(r->arena, "%lld", (long long)r->job->planned_us);
 
@@ -683,6 +693,8 @@ static struct wh_node *stored_notes(struct wh_job_reading *r)
         !put(r, own, "copy", wh_node_scalar(r->arena, r->job->is_copy ? "true" : "false")))
         return NULL;
     if (r->job->scheduled && !put(r, own, "scheduled", wh_node_scalar(r->arena, r->job->scheduled)))
+        return NULL;
+    if (select && select->kind == WH_NODE_LIST && !put(r, own, "select", select))
         return NULL;
     return own;
 }
@@ -707,7 +719,7 @@ static bool build_tree(struct wh_job_reading *r, const struct wh_node *doc)
            (!r->job->description || put(r, tree, "description", escaped(r, r->job->description))) &&
            put(r, tree, "params", params_node(r)) && put(r, tree, "connections", connections) &&
            put(r, tree, "streams", streams) && (!run || put(r, tree, "run", run)) &&
-           put(r, tree, "x-wherry", stored_notes(r));
+           put(r, tree, "x-wherry", stored_notes(r, doc));
 }
 
 bool wh_job_resolve(struct wh_job_reading *r, const struct wh_node *doc, const struct wh_map *set,

@@ -14,6 +14,7 @@ struct wh_job_reading {
     const char *file;
     struct wh_problems *problems;
     struct wh_macros macros;
+    const struct wh_job *like;     /* whose run id, time and parameters are taken; or NULL */
     const struct wh_node *outside; /* MAP of connections that are not the file's; or NULL */
 };
 
@@ -54,6 +55,8 @@ bool wh_job_type_one(struct wh_job_reading *, const struct wh_node *stream, stru
 
 /* job_limits.c */
 extern const struct wh_options wh_stream_limits, wh_stream_retry;
+/* A number alone that nobody means: 5 (bytes a second). Says so. */
+bool wh_job_rate_meant(struct wh_job_reading *, const struct wh_node *value);
 bool wh_job_rate(struct wh_job_reading *, const struct wh_node *, struct wh_run_options *);
 bool wh_job_stream_limits(struct wh_job_reading *, const struct wh_node *, struct wh_stream *);
 bool wh_job_stream_retry(struct wh_job_reading *, const struct wh_node *, struct wh_stream *);
@@ -61,12 +64,34 @@ bool wh_job_stream_retry(struct wh_job_reading *, const struct wh_node *, struct
 bool wh_job_group(struct wh_job_reading *, const struct wh_node *, const char *name,
                   const struct wh_options *, void *out);
 
+/* "rows=5,ratio=1%" (a flag) as the map that it means; else the node itself. NULL: it is none. */
+const struct wh_node *wh_job_as_map(struct wh_job_reading *, const struct wh_node *);
+/* One row of a table. */
+bool wh_job_one(struct wh_job_reading *, const struct wh_options *, void *out,
+                const struct wh_node *key, const struct wh_node *value);
+
+/* job_select.c */
+/* Leaves only these streams and tables ("STREAM", "STREAM/TABLE") in the tree. */
+bool wh_job_keep_selected(struct wh_job_reading *, const char *const *items, size_t n);
+bool wh_job_take_selection(struct wh_job_reading *); /* of the tree, into the typed streams */
+
+/* job_split.c */
+extern const struct wh_options wh_stream_parallel, wh_stream_sides, wh_stream_split;
+bool wh_job_parallel(struct wh_job_reading *, const struct wh_node *, struct wh_stream *s);
+bool wh_job_split(struct wh_job_reading *, const struct wh_node *, struct wh_stream *s);
+
 /* job_override.c: s->name is known. */
 bool wh_job_overrides(struct wh_job_reading *, const struct wh_node *stream, struct wh_stream *s);
+
+/* job_archive.c: dirty.archive; the text becomes one that means the same from every folder. */
+bool wh_job_archive(struct wh_job_reading *, struct wh_node *, struct wh_stream *s);
 
 /* job_columns.c */
 bool wh_job_columns(struct wh_job_reading *, const struct wh_node *columns, struct wh_stream *ret);
 bool wh_job_types(struct wh_job_reading *, const struct wh_node *types, struct wh_stream *ret);
+
+/* job_convert.c: `convert:` of a column. */
+bool wh_job_convert(struct wh_job_reading *, const struct wh_node *, struct wh_fn_chain *ret);
 
 /* job_side.c: `from:` or `to:`, text or map. */
 bool wh_job_side(struct wh_job_reading *, const struct wh_node *, enum wh_side,

@@ -65,6 +65,25 @@ static bool overlap(const struct wh_rate_window *a, const struct wh_rate_window 
     return wh_rate_window_holds(a, b->from) || wh_rate_window_holds(b, a->from);
 }
 
+bool wh_rate_without_unit(const char *text)
+{
+    int64_t v;
+
+    return wh_parse_i64(text, &v) && v > 0 && v < 1000;
+}
+
+bool wh_job_rate_meant(struct wh_job_reading *r, const struct wh_node *value)
+{
+    const char *text = wh_node_text(value, "");
+
+    if (!wh_rate_without_unit(text))
+        return true;
+    wh_problem_add(r->problems, "E1002", wh_job_where(r, value),
+                   wh_arena_printf(r->arena, "write %sMB/s, or %sB/s if that is meant", text, text),
+                   "rate '%s' would be %s bytes a second", text, text);
+    return false;
+}
+
 static bool read_window(struct wh_job_reading *r, const struct wh_node *key,
                         const struct wh_node *value, struct wh_rate_window *w)
 {
@@ -76,6 +95,8 @@ static bool read_window(struct wh_job_reading *r, const struct wh_node *key,
                        "'%s' is no part of a day", key->text);
         return false;
     }
+    if (!wh_job_rate_meant(r, value))
+        return false;
     w->pause = strcmp(text, "pause") == 0;
     if (w->pause || strcmp(text, "none") == 0 || (wh_parse_size(text, &w->bytes) && w->bytes > 0))
         return true;
@@ -115,7 +136,10 @@ bool wh_job_rate(struct wh_job_reading *r, const struct wh_node *node, struct wh
 
 bool wh_job_stream_limits(struct wh_job_reading *r, const struct wh_node *node, struct wh_stream *s)
 {
-    return wh_job_group(r, node, "limits", &wh_stream_limits, s);
+    const struct wh_node *rate = node->kind == WH_NODE_MAP ? wh_node_get(node, "rate") : NULL;
+
+    return (!rate || wh_job_rate_meant(r, rate)) &&
+           wh_job_group(r, node, "limits", &wh_stream_limits, s);
 }
 
 bool wh_job_stream_retry(struct wh_job_reading *r, const struct wh_node *node, struct wh_stream *s)

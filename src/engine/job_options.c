@@ -79,9 +79,8 @@ struct extra {
 static const struct wh_option stream_rows[] = {
     ROW(S, "where", where, WH_T_STRING, const char *),
     ROW(S, "query", query, WH_T_STRING, const char *),
-    ROW(S, "limit", limit, WH_T_I64, int64_t, .min = 0, .max = INT64_MAX),
+    ROW(S, "limit", limit, WH_T_I64, int64_t, .min = 1, .max = INT64_MAX),
     ROW(S, "merge", merge, WH_T_ENUM, int, .values = merges),
-    ROW(S, "parallel", parallel, WH_T_I64, int64_t, .min = 1, .max = 1024),
     ROW(S, "validate", validate, WH_T_ENUM, int, .values = validates, .def = "off"),
     ROW(S, "accept_lossy", accept_lossy, WH_T_COLUMNS, struct wh_list),
     WH_OPT_END};
@@ -98,6 +97,9 @@ static const struct wh_option statement_rows[] = {
     ROW(S, "before", write.before, WH_T_LIST, struct wh_list),
     ROW(S, "after", write.after, WH_T_LIST, struct wh_list), WH_OPT_END};
 static const struct wh_options statement_table = {statement_rows, sizeof(S), "write"};
+static const struct wh_option replace_rows[] = {ROW(S, "keys", write.replace_keys, WH_T_BOOL, bool),
+                                                WH_OPT_END};
+static const struct wh_options replace_table = {replace_rows, sizeof(S), "write.replace"};
 static const struct wh_job_key write_keys[] = {{"mode"},      {"keys"},    {"key"},    {"atomic"},
                                                {"marker"},    {"replace"}, {"before"}, {"after"},
                                                {"on_resume"}, {NULL}};
@@ -130,20 +132,9 @@ static const struct wh_job_key table_keys[] = {
 static const struct wh_option dirty_rows_[] = {
     ROW(S, "rows", dirty_rows, WH_T_I64, int64_t, .min = 0, .max = INT64_MAX, .def = "0"),
     ROW(S, "ratio", dirty_ratio, WH_T_DOUBLE, double, .fmin = 0, .fmax = 1, .def = "0"),
-    WH_OPT_END};
+    ROW(S, "archive", dirty_archive_said, WH_T_STRING, const char *), WH_OPT_END};
 static const struct wh_options dirty_table = {dirty_rows_, sizeof(S), "dirty"};
-static const struct wh_job_key dirty_keys[] = {
-    {"rows"}, {"ratio"}, {"archive", true, "dirty rows are archived in the state folder"}, {NULL}};
-
-static const struct wh_option split_rows[] = {ROW(S, "target_bytes", split_bytes, WH_T_SIZE,
-                                                  int64_t, .min = 1 << 20, .max = INT64_C(1) << 40),
-                                              ROW(S, "by", split_by, WH_T_STRING, const char *),
-                                              WH_OPT_END};
-static const struct wh_options split_table = {split_rows, sizeof(S), "split"};
-#define BY_BYTES "give the size of a unit: 'split: { by: id, target_bytes: 64MiB }', 'split: none'"
-static const struct wh_job_key split_keys[] = {
-    {"target_bytes"},          {"by"}, {"parts", true, BY_BYTES}, {"target_rows", true, BY_BYTES},
-    {"range", true, BY_BYTES}, {NULL}};
+static const struct wh_job_key dirty_keys[] = {{"rows"}, {"ratio"}, {"archive"}, {NULL}};
 
 static const struct wh_option guard_rows[] = {
     ROW(S, "min_rows", guard_min_rows, WH_T_I64, int64_t, .min = 0, .max = INT64_MAX, .def = "0"),
@@ -196,7 +187,7 @@ static const struct wh_node *plain(struct wh_job_reading *r, const struct wh_nod
 }
 
 /* "rows=5,ratio=1%" (a flag) as the map that it means. */
-static const struct wh_node *as_map(struct wh_job_reading *r, const struct wh_node *node)
+const struct wh_node *wh_job_as_map(struct wh_job_reading *r, const struct wh_node *node)
 {
     struct wh_node *map;
     const char *text = wh_node_text(node, NULL);
@@ -257,6 +248,12 @@ static bool set_group(struct wh_job_reading *r, const struct wh_node *node, cons
     return ok;
 }
 
+bool wh_job_one(struct wh_job_reading *r, const struct wh_options *table, void *out,
+                const struct wh_node *key, const struct wh_node *value)
+{
+    return set_one(r, table, out, key, value);
+}
+
 bool wh_job_group(struct wh_job_reading *r, const struct wh_node *node, const char *name,
                   const struct wh_options *table, void *out)
 {
@@ -265,11 +262,9 @@ bool wh_job_group(struct wh_job_reading *r, const struct wh_node *node, const ch
 
 static bool set_replace(struct wh_job_reading *r, const struct wh_node *node, struct wh_stream *s)
 {
-    static const struct wh_job_key keys[] = {{"where"},
-                                             {"partitions", true, "name the rows: { where: SQL }"},
-                                             {"keys", true, "name the rows: { where: SQL }"},
-                                             {NULL}};
-    const struct wh_node *where;
+    static const struct wh_job_key keys[] = {
+        {"where"}, {"keys"}, {"partitions", true, "name the rows: { where: SQL }"}, {NULL}};
+    const struct wh_node *where, *by_key;
     bool ok = true;
 
     if (!wants_map(r, node, "write.replace"))
@@ -277,8 +272,17 @@ static bool set_replace(struct wh_job_reading *r, const struct wh_node *node, st
     for (size_t i = 0; i < node->n; i++)
         ok = wh_job_key_allowed(r, keys, node->keys[i], "write.replace") && ok;
     where = wh_node_get(node, "where");
+    by_key = wh_node_get(node, "keys");
+    if (ok && by_key)
+        ok = wh_options_set(&replace_table, s, r->arena, "keys", by_key, wh_job_where(r, by_key),
+                            r->problems);
     if (!ok || !where)
         return ok;
+    if (s->write.replace_keys) {
+        wh_problem_add(r->problems, "E1007", wh_job_where(r, by_key), "take one of them",
+                       "'where' and 'keys' of write.replace exclude each other");
+        return false;
+    }
     where = plain(r, where);
     s->write.replace_where = where ? wh_node_text(where, NULL) : NULL;
     if (s->write.replace_where && s->write.replace_where[strspn(s->write.replace_where, " \t\n")])
@@ -294,10 +298,18 @@ static bool set_marker(struct wh_job_reading *r, const struct wh_node *node, str
         s->write.marker_off = true;
         return true;
     }
-    wh_problem_add(r->problems, "E1014", wh_job_where(r, node),
-                   "leave it out (our table beside the target), or 'marker: off'",
-                   "a marker table of your own is not offered by this build yet");
-    return false;
+    struct wh_objref name = {0};
+    const char *where = wh_job_where(r, node);
+
+    node = plain(r, node);
+    if (!node || !wh_name_parse(r->arena, wh_node_text(node, ""), where, &name, r->problems))
+        return false;
+    s->write.marker = wh_node_text(node, "");
+    s->write.marker_name = name.name;
+    if (!name.name.n || name.pattern)
+        wh_problem_add(r->problems, "E1003", where, "a table, or 'off'",
+                       "marker: '%s' is no name of one table", s->write.marker);
+    return name.name.n && !name.pattern;
 }
 
 /* What would end our transaction, or stay behind it in the session. */
@@ -392,20 +404,19 @@ static bool set_table(struct wh_job_reading *r, const struct wh_node *node, stru
 
 static bool set_dirty(struct wh_job_reading *r, const struct wh_node *node, struct wh_stream *s)
 {
-    node = as_map(r, node);
-    return node && set_group(r, node, "dirty", dirty_keys, &dirty_table, s);
-}
+    const struct wh_node *said = node;
+    struct wh_node *archive;
 
-static bool set_split(struct wh_job_reading *r, const struct wh_node *node, struct wh_stream *s)
-{
-    const char *text = wh_node_text(node, NULL);
-
-    if (text && strcmp(text, "none") == 0)
-        return s->split_none = true;
-    if (text && strcmp(text, "auto") == 0)
-        return true;
-    node = as_map(r, node);
-    return node && set_group(r, node, "split", split_keys, &split_table, s);
+    node = wh_job_as_map(r, node);
+    if (!node || !set_group(r, node, "dirty", dirty_keys, &dirty_table, s))
+        return false;
+    archive = wh_node_get(node, "archive");
+    if (archive && node != said) {
+        wh_problem_add(r->problems, "E1002", wh_job_where(r, said), NULL,
+                       "write dirty: { rows: N, archive: OBJECT }");
+        return false;
+    }
+    return !archive || archive->kind == WH_NODE_NULL || wh_job_archive(r, archive, s);
 }
 
 static bool set_values(struct wh_job_reading *r, const struct wh_node *node, struct wh_stream *s)
@@ -439,7 +450,7 @@ static bool set_guard(struct wh_job_reading *r, const struct wh_node *node, stru
     struct extra e = {.guard_empty = s->guard_empty_allow};
     bool ok = true;
 
-    node = as_map(r, node);
+    node = wh_job_as_map(r, node);
     if (!node || !wants_map(r, node, "guard"))
         return false;
     for (size_t i = 0; i < node->n; i++) {
@@ -490,11 +501,12 @@ static const struct wh_job_key stream_keys[] = {
 static const struct {
     const char *key;
     bool (*set)(struct wh_job_reading *, const struct wh_node *, struct wh_stream *);
-} stream_groups[] = {
-    {"write", set_write},          {"table", set_table},    {"dirty", set_dirty},
-    {"split", set_split},          {"values", set_values},  {"guard", set_guard},
-    {"columns", wh_job_columns},   {"types", wh_job_types}, {"limits", wh_job_stream_limits},
-    {"retry", wh_job_stream_retry}};
+} stream_groups[] = {{"write", set_write},          {"table", set_table},
+                     {"dirty", set_dirty},          {"split", wh_job_split},
+                     {"parallel", wh_job_parallel}, {"values", set_values},
+                     {"guard", set_guard},          {"columns", wh_job_columns},
+                     {"types", wh_job_types},       {"limits", wh_job_stream_limits},
+                     {"retry", wh_job_stream_retry}};
 #define N_GROUPS (sizeof stream_groups / sizeof stream_groups[0])
 
 /* A setting that stands one level too high: `mode:` instead of `write: { mode: }`. */
@@ -525,11 +537,6 @@ static bool set_stream_key(struct wh_job_reading *r, const struct wh_node *key,
     for (size_t i = 0; i < N_GROUPS; i++)
         if (strcmp(key->text, stream_groups[i].key) == 0)
             return stream_groups[i].set(r, value, s);
-    if (strcmp(key->text, "parallel") == 0 && value->kind == WH_NODE_MAP) {
-        wh_problem_add(r->problems, "E1014", wh_job_where(r, value), "write 'parallel: 4'",
-                       "separate numbers of readers and writers are not offered by this build yet");
-        return false;
-    }
     return !wh_options_find(&stream_table, wh_str(key->text)) ||
            set_one(r, &stream_table, s, key, value);
 }
@@ -537,8 +544,8 @@ static bool set_stream_key(struct wh_job_reading *r, const struct wh_node *key,
 static int init_stream(struct wh_job_reading *r, struct wh_stream *s)
 {
     static const struct wh_options *const tables[] = {
-        &stream_table, &write_table, &statement_table, &table_table,
-        &dirty_table,  &split_table, &guard_table,     &row_bytes_table};
+        &stream_table,    &write_table, &statement_table, &table_table,        &dirty_table,
+        &wh_stream_split, &guard_table, &row_bytes_table, &wh_stream_parallel, &wh_stream_sides};
 
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         WH_TRY(wh_options_init(tables[i], s, r->arena));
@@ -560,13 +567,16 @@ static bool check_together(struct wh_job_reading *r, const struct wh_node *strea
                        "'where' and 'query' exclude each other");
         return false;
     }
-    if (s->write.mode == WH_MODE_DELETE_INSERT && !s->write.replace_where) {
+    bool told = s->write.replace_where || s->write.replace_keys;
+
+    if (s->write.mode == WH_MODE_DELETE_INSERT && !told) {
         wh_problem_add(r->problems, "E1063", where,
-                       "--replace-where SQL; in a job file write: { replace: { where: SQL } }",
+                       "--replace-where SQL or --replace-keys; in a job file write: { replace: { "
+                       "where: SQL } } or { replace: { keys: true } }",
                        "mode delete-insert needs to be told which rows to replace");
         return false;
     }
-    if (s->write.mode != WH_MODE_DELETE_INSERT && s->write.replace_where) {
+    if (s->write.mode != WH_MODE_DELETE_INSERT && told) {
         wh_problem_add(r->problems, "E1007", where, "use mode delete-insert, or leave replace out",
                        "write.replace belongs to mode delete-insert only");
         return false;
@@ -673,7 +683,7 @@ static bool set_limits(struct wh_job_reading *r, const struct wh_node *node,
         else if (value->kind == WH_NODE_MAP)
             ok = wh_job_rate(r, value, run) && ok;
         else
-            ok = set_one(r, &rate_table, run, key, value) && ok;
+            ok = wh_job_rate_meant(r, value) && set_one(r, &rate_table, run, key, value) && ok;
     }
     return ok;
 }
@@ -726,10 +736,10 @@ bool wh_job_run_settings(struct wh_job_reading *r, const struct wh_node *node,
  */
 
 const struct wh_job_group wh_job_groups[] = {
-    {"", stream_keys, {&stream_table}, NULL},
+    {"", stream_keys, {&stream_table, &wh_stream_parallel}, NULL},
     {"write", write_keys, {&write_table, &statement_table}, NULL},
     {"table", table_keys, {&table_table}, NULL},
-    {"split", split_keys, {&split_table}, "auto, none"},
+    {"split", NULL, {&wh_stream_split}, "auto, none"},
     {"values", NULL, {&values_table, &row_bytes_table}, NULL},
     {"dirty", dirty_keys, {&dirty_table}, "rows=N,ratio=R"},
     {"guard", NULL, {&guard_empty_table, &guard_table}, "empty=allow,..."},

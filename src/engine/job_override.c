@@ -83,6 +83,15 @@ static void drop_repeated(struct wh_problems *p, size_t from)
     p->n = n;
 }
 
+/* What reads the archive knows the stream of a table. */
+static bool same_archive(const struct wh_stream *a, const struct wh_stream *b)
+{
+    const char *x = a->dirty_archive.connector ? a->dirty_archive.text : "";
+    const char *y = b->dirty_archive.connector ? b->dirty_archive.text : "";
+
+    return strcmp(x, y) == 0;
+}
+
 static bool read_one(struct wh_job_reading *r, const struct wh_node *stream,
                      const struct wh_node *key, const struct wh_node *body,
                      const struct wh_stream *base, struct wh_override *o)
@@ -108,6 +117,11 @@ static bool read_one(struct wh_job_reading *r, const struct wh_node *stream,
     bool ok = wh_job_type_one(r, plain, o->stream);
 
     drop_repeated(r->problems, before);
+    if (ok && !same_archive(base, o->stream)) {
+        wh_problem_add(r->problems, "E1001", o->where, "say it for the stream",
+                       "'dirty.archive' cannot be overridden for one table");
+        ok = false;
+    }
     o->stream->name = base->name;
     o->stream->where_place = o->where;
     if (!wh_node_get(body, "limits"))
@@ -144,13 +158,13 @@ bool wh_job_overrides(struct wh_job_reading *r, const struct wh_node *stream, st
 /* ---- which one --------------------------------------------------------------------------------
  */
 
-static wh_status fits(const struct wh_override *o, const struct wh_name *name, const char *full,
-                      bool *ret, struct wh_error *reterr)
+static wh_status fits(const char *pattern, const struct wh_part *part, const struct wh_name *name,
+                      const char *full, bool *ret, struct wh_error *reterr)
 {
     struct wh_matcher *m;
-    bool dotted = strchr(o->pattern, '.') && o->part->kind != WH_PART_REGEX && name->n > 1;
+    bool dotted = strchr(pattern, '.') && part->kind != WH_PART_REGEX && name->n > 1;
 
-    WH_TRY(wh_matcher_new(o->part, &m, reterr));
+    WH_TRY(wh_matcher_new(part, &m, reterr));
     *ret = wh_matcher_match(m, dotted ? wh_str(full) : name->part[name->n - 1], false);
     wh_matcher_free(m);
     return WH_OK;
@@ -168,11 +182,25 @@ wh_status wh_override_find(const struct wh_stream *s, const struct wh_name *name
 
             if (wh_part_is_pattern(s->overrides[i].part) != (patterns == 1))
                 continue;
-            WH_TRY(fits(&s->overrides[i], name, full, &yes, reterr));
+            WH_TRY(fits(s->overrides[i].pattern, s->overrides[i].part, name, full, &yes, reterr));
             if (yes) {
                 *ret = i;
                 return WH_OK;
             }
         }
+    return WH_OK;
+}
+
+wh_status wh_selected_find(const struct wh_stream *s, const struct wh_name *name, const char *full,
+                           size_t *ret, struct wh_error *reterr)
+{
+    *ret = s->n_only;
+    for (size_t i = 0; i < s->n_only && name->n > 0 && *ret == s->n_only; i++) {
+        bool yes = false;
+
+        WH_TRY(fits(s->only[i].text, s->only[i].part, name, full, &yes, reterr));
+        if (yes)
+            *ret = i;
+    }
     return WH_OK;
 }

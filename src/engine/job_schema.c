@@ -43,14 +43,24 @@ static const struct form forms[] = {
      "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"anyOf\":[{\"type\":["
      "\"string\",\"number\"]},"
      "{\"$ref\":\"#/definitions/column\"}]}}]}"},
+    {"", "parallel",
+     "{\"description\":\"units at once, at most; or of each side: { read: 2, write: 4 }\","
+     "\"anyOf\":[{\"type\":[\"integer\",\"string\"]},{\"type\":\"object\",\"properties\":{"
+     "\"read\":{\"type\":[\"integer\",\"string\"],\"description\":\"units that are read at "
+     "once\"},\"write\":{\"type\":[\"integer\",\"string\"],\"description\":\"units that are "
+     "written at once\"}},\"additionalProperties\":false}]}"},
     {"", "types", "{\"anyOf\":[{\"type\":\"string\"},{" OPEN_MAP "{\"type\":\"string\"}}]}"},
     {"", "override",
      "{\"description\":\"other settings for some tables: a name or pattern, then keys of a "
      "stream\"," OPEN_MAP "{\"$ref\":\"#/definitions/override\"}}"},
-    {"write", "marker", "{\"description\":\"off: at least once\",\"enum\":[\"off\",false]}"},
+    {"write", "marker",
+     "{\"description\":\"table of the markers; off: at least once\",\"anyOf\":[{\"enum\":[\"off\","
+     "false]},{\"type\":\"string\"}]}"},
     {"write", "replace",
      "{\"type\":\"object\",\"properties\":{\"where\":{\"type\":\"string\",\"description\":"
-     "\"the rows that delete-insert replaces\"}},\"additionalProperties\":false}"},
+     "\"the rows that delete-insert replaces\"},\"keys\":{\"type\":[\"boolean\",\"string\"],"
+     "\"description\":\"true: those whose key comes from the source\"}},"
+     "\"additionalProperties\":false}"},
     {"run.limits", "rate",
      "{\"description\":\"bytes in a second; or by time of day: { '08:00-20:00': 20MB/s, "
      "'20:00-08:00': none }, pause\",\"anyOf\":[{\"type\":[\"string\",\"number\"]},{" OPEN_MAP
@@ -64,10 +74,19 @@ static const struct form forms[] = {
     {"column", "type", "{\"type\":\"string\"}"},
     {"column", "value",
      "{\"type\":[\"string\",\"number\",\"boolean\"],\"description\":\"a constant\"}"},
+    {"column", "source_expr",
+     "{\"type\":[\"string\",\"number\"],\"description\":\"computed by the source, in its own "
+     "SQL\"}"},
+    {"column", "rest",
+     "{\"description\":\"what no other line uses, as one JSON object\",\"enum\":[\"json\"]}"},
+    {"column", "convert",
+     "{\"description\":\"functions, one after the other\",\"anyOf\":[{\"$ref\":"
+     "\"#/definitions/function\"},{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":"
+     "\"#/definitions/function\"}}]}"},
     {"column", "source",
      "{\"type\":\"string\",\"description\":\"where the row came "
      "from\",\"enum\":[\"connection\",\"host\",\"database\","
-     "\"schema\",\"table\",\"file\"]}"},
+     "\"schema\",\"table\",\"file\",\"line\",\"offset\"]}"},
 };
 
 /* What may stand in from: and to: beside the settings of the connector. */
@@ -183,7 +202,7 @@ static int add_streams(struct wh_buf *b)
 {
     static const char *const all[] = {NULL};
     static const char *const ends[] = {"name", "from", "to", "override", NULL};
-    static const char *const source[] = {"name", "from", "override", NULL};
+    static const char *const source[] = {"name", "from", "to", "override", NULL};
     bool first = true;
 
     WH_TRY(wh_buf_adds(
@@ -196,6 +215,11 @@ static int add_streams(struct wh_buf *b)
     WH_TRY(wh_buf_adds(b, CLOSED "},\"override\":{\"type\":\"object\",\"properties\":{"));
     WH_TRY(member(b, "skip",
                   "{\"type\":[\"boolean\",\"string\"],\"description\":\"leave the table out\"}",
+                  &first));
+    /* What it leaves out, the stream's own `to` says: no connection is required here. */
+    WH_TRY(member(b, "to",
+                  "{\"description\":\"another destination, or settings of it for these tables\","
+                  "\"type\":[\"string\",\"array\",\"object\"]}",
                   &first));
     WH_TRY(add_settings(source, &first, b));
     return wh_buf_adds(b, CLOSED "},");
@@ -326,6 +350,8 @@ static int whole(struct wh_buf *b)
     WH_TRY(wh_buf_adds(b, "\"column\":{\"type\":\"object\",\"properties\":{"));
     WH_TRY(add_keys("column", wh_job_column_keys, NULL, &first, b));
     WH_TRY(wh_buf_adds(b, CLOSED "},"));
+    WH_TRY(wh_fn_schema(b));
+    WH_TRY(wh_buf_addc(b, ','));
     WH_TRY(add_ends("from", b));
     WH_TRY(add_ends("to", b));
     WH_TRY(add_ends("connection", b));

@@ -156,6 +156,66 @@ static int tell_overrides(struct telling *t, const struct wh_stream *s)
     return WH_OK;
 }
 
+/* ---- settings that are no row of a table ---- */
+
+static const struct {
+    const char *path, *def;
+} shapes[] = {{"columns", "*"},
+              {"types", ""},
+              {"split", "auto"},
+              {"write.marker", "auto"},
+              {"write.replace", ""}};
+
+/* id,new=old: as --columns takes them; what has another form by its name alone. */
+static int column_words(const struct wh_node *list, struct wh_buf *out)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct wh_node *item = list->items[i];
+        const char *to = wh_node_text(wh_node_get(item, "to"), NULL),
+                   *from = wh_node_text(wh_node_get(item, "from"), NULL);
+        bool both = to && from && strcmp(to, from) != 0;
+
+        if (item->kind == WH_NODE_SCALAR)
+            to = item->text;
+        WH_TRY(wh_buf_printf(out, "%s%s%s%s", i ? "," : "",
+                             to     ? to
+                             : from ? from
+                                    : "{...}",
+                             both ? "=" : "", both ? from : ""));
+    }
+    return WH_OK;
+}
+
+static int tell_shape(struct telling *t, const char *path, const char *def,
+                      const struct wh_node *node)
+{
+    struct wh_buf value WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+    struct wh_setting s = {.stream = t->stream, .key = path, .node = node, .value = def};
+    const struct wh_override none = {0};
+
+    if (!node)
+        return *def ? t->each(t->arg, &s) : WH_OK;
+    if (strcmp(path, "columns") != 0 || node->kind != WH_NODE_LIST)
+        return strcmp(path, "split") == 0 && node->kind == WH_NODE_MAP
+                   ? WH_OK /* its table told it */
+                   : tell_body(t, path, node, &none, 0);
+    WH_TRY(column_words(node, &value));
+    s.value = value.p ? value.p : "";
+    return t->each(t->arg, &s);
+}
+
+static int tell_shapes(struct telling *t, const struct wh_node *stream)
+{
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        const char *dot = strchr(shapes[i].path, '.');
+        const struct wh_node *map = dot ? wh_node_get(stream, "write") : stream;
+
+        WH_TRY(tell_shape(t, shapes[i].path, shapes[i].def,
+                          map ? wh_node_get(map, dot ? dot + 1 : shapes[i].path) : NULL));
+    }
+    return WH_OK;
+}
+
 static int tell_all(struct telling *t, const struct wh_job *job)
 {
     const struct wh_node *streams = wh_node_get(job->tree, "streams");
@@ -165,7 +225,10 @@ static int tell_all(struct telling *t, const struct wh_job *job)
         t->stream = job->streams[i].name;
         WH_TRY(tell_side(t, "from", &job->streams[i].from));
         WH_TRY(tell_side(t, "to", &job->streams[i].to));
-        WH_TRY(tell_groups(t, streams && i < streams->n ? streams->items[i] : NULL, false));
+        const struct wh_node *stream = streams && i < streams->n ? streams->items[i] : NULL;
+
+        WH_TRY(tell_shapes(t, stream));
+        WH_TRY(tell_groups(t, stream, false));
         WH_TRY(tell_overrides(t, &job->streams[i]));
     }
     return WH_OK;

@@ -129,11 +129,15 @@ static int line_columns(struct lines *l, const struct wh_stream *s)
             for (size_t j = 0; j < m->except.n; j++)
                 WH_TRY(wh_buf_printf(&text, "%s%s", j ? ", " : " except ", m->except.v[j]));
         } else {
-            static const char *const words[] = {"from", "", "value", "source"};
+            static const char *const words[] = {"from",   "",     "value",
+                                                "source", "rest", "source_expr"};
 
             WH_TRY(wh_buf_printf(&text, "%s %s %s%s%s", m->to, words[m->kind],
                                  m->kind == WH_MAP_COLUMN ? m->from : m->value,
                                  m->type ? " type " : "", m->type ? m->type : ""));
+            if (m->convert.n)
+                WH_TRY(wh_buf_adds(&text, " convert "));
+            WH_TRY(wh_fn_chain_print(&m->convert, &text));
         }
         WH_TRY(line(l, key, text.p));
     }
@@ -185,10 +189,11 @@ static int line_stream(struct lines *l, const struct wh_stream *s)
     WH_TRY(line_list(l, "write.keys", s->write.keys));
     WH_TRY(line_i64(l, "write.atomic", s->write.atomic));
     WH_TRY(line(l, "write.replace.where", s->write.replace_where));
+    WH_TRY(line(l, "write.replace.keys", s->write.replace_keys ? "true" : NULL));
     WH_TRY(line_statements(l, "write.before", s->write.before));
     WH_TRY(line_statements(l, "write.after", s->write.after));
     WH_TRY(line(l, "write.on_resume", s->write.on_resume ? "repeat" : NULL));
-    WH_TRY(line(l, "write.marker", s->write.marker_off ? "off" : NULL));
+    WH_TRY(line(l, "write.marker", s->write.marker_off ? "off" : s->write.marker));
     WH_TRY(line_i64(l, "table.create", s->create));
     WH_TRY(line_i64(l, "table.evolve", s->evolve));
     WH_TRY(line(l, "table.keys", s->drop.keys ? "drop" : NULL));
@@ -200,6 +205,9 @@ static int line_stream(struct lines *l, const struct wh_stream *s)
     WH_TRY(line(l, "split", s->split_none ? "none" : NULL));
     WH_TRY(line_i64(l, "split.target_bytes", s->split_bytes));
     WH_TRY(line(l, "split.by", s->split_by));
+    WH_TRY(line_i64(l, "split.parts", s->split_parts));
+    WH_TRY(line_i64(l, "split.target_rows", s->split_rows));
+    WH_TRY(line_list(l, "split.range", s->split_range));
     WH_TRY(line_list(l, "accept_lossy", s->accept_lossy));
     return line_values(l, s);
 }
@@ -257,6 +265,7 @@ static int shape_text(struct wh_job_reading *r, struct wh_buf *out)
 
     WH_TRY(line(&l, "name", r->job->name));
     WH_TRY(line(&l, "timezone", r->job->timezone));
+    WH_TRY(line(&l, "select", r->job->select));
     for (size_t i = 0; i < r->job->n_streams; i++) {
         l.prefix = wh_arena_printf(r->arena, "streams.%s", r->job->streams[i].name);
         if (!l.prefix)
@@ -296,11 +305,47 @@ static struct wh_str key_of(struct wh_str text)
     return (struct wh_str){text.s, eq ? (size_t)(eq - text.s) : text.n};
 }
 
+/* Shapes keep numbers of some settings; people see words. */
+static const char *word_of(struct wh_str key, const char *value, size_t n)
+{
+    static const struct {
+        const char *key, *words[8];
+    } settings[] = {
+        {".write.mode",
+         {[WH_MODE_APPEND] = "append",
+          [WH_MODE_OVERWRITE] = "overwrite",
+          [WH_MODE_TRUNCATE] = "truncate",
+          [WH_MODE_UPSERT] = "upsert",
+          [WH_MODE_REPLACE] = "replace",
+          [WH_MODE_UPDATE] = "update",
+          [WH_MODE_INSERT_IGNORE] = "insert-ignore",
+          [WH_MODE_DELETE_INSERT] = "delete-insert"}},
+        {".write.atomic",
+         {[WH_ATOMIC_UNIT] = "unit", [WH_ATOMIC_TABLE] = "table", [WH_ATOMIC_RUN] = "run"}},
+        {".table.create",
+         {[WH_CREATE_IF_MISSING] = "if-missing",
+          [WH_CREATE_NEVER] = "never",
+          [WH_CREATE_RECREATE] = "recreate"}},
+        {".table.evolve",
+         {[WH_EVOLVE_NONE] = "none", [WH_EVOLVE_ADD] = "add", [WH_EVOLVE_WIDEN] = "widen"}},
+    };
+
+    if (n != 1 || *value < '0' || *value > '7')
+        return NULL;
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        if (wh_str_ends(key, settings[i].key))
+            return settings[i].words[*value - '0'];
+    return NULL;
+}
+
 static int print_value(struct wh_buf *out, struct wh_str text, const char *word)
 {
     struct wh_str key = key_of(text);
     size_t n = text.n - key.n - (text.n > key.n);
+    const char *name = word_of(key, text.s + key.n + 1, n);
 
+    if (name)
+        return wh_buf_printf(out, "'%s' %s", name, word);
     return wh_buf_printf(out, "'%.*s%s' %s", (int)(n > 200 ? 200 : n), text.s + key.n + 1,
                          n > 200 ? "..." : "", word);
 }

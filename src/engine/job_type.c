@@ -27,17 +27,24 @@ static bool read_query(struct wh_job_reading *r, struct wh_stream *s)
         return false;
     }
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a pipe would be waited for */
+    int failed = fd < 0 ? errno : 0;
     char *text = fd < 0 ? NULL : wh_arena_alloc(r->arena, QUERY_MAX + 1);
 
     while (text && n < QUERY_MAX) {
         ssize_t got = read(fd, text + n, QUERY_MAX - n);
 
-        if (got <= 0)
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) { /* half of a query may be a query */
+            failed = errno;
+            break;
+        }
+        if (got == 0)
             break;
         n += (size_t)got;
     }
-    if (fd < 0 || !text) {
-        wh_ignore(wh_fail_errno(&err, fd < 0 ? errno : ENOMEM, "E1030", "cannot read '%s'", path));
+    if (failed || !text) {
+        wh_ignore(wh_fail_errno(&err, failed ? failed : ENOMEM, "E1030", "cannot read '%s'", path));
         wh_problem_add(r->problems, "E1030", s->from.where, NULL, "%s", err.message);
         return false;
     }
@@ -152,5 +159,5 @@ bool wh_job_type(struct wh_job_reading *r)
         ok = wh_job_type_one(r, streams->items[i], &r->job->streams[i]) &&
              wh_job_overrides(r, streams->items[i], &r->job->streams[i]) && ok;
     ok = wh_job_run_settings(r, wh_node_get(r->job->tree, "run"), &r->job->run) && ok;
-    return ok && names_unique(r) && wh_job_shape(r);
+    return ok && names_unique(r) && wh_job_take_selection(r) && wh_job_shape(r);
 }

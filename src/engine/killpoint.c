@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/killpoint.h"
 
+#include "core/log.h"
 #include "data/number.h"
 
 #include <fcntl.h>
@@ -62,6 +63,9 @@ static const struct wh_kill_name names[] = {
     {"drop-step-intended", "close"},
     {"drop-step-applied", "close"},
     {"drop-step-recorded", "close"},
+    {"compare-before", "close"}, /* all tables are finished, both ends are to be compared */
+    {"compared", "close"},
+    {"compare-recorded", "close"}, /* that they differ is known here */
     {"closing-before", "close"},
     {"closing-recorded", "close"},
     {"run-close-before", "close"},
@@ -138,6 +142,8 @@ static void log_name(const char *name)
 void wh_kill_point(const char *name)
 {
     pthread_once(&kill_points.once, read_environment);
+    if (wh_log_on(WH_LOG_DEBUG, "engine"))
+        wh_log(WH_LOG_DEBUG, "engine", "at %s", name);
     if (!kill_points.on)
         return;
     if (kill_points.log)

@@ -29,7 +29,8 @@ static int told(const struct wh_problems *problems, struct wh_error *reterr)
 
         if (p->warning)
             continue;
-        int st = wh_fail(reterr, WH_E_USAGE, p->code, "%s", p->message);
+        bool memory = strcmp(p->code, "E8002") == 0;
+        int st = wh_fail(reterr, memory ? WH_E_NOMEM : WH_E_USAGE, p->code, "%s", p->message);
 
         wh_error_where(reterr, "%s", p->where);
         if (p->hint)

@@ -191,12 +191,37 @@ static bool put_option(struct wh_arena *arena, struct wh_node **map, const char 
     return true;
 }
 
+/* A bare number where the system's own clients take one (libpq's connect_timeout=2), with its unit.
+ */
+static struct wh_node *with_unit(struct wh_arena *arena, const struct wh_option *row,
+                                 const char *key, struct wh_node *value)
+{
+    bool seconds = row->flags & WH_OPT_SECONDS;
+    bool ms = row->flags & WH_OPT_ALIAS_MS && !wh_key_eq(wh_str(key), row->name);
+    size_t n = value->kind == WH_NODE_SCALAR ? strlen(value->text) : 0;
+
+    if ((!seconds && !ms) || n == 0 || strspn(value->text, "0123456789") != n)
+        return value;
+    struct wh_node *copy = wh_arena_alloc(arena, sizeof *copy);
+    char *text = wh_arena_printf(arena, "%s%s", value->text, seconds ? "s" : "ms");
+
+    if (!copy || !text)
+        return NULL;
+    *copy = *value;
+    copy->text = text;
+    return copy;
+}
+
 bool wh_objref_option(struct wh_arena *arena, struct wh_objref *ref, enum wh_side side,
                       const char *key, struct wh_node *value, const char *where,
                       struct wh_problems *problems)
 {
     const struct wh_option *row = in_table(ref->connector->connection, key);
 
+    if (row && !(value = with_unit(arena, row, key, value)))
+        wh_problem_add(problems, "E8002", where, NULL, "out of memory while reading a connection");
+    if (row && !value)
+        return false;
     if (row)
         return put_option(arena, &ref->connection, row->name, value, where, problems);
     if (side != WH_SIDE_TO)
@@ -497,6 +522,34 @@ static bool find_connector(struct reading *r, struct wh_str scheme)
     return st == WH_OK;
 }
 
+/* A key of a connection that says nothing about it is never passed over: "encrypt" there would
+ * leave files in clear, "delimeter" would be what it is not. */
+static bool foreign_key(struct reading *r, const char *key)
+{
+    const struct wh_connector *c = r->ret->connector;
+    const char *words[129], *near;
+    char hint[160];
+
+    if (in_table(c->from, key) || in_table(c->to, key)) {
+        snprintf(hint, sizeof hint, "write '%s: ...' beside 'conn: %s' in from or to", key,
+                 r->ret->conn);
+        wh_problem_add(r->problems, "E1001", r->where, hint,
+                       "'%s' of connection %s is a setting of %s %s, not of a connection", key,
+                       r->ret->conn, c->name,
+                       !in_table(c->to, key)     ? "sources"
+                       : !in_table(c->from, key) ? "destinations"
+                                                 : "sources and destinations");
+        return false;
+    }
+    words[add_words(c->connection, words, 0, 128)] = NULL;
+    near = wh_did_you_mean(wh_str(key), words);
+    snprintf(hint, sizeof hint, near ? "did you mean '%s'?" : "see 'wherry connectors %s'",
+             near ? near : c->name);
+    wh_problem_add(r->problems, "E1001", r->where, hint, "unknown setting '%s' of connection %s",
+                   key, r->ret->conn);
+    return false;
+}
+
 /* Options of a named connection, all but its type. */
 static bool use_connection(struct reading *r, struct wh_str name, const struct wh_node *conn)
 {
@@ -519,10 +572,10 @@ static bool use_connection(struct reading *r, struct wh_str name, const struct w
 
         if (strcmp(key, "type") == 0 || strncmp(key, "x-", 2) == 0)
             continue;
-        if (!in_table(r->ret->connector->connection, key))
-            continue; /* told once, where the connection is defined */
-        ok = wh_objref_option(r->arena, r->ret, r->side, key, conn->items[i], r->where,
-                              r->problems) &&
+        ok = (in_table(r->ret->connector->connection, key)
+                  ? wh_objref_option(r->arena, r->ret, r->side, key, conn->items[i], r->where,
+                                     r->problems)
+                  : foreign_key(r, key)) &&
              ok;
     }
     return ok;

@@ -37,6 +37,11 @@ bool wh_part_is_pattern(const struct wh_part *);
 
 /* May a POSIX pattern be compiled and matched without exponential memory or time? */
 bool wh_regex_bounded(const char *pattern);
+enum {
+    WH_REGEX_MAX = 4096
+};
+/* POSIX extended syntax knows no \d and \D; people use them. false: too long. */
+bool wh_regex_posix(const char *text, char out[WH_REGEX_MAX]);
 /* Compiled part: regular expressions are compiled once. */
 struct wh_matcher;
 wh_status wh_matcher_new(const struct wh_part *, struct wh_matcher **ret, struct wh_error *reterr);

@@ -10,7 +10,6 @@
 
 enum {
     PARTS_MAX = 4,
-    REGEX_MAX = 4096,
     REPEAT_MAX = 1000
 };
 
@@ -184,8 +183,7 @@ struct wh_matcher {
     struct wh_matcher **items; /* LIST */
 };
 
-/* POSIX extended syntax knows no \d and \D; people use them. */
-static bool posix_regex(const char *text, char out[REGEX_MAX])
+bool wh_regex_posix(const char *text, char out[WH_REGEX_MAX])
 {
     size_t n = 0;
     bool in_class = false;
@@ -200,7 +198,7 @@ static bool posix_regex(const char *text, char out[REGEX_MAX])
             put = "/";
             p++;
         } else if (*p == '\\' && p[1] && !in_class) {
-            if (n + 2 >= REGEX_MAX)
+            if (n + 2 >= WH_REGEX_MAX)
                 return false;
             out[n++] = *p++;
         } else if (*p == '[') {
@@ -210,7 +208,7 @@ static bool posix_regex(const char *text, char out[REGEX_MAX])
         }
         size_t len = put ? strlen(put) : 1;
 
-        if (n + len >= REGEX_MAX)
+        if (n + len >= WH_REGEX_MAX)
             return false;
         memcpy(out + n, put ? put : p, len);
         n += len;
@@ -335,11 +333,11 @@ bool wh_regex_bounded(const char *p)
 
 static int compile(struct wh_matcher *m, struct wh_error *reterr)
 {
-    char text[REGEX_MAX], why[160];
+    char text[WH_REGEX_MAX], why[160];
 
-    if (!posix_regex(m->part->text, text))
+    if (!wh_regex_posix(m->part->text, text))
         return wh_fail(reterr, WH_E_USAGE, "E1025", "regular expression of more than %d bytes",
-                       REGEX_MAX);
+                       WH_REGEX_MAX);
     if (!wh_regex_bounded(text))
         return wh_fail(reterr, WH_E_USAGE, "E1025",
                        "regular expression /%s/ is too complex, or refers back (\\1)",
@@ -466,9 +464,9 @@ int wh_name_print(const struct wh_name *name, struct wh_buf *out)
 static size_t ending(struct wh_str name)
 {
     static const char *const endings[] = {
-        ".gz",   ".zst",   ".bz2", ".lz4",   ".sz",     ".snappy", ".deflate", ".zip",
-        ".tar",  ".csv",   ".tsv", ".jsonl", ".ndjson", ".json",   ".parquet", ".orc",
-        ".avro", ".arrow", ".txt", ".dat",   ".db",     ".sqlite", ".sqlite3"};
+        ".enc",     ".gz",   ".zst",  ".bz2",   ".lz4", ".sz",  ".snappy", ".deflate", ".zip",
+        ".tgz",     ".tbz2", ".tzst", ".tar",   ".csv", ".tsv", ".jsonl",  ".ndjson",  ".json",
+        ".parquet", ".orc",  ".avro", ".arrow", ".txt", ".dat", ".db",     ".sqlite",  ".sqlite3"};
 
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         size_t n = strlen(endings[i]);

@@ -198,7 +198,12 @@ static const char *read_file(struct wh_arena *a, const char *path, size_t *ret_n
 
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
+        if (got < 0) {
+            wh_ignore(wh_fail_errno(&err, errno, "E1070", "connection not read"));
+            wh_problem_warn(problems, "E1070", path, NULL, "%s", err.message);
+            return NULL;
+        }
+        if (got == 0)
             break;
         n += (size_t)got;
     }

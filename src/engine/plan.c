@@ -95,7 +95,7 @@ static struct wh_flow *add_flow(struct wh_planner *p, const struct wh_stream *s,
     f->notes.arena = p->arena;
     f->est_units = -1;
     f->scan.method = f->scan.note = f->scan.frame_why = "";
-    f->tgt.identity = f->tgt.instant = f->tgt.on_kill = f->tgt.note = "";
+    f->tgt.loses = f->tgt.identity = f->tgt.instant = f->tgt.on_kill = f->tgt.note = "";
     f->tgt.frame_why = f->tgt.alone = "";
     return f;
 }
@@ -161,24 +161,61 @@ static int name_flow(struct wh_planner *p, struct wh_flow *f, const char *fallba
     return WH_OK;
 }
 
+static size_t frozen_slot(const struct wh_planner *p, const char *table)
+{
+    size_t i = (size_t)wh_hash64(table, strlen(table), 1) & (p->n_frozen_at - 1);
+
+    while (p->frozen_at[i] && strcmp(p->frozen->flows[p->frozen_at[i] - 1].table, table) != 0)
+        i = (i + 1) & (p->n_frozen_at - 1);
+    return i;
+}
+
+static int index_frozen(struct wh_planner *p)
+{
+    size_t n = p->frozen ? p->frozen->n_flows : 0;
+
+    if (!n)
+        return WH_OK;
+    for (p->n_frozen_at = 64; p->n_frozen_at < n * 2;)
+        p->n_frozen_at *= 2;
+    p->frozen_at = wh_arena_alloc(p->arena, p->n_frozen_at * sizeof *p->frozen_at);
+    if (!p->frozen_at)
+        return WH_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = frozen_slot(p, p->frozen->flows[i].table);
+
+        if (!p->frozen_at[at])
+            p->frozen_at[at] = (uint32_t)i + 1;
+    }
+    return WH_OK;
+}
+
 static const struct wh_frozen_flow *find_frozen(const struct wh_planner *p, const struct wh_flow *f)
 {
-    for (size_t i = 0; p->frozen && i < p->frozen->n_flows; i++)
-        if (strcmp(p->frozen->flows[i].table, f->table) == 0)
-            return &p->frozen->flows[i];
-    return NULL;
+    uint32_t at = p->frozen_at ? p->frozen_at[frozen_slot(p, f->table)] : 0;
+
+    return at ? &p->frozen->flows[at - 1] : NULL;
 }
 
 const struct wh_error wh_error_unkept = {
     .status = WH_E_NOMEM, .code = "E8002", .message = "out of memory"};
 
 /* Few flows of many fail: an error is larger than all else that is kept of a small table. */
+/* What pages say of these is for a run that is under way. */
+static void nothing_began(struct wh_error *err)
+{
+    if (!err->hint[0] && strcmp(err->code, "E2008") == 0)
+        wh_error_hint(err, "nothing had begun: start it again");
+}
+
 void wh_plan_refuse(struct wh_plan *plan, struct wh_flow *f, const struct wh_error *why)
 {
     struct wh_error *own = wh_arena_alloc(plan->arena, sizeof *own);
 
     if (own)
         *own = *why;
+    if (own && !plan->resumed)
+        nothing_began(own);
     f->error = own ? own : &wh_error_unkept;
     f->refused = true;
 }
@@ -345,19 +382,23 @@ static int choose(struct wh_planner *p, const struct wh_stream *s, struct wh_nam
                   const struct wh_stream ***ret, struct wh_error *reterr)
 {
     bool *used = wh_arena_alloc(p->arena, s->n_overrides + 1);
-    size_t kept = 0, at = 0;
+    bool *found = wh_arena_alloc(p->arena, s->n_only + 1);
+    size_t kept = 0, at = 0, one = 0;
 
     *ret = wh_arena_alloc(p->arena, (*n + 1) * sizeof **ret);
-    if (!used || !*ret)
+    if (!used || !found || !*ret)
         return wh_plan_no_memory(reterr);
     for (size_t i = 0; i < *n; i++) {
-        const char *full = s->n_overrides ? wh_plan_name_text(p->arena, &names[i]) : "";
+        const char *full =
+            s->n_overrides || s->n_only ? wh_plan_name_text(p->arena, &names[i]) : "";
 
         if (!full)
             return wh_plan_no_memory(reterr);
         WH_TRY(wh_override_find(s, &names[i], full, &at, reterr));
         used[at] = true;
-        if (at < s->n_overrides && s->overrides[at].skip)
+        WH_TRY(wh_selected_find(s, &names[i], full, &one, reterr));
+        found[one] = true;
+        if ((at < s->n_overrides && s->overrides[at].skip) || (s->n_only && one == s->n_only))
             continue;
         (*ret)[kept] = at < s->n_overrides ? s->overrides[at].stream : s;
         names[kept++] = names[i];
@@ -367,7 +408,11 @@ static int choose(struct wh_planner *p, const struct wh_stream *s, struct wh_nam
             wh_problem_warn(&p->plan->problems, "E1028", s->overrides[i].where,
                             "names and patterns fit the whole name of a table",
                             "override '%s' of %s fits no table", s->overrides[i].pattern, s->name);
-    if (*n && !kept) {
+    for (size_t i = 0; i < s->n_only && !p->frozen; i++)
+        if (!found[i])
+            return wh_fail(reterr, WH_E_USAGE, "E1028", "--select %s/%s: that fits no table of %s",
+                           s->name, s->only[i].text, s->name);
+    if (*n && !kept && !(s->n_only && p->frozen)) {
         int st = wh_fail(reterr, WH_E_USAGE, "E1028", "every table of %s is skipped by override",
                          s->name);
 
@@ -552,16 +597,22 @@ static int plan_stream(struct wh_planner *p, const struct wh_stream *s)
 /* Flows of the frozen run that no longer exist. */
 static int check_gone(struct wh_planner *p, struct wh_error *reterr)
 {
-    for (size_t i = 0; p->frozen && i < p->frozen->n_flows; i++) {
-        const char *table = p->frozen->flows[i].table;
-        bool found = false;
+    size_t n = p->frozen ? p->frozen->n_flows : 0;
+    WH_CLEANUP(wh_freep) bool *found = wh_calloc(n + 1, sizeof *found);
 
-        for (size_t j = 0; j < p->plan->n_flows && !found; j++)
-            found = strcmp(p->plan->flows[j]->table, table) == 0;
-        if (found)
+    if (!found)
+        return wh_plan_no_memory(reterr);
+    for (size_t j = 0; n && j < p->plan->n_flows; j++) {
+        const struct wh_frozen_flow *f = find_frozen(p, p->plan->flows[j]);
+
+        if (f)
+            found[f - p->frozen->flows] = true;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (found[i])
             continue;
         int st = wh_fail(reterr, WH_E_USAGE, "E7008", "table %s of the run is not there any more",
-                         table);
+                         p->frozen->flows[i].table);
 
         wh_error_hint(reterr, "give the run up with --fresh");
         return st;
@@ -571,10 +622,9 @@ static int check_gone(struct wh_planner *p, struct wh_error *reterr)
 
 static int frozen_order(const struct wh_planner *p, const struct wh_flow *f)
 {
-    for (size_t i = 0; i < p->frozen->n_flows; i++)
-        if (strcmp(p->frozen->flows[i].table, f->table) == 0)
-            return (int)i;
-    return f->index;
+    const struct wh_frozen_flow *was = find_frozen(p, f);
+
+    return was ? (int)(was - p->frozen->flows) : f->index;
 }
 
 /* Numbers of flows are in the state and in markers: they must be those of the frozen run. */
@@ -697,7 +747,10 @@ int wh_plan_make(const struct wh_job *job, struct wh_services *services,
         return wh_plan_no_memory(reterr);
     *ret = p.plan;
     p.arena = p.plan->arena;
+    if (index_frozen(&p) != WH_OK)
+        return wh_plan_no_memory(reterr);
     p.plan->no_source = frozen && frozen->no_source;
+    p.plan->resumed = frozen != NULL;
     tell_notes(p.plan);
     for (size_t i = 0; i < job->n_streams; i++)
         if (plan_stream(&p, &job->streams[i]) != WH_OK)

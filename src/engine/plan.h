@@ -42,7 +42,20 @@ struct wh_plan_column {
     const char *declared; /* type text of the job, or NULL */
     const char *where;    /* place in the job, or NULL */
     bool origin;          /* constant, but of each batch (batch.origin); value is like one */
-    bool infinite;        /* infinite dates and times pass (WH_INFINITE_KEEP) */
+    int64_t made;  /* number of the flow's made columns, from 1, then source is -1; 0 = none */
+    bool infinite; /* infinite dates and times pass (WH_INFINITE_KEEP) */
+    const char *computed; /* SQL of the source, whose value this is; NULL */
+    bool varies;          /* computed, and the same row may have another value another time */
+};
+
+/* A column that is made of others of its row, before its type is converted. */
+struct wh_made {
+    const struct wh_fn_chain *chain; /* functions over `source`; NULL: members as one JSON object */
+    int64_t source;                  /* index in the scan's schema */
+    bool convert_first;              /* to `first`, which the job declares */
+    struct wh_type first;
+    const int64_t *members;
+    size_t n_members;
 };
 
 /* A step as the plan prints it (form) or the run journals it. */
@@ -54,15 +67,17 @@ struct wh_plan_step {
  * words; here are only those that were said, in the plan's arena and never NULL, since there may be
  * thousands of flows. */
 struct wh_flow_scan {
-    int64_t limit, unit_bytes; /* as asked */
+    int64_t limit, unit_bytes; /* as asked, or what it came to */
     struct wh_bytes ret_bounds;
     const char *origin; /* wh_scan.origin */
     const char *method, *note, *frame_why;
-    const char *frame; /* the connector's; NULL */
+    const char *identity; /* wh_scan.identity; "" */
+    const char *frame;    /* the connector's; NULL */
     bool limit_done, physical, splittable, chained, resumable;
     int max_readers, pins;
     int64_t est_rows, est_bytes, sampled_rows;
     struct wh_str comment; /* of the object; may be empty */
+    struct wh_str say_warn;
 };
 struct wh_flow_target {
     enum wh_mode mode; /* as asked */
@@ -78,7 +93,7 @@ struct wh_flow_target {
     struct wh_bytes ret_memo;
     struct wh_name ret_object;
     struct wh_str say_create, say_warn;
-    const char *identity, *instant, *on_kill, *note, *frame_why, *alone;
+    const char *identity, *instant, *on_kill, *note, *frame_why, *alone, *loses;
 };
 
 /* Of the plan that the state keeps; not there: release is NULL. */
@@ -104,9 +119,12 @@ struct wh_flow {
     /* Mapping and destination side. */
     struct wh_plan_column *columns;
     int64_t n_columns;
-    enum wh_infinite *infinite; /* per column of the scan's schema; NULL: the source has none */
-    struct ArrowSchema mapped;  /* destination names, source types; may be lent by source_schema */
-    void *fl;                   /* target memory, open */
+    struct wh_made *made;
+    int64_t n_made;
+    struct ArrowSchema made_schema; /* of them, in the plan's names */
+    enum wh_infinite *infinite;     /* per column of the scan's schema; NULL: the source has none */
+    struct ArrowSchema mapped; /* destination names, source types; may be lent by source_schema */
+    void *fl;                  /* target memory, open */
     struct wh_flow_target tgt;
     struct wh_plan_step *steps; /* forms of all phases */
     size_t n_steps;
@@ -116,6 +134,7 @@ struct wh_flow {
     const char *guard;     /* what a guard asks for before rows are replaced; NULL */
     bool fused;            /* one thread: frame, or less than one batch expected */
     int lanes;             /* at most, after all caps */
+    int readers, writers;  /* of them at once, where the stream says so; 0 = as many as lanes */
     const char *delivery; /* "exactly once per unit" | "per run" | "idempotent" | "at least once" */
     const char *on_kill;  /* one sentence */
     struct wh_u128 fingerprint; /* of both schemas, mapping, mode, method, bounds, memo */
@@ -145,6 +164,7 @@ struct wh_plan {
     int parallel;                /* lanes over the run */
     int64_t memory;              /* sum of what lanes may hold, as printed */
     struct wh_problems problems; /* warnings for the plan's text */
+    bool resumed;                /* of a run that has begun */
     bool no_source;              /* made without the source, to give a run up */
     const char *said[64];        /* words that connectors said last, by their hash */
 };
@@ -160,6 +180,7 @@ struct wh_frozen_flow {
 
 struct wh_frozen {
     const char *run;
+    uint32_t epoch; /* of the run when it was read */
     const struct wh_frozen_flow *flows;
     size_t n_flows;
     /* Snapshot tokens per endpoint index; p == NULL where none was taken. */

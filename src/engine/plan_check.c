@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this pair can do: refusals worded once, lanes, memory, promises. */
+/* What this pair can do: refusals of what is there, promises. */
 #include "engine/plan_internal.h"
 
 #include <limits.h>
@@ -10,130 +10,13 @@
 #include <unistd.h>
 
 enum {
-    LANE_BYTES = 9 << 20,     /* batch 1, queue 3, unacknowledged 4, encoder 1 MiB (DESIGN 6.7) */
-    CLIENT_BYTES = 3 << 20,   /* a client library that says nothing */
-    PROGRAM_BYTES = 16 << 20, /* the program itself, its modules, the plan */
-    WORDS_NAMED = 6           /* columns in one warning */
+    WORDS_NAMED = 6 /* columns in one warning */
 };
 
-const char *wh_mode_name(int mode)
+static bool replaces(const struct wh_write_options *w)
 {
-    static const char *const names[] = {"append",  "overwrite", "truncate",      "upsert",
-                                        "replace", "update",    "insert-ignore", "delete-insert"};
-
-    return mode >= 0 && mode < WH_MODE_COUNT ? names[mode] : "?";
-}
-
-const char *wh_class_letter(enum wh_class c)
-{
-    static const char *const letters[] = {"T", "P", "D", "K", "X", "A"};
-
-    return (size_t)c < 6 ? letters[c] : "?";
-}
-
-const char *wh_atomic_name(int atomic)
-{
-    static const char *const names[] = {"unit", "table", "run"};
-
-    return atomic >= 0 && atomic < 3 ? names[atomic] : "?";
-}
-
-/* ---- refusals ---------------------------------------------------------------------------------
- */
-
-static int refuse_mode(const struct wh_stream *s, struct wh_error *reterr)
-{
-    const struct wh_capabilities *caps = s->to.connector->caps;
-    char modes[160] = "";
-    size_t n = 0;
-    int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1061", "%s cannot be written with mode %s",
-                     s->to.connector->name, wh_mode_name(s->write.mode));
-
-    for (int i = 0; i < WH_MODE_COUNT; i++)
-        if (caps->modes & 1u << i)
-            n += (size_t)snprintf(modes + n, sizeof modes - n, "%s%s", n ? ", " : "",
-                                  wh_mode_name(i));
-    wh_error_where(reterr, "%s", s->where_place);
-    wh_error_hint(reterr, "it can be written with %s", modes);
-    return st;
-}
-
-static int refuse_atomic(const struct wh_stream *s, struct wh_error *reterr)
-{
-    const struct wh_capabilities *caps = s->to.connector->caps;
-    char words[64] = "";
-    size_t n = 0;
-    int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1061", "%s cannot publish with atomic: %s",
-                     s->to.connector->name, wh_atomic_name(s->write.atomic));
-
-    for (int i = 0; i < 3; i++)
-        if (caps->atomics & 1u << i)
-            n += (size_t)snprintf(words + n, sizeof words - n, "%s%s", n ? ", " : "",
-                                  wh_atomic_name(i));
-    wh_error_where(reterr, "%s", s->where_place);
-    wh_error_hint(reterr, "it can give: %s", words);
-    return st;
-}
-
-static int refuse_filter(const struct wh_stream *s, const char *key, struct wh_error *reterr)
-{
-    int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1064", "%s has no language for '%s'",
-                     s->from.connector->name, key);
-
-    wh_error_where(reterr, "%s", s->where_place);
-    wh_error_hint(reterr, "load the rows into SQLite first and filter there");
-    return st;
-}
-
-static int refuse_split_by(const struct wh_stream *s, struct wh_error *reterr)
-{
-    int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1060", "%s does not divide a table by a column",
-                     s->from.connector->name);
-
-    wh_error_where(reterr, "%s", s->where_place);
-    wh_error_hint(reterr, "leave split.by out: units are cut by places or bytes");
-    return st;
-}
-
-static int refuse_statements(const struct wh_stream *s, struct wh_error *reterr)
-{
-    int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1068", "%s runs no SQL: write.%s is not possible",
-                     s->to.connector->name, s->write.before.n ? "before" : "after");
-
-    wh_error_where(reterr, "%s", s->where_place);
-    wh_error_hint(reterr, "leave it out, or run a program of yours before and after wherry");
-    return st;
-}
-
-/* What needs no server. */
-int wh_plan_check_stream(const struct wh_stream *s, struct wh_error *reterr)
-{
-    const struct wh_capabilities *from = s->from.connector->caps, *to = s->to.connector->caps;
-    bool stdio = s->from.name.n == 1 && wh_str_eqs(s->from.name.part[0], "-");
-
-    if (!(to->modes & 1u << s->write.mode))
-        return refuse_mode(s, reterr);
-    if (s->write.atomic >= 0 && !(to->atomics & 1u << s->write.atomic))
-        return refuse_atomic(s, reterr);
-    if ((s->write.before.n || s->write.after.n) && !(to->flags & WH_CAP_STATEMENTS))
-        return refuse_statements(s, reterr);
-    if (s->where && !(from->flags & WH_CAP_WHERE))
-        return refuse_filter(s, "where", reterr);
-    if (s->split_by && !(from->flags & WH_CAP_SPLIT_BY))
-        return refuse_split_by(s, reterr);
-    if (s->query && !(from->flags & WH_CAP_QUERY))
-        return refuse_filter(s, "query", reterr);
-    if (stdio && s->from.connector->storage && !(from->flags & WH_CAP_STDIO))
-        return wh_fail(reterr, WH_E_UNSUPPORTED, "E1060", "%s cannot read standard input",
-                       s->from.connector->name);
-    if (s->query && s->from.pattern && !s->from.whole)
-        return wh_fail(reterr, WH_E_USAGE, "E1007", "a query and a pattern exclude each other");
-    return WH_OK;
-}
-
-static bool replaces(int mode)
-{
-    return mode == WH_MODE_OVERWRITE || mode == WH_MODE_TRUNCATE || mode == WH_MODE_DELETE_INSERT;
+    return w->mode == WH_MODE_OVERWRITE || w->mode == WH_MODE_TRUNCATE ||
+           (w->mode == WH_MODE_DELETE_INSERT && !w->replace_keys);
 }
 
 /* One file under two names (a link, another spelling) is one database all the same. */
@@ -216,7 +99,8 @@ static int same_object(const struct wh_flow *f, struct wh_error *reterr)
 {
     if (are_streams(f))
         return WH_OK;
-    if (reads_its_target(f))
+    if (reads_its_target(f) ||
+        (f->scan.identity && f->scan.identity[0] && strcmp(f->scan.identity, f->tgt.identity) == 0))
         return read_and_written(f, reterr);
     if ((f->from != f->to && !same_file(f->from, f->to)) || f->stream->query || f->source.n == 0 ||
         f->tgt.ret_object.n == 0)
@@ -230,16 +114,17 @@ static int same_object(const struct wh_flow *f, struct wh_error *reterr)
     return read_and_written(f, reterr);
 }
 
-/* What the destination says of its columns, line by line. */
-static void target_warnings(struct wh_flow *f)
+/* What an end says, line by line: the source of what it leaves out, the destination of its columns.
+ */
+static void said_warnings(struct wh_flow *f, const char *code, struct wh_str said)
 {
-    const char *p = f->tgt.say_warn.s, *end = p ? p + f->tgt.say_warn.n : NULL;
+    const char *p = said.s, *end = p ? p + said.n : NULL;
 
     while (p && p < end) {
         const char *stop = memchr(p, '\n', (size_t)(end - p));
         size_t n = (size_t)((stop ? stop : end) - p);
 
-        wh_problem_warn(&f->notes, "E3018", f->stream->where_place, NULL, "%.*s", (int)n, p);
+        wh_problem_warn(&f->notes, code, f->stream->where_place, NULL, "%.*s", (int)n, p);
         p += n + 1;
     }
 }
@@ -282,19 +167,66 @@ static void words_warning(struct wh_flow *f, bool rounded)
                                 : "exact, but of no type of its own");
 }
 
+/* What is computed anew each time is not the row's alone. */
+static void varying_warning(struct wh_flow *f)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(4096);
+    const char *where = NULL;
+    int n = 0;
+
+    for (int64_t i = 0; i < f->n_columns; i++) {
+        const struct wh_plan_column *c = &f->columns[i];
+
+        if (!c->varies || n++ >= WORDS_NAMED)
+            continue;
+        where = where ? where : c->where;
+        if (wh_buf_printf(&b, "%s'%.60s'", n > 1 ? ", " : "", c->name) != WH_OK)
+            return;
+    }
+    if (n > WORDS_NAMED && wh_buf_printf(&b, " and %d more", n - WORDS_NAMED) != WH_OK)
+        return;
+    if (n)
+        wh_problem_warn(&f->notes, "E3021", where, NULL,
+                        "%s: the source computes %s anew whenever a row is read, so that validate "
+                        "leaves %s out",
+                        b.p, n == 1 ? "it" : "them", n == 1 ? "it" : "them");
+}
+
+/* Pieces of files are no rows of a table. */
+static int check_as_is(const struct wh_flow *f, struct wh_error *reterr)
+{
+    struct wh_str any;
+    bool as_is = false;
+
+    for (int64_t i = 0; i < f->source_schema.n_children; i++)
+        as_is |= wh_meta_get(f->source_schema.children[i], WH_META_AS_IS, &any) != NULL;
+    if (!as_is || f->to->connector->caps->flags & WH_CAP_AS_IS)
+        return WH_OK;
+    int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1060",
+                     "format=binary copies files as they are, and %s takes rows",
+                     f->to->connector->name);
+
+    wh_error_where(reterr, "%s", f->stream->where_place);
+    wh_error_hint(reterr, "copy them into a folder ('out/'), or leave format=binary out to read "
+                          "their rows");
+    return st;
+}
+
 int wh_plan_check_flow(struct wh_planner *p, struct wh_flow *f, struct wh_error *reterr)
 {
     const struct wh_stream *s = f->stream;
 
+    WH_TRY(check_as_is(f, reterr));
     WH_TRY(same_object(f, reterr));
-    target_warnings(f);
+    said_warnings(f, "E4019", f->scan.say_warn);
+    said_warnings(f, "E3018", f->tgt.say_warn);
     words_warning(f, false);
     words_warning(f, true);
+    varying_warning(f);
     if (s->limit && !f->scan.limit_done && f->scan.chained)
         wh_problem_warn(&f->notes, "E1065", s->where_place, NULL,
                         "limit: rows are cut by the engine, in the order in which units are read");
-    if (replaces(s->write.mode) && f->tgt.exists && f->tgt.existing_rows != 0 &&
-        !s->guard_empty_allow)
+    if (replaces(&s->write) && f->tgt.exists && f->tgt.existing_rows != 0 && !s->guard_empty_allow)
         f->guard = s->guard_max_shrink > 0
                        ? "rows are replaced only if the source is not empty and does not shrink "
                          "too much"
@@ -308,56 +240,6 @@ int wh_plan_check_flow(struct wh_planner *p, struct wh_flow *f, struct wh_error 
                         "write.before runs again with every resume, where rows of committed units "
                         "are then there already");
     return WH_OK;
-}
-
-/* ---- lanes ------------------------------------------------------------------------------------
- */
-
-static int64_t default_parallel(void)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-    return cores < 1 ? 1 : cores > 4 ? 4 : cores;
-}
-
-static int least(int64_t a, int64_t b)
-{
-    if (a <= 0)
-        return (int)b;
-    return (int)(b <= 0 || a < b ? a : b);
-}
-
-static int64_t unit_bytes(const struct wh_flow *f)
-{
-    return f->scan.unit_bytes > 0 ? f->scan.unit_bytes : 64 << 20;
-}
-
-static int64_t estimate_units(const struct wh_flow *f)
-{
-    if (!f->scan.splittable || f->stream->split_none)
-        return 1;
-    if (f->scan.est_bytes < 0)
-        return -1;
-    int64_t n = f->scan.est_bytes / unit_bytes(f) + (f->scan.est_bytes % unit_bytes(f) != 0);
-
-    return n > 0 ? n : 1;
-}
-
-static void decide_lanes(struct wh_planner *p, struct wh_flow *f)
-{
-    int lanes = least(p->plan->parallel, f->stream->parallel);
-
-    lanes = least(lanes, f->scan.max_readers);
-    lanes = least(lanes, f->tgt.max_writers);
-    f->est_units = estimate_units(f);
-    if (f->est_units > 0)
-        lanes = least(lanes, f->est_units);
-    if (f->tgt.needs_key_order && lanes > 1) {
-        lanes = 1;
-        wh_problem_warn(&f->notes, "E1060", f->stream->where_place, NULL,
-                        "one lane: the destination needs the rows of one key in order");
-    }
-    f->lanes = lanes < 1 ? 1 : lanes;
 }
 
 /* ---- promises ---------------------------------------------------------------------------------
@@ -402,7 +284,7 @@ static const char *on_kill(const struct wh_flow *f)
 
 static bool all_identity(const struct wh_flow *f)
 {
-    if (f->n_columns != f->source_schema.n_children)
+    if (f->n_columns != f->source_schema.n_children || f->n_made)
         return false;
     for (int64_t i = 0; i < f->n_columns; i++)
         if (f->columns[i].source != i || f->columns[i].fit > WH_FIT_WIDENING)
@@ -452,6 +334,20 @@ static void decide_frame(struct wh_flow *f)
     f->from->connector->source->use_frames(f->sc, true);
 }
 
+/* What is made of a column has no words for infinity. */
+static void made_are_finite(struct wh_flow *f)
+{
+    for (int64_t i = 0; i < f->n_made; i++) {
+        const struct wh_made *m = &f->made[i];
+
+        for (size_t j = 0; j < m->n_members; j++)
+            if (f->infinite[m->members[j]] == WH_INFINITE_KEEP)
+                f->infinite[m->members[j]] = WH_INFINITE_NEITHER;
+        if (m->chain && f->infinite[m->source] == WH_INFINITE_KEEP)
+            f->infinite[m->source] = WH_INFINITE_NEITHER;
+    }
+}
+
 /* Both ends hold infinite dates and times: they pass, unless the job wants NULL. One that another
  * column cannot hold is refused for all. */
 static int decide_infinite(struct wh_planner *p, struct wh_flow *f)
@@ -474,6 +370,7 @@ static int decide_infinite(struct wh_planner *p, struct wh_flow *f)
         if (f->columns[i].source >= 0 && !f->tgt.keeps_infinite[i] &&
             f->infinite[f->columns[i].source] == WH_INFINITE_KEEP)
             f->infinite[f->columns[i].source] = WH_INFINITE_NEITHER;
+    made_are_finite(f);
     for (int64_t i = 0; i < f->n_columns; i++)
         f->columns[i].infinite =
             f->columns[i].source >= 0 && f->infinite[f->columns[i].source] == WH_INFINITE_KEEP;
@@ -500,74 +397,7 @@ int wh_plan_decide(struct wh_planner *p, struct wh_flow *f)
     if (f->stream->write.marker_off && f->tgt.commit_class == WH_CLASS_T)
         wh_problem_warn(&f->notes, "E5013", f->stream->where_place, NULL,
                         "marker: off gives up exactly once: a kill may leave rows twice");
-    decide_lanes(p, f);
-    return WH_OK;
-}
-
-/* ---- memory -----------------------------------------------------------------------------------
- */
-
-static int64_t footprint(const struct wh_endpoint *ep)
-{
-    const struct wh_endpoint_ops *ops = ep->connector->endpoint;
-
-    if (ops->footprint)
-        return ops->footprint(ep->opts);
-    return ep->connector->caps->flags & WH_CAP_LOCAL ? 0 : CLIENT_BYTES;
-}
-
-/* One lane of the costliest flow: what it holds at most at once. A row of 4 MiB fits the parts as
- * they are; above it batch, queue and encoder each hold one more. */
-static int64_t lane_bytes(const struct wh_planner *p)
-{
-    int64_t most = LANE_BYTES + CLIENT_BYTES;
-
-    for (size_t i = 0; i < p->plan->n_flows; i++) {
-        const struct wh_flow *f = p->plan->flows[i];
-        int64_t over = f->stream->max_row_bytes - (4 << 20);
-
-        if (f->refused)
-            continue;
-        int64_t bytes =
-            LANE_BYTES + footprint(f->from) + footprint(f->to) + (over > 0 ? 4 * over : 0);
-
-        most = bytes > most ? bytes : most;
-    }
-    return most;
-}
-
-int wh_plan_memory(struct wh_planner *p, struct wh_error *reterr)
-{
-    struct wh_plan *plan = p->plan;
-    int64_t limit = p->job->run.memory, lane = lane_bytes(p);
-    int wanted = plan->parallel, lanes = 1;
-
-    for (size_t i = 0; i < plan->n_flows; i++)
-        if (!plan->flows[i]->refused && plan->flows[i]->lanes > lanes)
-            lanes = plan->flows[i]->lanes;
-    /* Several tables at once fill the lanes that one table leaves. */
-    if (plan->n_flows > 1)
-        lanes = plan->parallel;
-    while (limit > 0 && lanes > 1 && PROGRAM_BYTES + lanes * lane > limit)
-        lanes--;
-    plan->memory = PROGRAM_BYTES + lanes * lane;
-    if (limit > 0 && plan->memory > limit) {
-        int st = wh_fail(
-            reterr, WH_E_USAGE, "E8001",
-            "one lane needs %lld MB and the program %d MB, but --memory allows %lld MB",
-            (long long)(lane / 1000000), PROGRAM_BYTES / 1000000, (long long)(limit / 1000000));
-
-        wh_error_hint(reterr, "raise --memory, or lower values.max_row_bytes");
-        return st;
-    }
-    if (limit > 0 && PROGRAM_BYTES + wanted * lane > limit) {
-        plan->parallel = lanes;
-        for (size_t i = 0; i < plan->n_flows; i++)
-            plan->flows[i]->lanes = least(plan->flows[i]->lanes, lanes);
-        wh_problem_warn(&plan->problems, "E8001", "", "raise --memory for more",
-                        "--memory %lld MB holds %d lane%s of %lld MB", (long long)(limit / 1000000),
-                        lanes, lanes == 1 ? "" : "s", (long long)(lane / 1000000));
-    }
+    wh_plan_lanes(p, f);
     return WH_OK;
 }
 
@@ -686,9 +516,4 @@ int wh_plan_targets(struct wh_planner *p)
             check_pair(plan, sorted[first], sorted[i]);
     }
     return WH_OK;
-}
-
-int wh_plan_parallel(const struct wh_job *job)
-{
-    return (int)(job->run.parallel > 0 ? job->run.parallel : default_parallel());
 }

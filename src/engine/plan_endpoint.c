@@ -2,6 +2,9 @@
 /* Endpoints of a plan: options filled, opened once, with one control session. */
 #include "engine/plan_internal.h"
 
+#include "core/clock.h"
+#include "core/log.h"
+
 #include "engine/macro.h"
 
 #include <string.h>
@@ -18,7 +21,8 @@ static int first_problem(const struct wh_problems *problems, struct wh_error *re
             p = &problems->v[i];
     if (!p)
         return wh_plan_no_memory(reterr);
-    int st = wh_fail(reterr, WH_E_USAGE, p->code, "%s", p->message);
+    int st = wh_fail(reterr, strcmp(p->code, "E8002") == 0 ? WH_E_NOMEM : WH_E_USAGE, p->code, "%s",
+                     p->message);
 
     wh_error_where(reterr, "%s", p->where);
     if (p->hint)
@@ -67,9 +71,22 @@ static void set_option(struct wh_arena *arena, const struct wh_options *table, v
                        "'%s' stood in the job file and is not kept in the state", key);
         return;
     }
+    if (secret && (row->flags & WH_OPT_REFERENCE) && !wh_reference_in(node->text)) {
+        wh_problem_add(
+            problems, "E1056", where,
+            "'%s' takes a secret from elsewhere: ${file:/path}, ${cred:NAME}, ${secret:NAME} "
+            "or ${env:NAME}, in single quotes on a command line",
+            "'%s' was written out, where others can read it", key);
+        return;
+    }
+    size_t before = problems->errors;
+
     value = resolved(arena, node, secret, where, problems);
-    if (value)
-        wh_options_set(table, out, arena, key, value, where, problems);
+    if (value && wh_options_set(table, out, arena, key, value, where, problems))
+        return;
+    /* Without a word it was want of memory; an option that is passed over names another place. */
+    if (problems->errors == before)
+        wh_problem_add(problems, "E8002", where, NULL, "no memory for '%s'", key);
 }
 
 int wh_plan_options(struct wh_arena *arena, const struct wh_options *table,
@@ -97,7 +114,8 @@ int wh_plan_options(struct wh_arena *arena, const struct wh_options *table,
     }
     wh_options_wipe(table, out);
     if (st != WH_OK)
-        return wh_fail(reterr, st, "E9003", "defaults of the %s", table->what);
+        return wh_fail(reterr, st, st == WH_E_NOMEM ? "E8002" : "E9003", "defaults of the %s",
+                       table->what);
     return first_problem(&problems, reterr);
 }
 
@@ -187,8 +205,14 @@ static int open_endpoint(struct wh_planner *p, struct wh_endpoint *ep, struct wh
     if (p->job && p->job->planned_us)
         wh_ctx_planned(ep, p->job->planned_us);
     ep->open_called = true;
-    return c->endpoint->open ? c->endpoint->open(ep->ep, &ep->ctx, WH_COORDINATOR, ep->opts, reterr)
-                             : WH_OK;
+    int64_t begun = wh_now_ns();
+    int st = c->endpoint->open
+                 ? c->endpoint->open(ep->ep, &ep->ctx, WH_COORDINATOR, ep->opts, reterr)
+                 : WH_OK;
+
+    wh_log(WH_LOG_DEBUG, "plan", "%s (%s) opened: %s, %.1f ms", ep->name, c->name,
+           wh_status_name(st), (double)(wh_now_ns() - begun) / 1e6);
+    return st;
 }
 
 static int new_endpoint(struct wh_planner *p, const struct wh_objref *ref, void *opts,

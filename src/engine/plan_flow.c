@@ -2,6 +2,8 @@
 /* One flow: options, scan, mapping, target, steps. */
 #include "engine/plan_internal.h"
 
+#include "core/clock.h"
+#include "core/log.h"
 #include "data/number.h"
 
 #include <stdio.h>
@@ -95,6 +97,7 @@ static void ask_scan(const struct wh_planner *p, struct wh_flow *f, struct wh_sc
     const struct wh_stream *s = f->stream;
 
     *ret = (struct wh_scan){
+        .places = wh_plan_places(p, s),
         .object = &f->source,
         .opts = f->from_opts,
         .ctx = &f->from->ctx,
@@ -105,10 +108,15 @@ static void ask_scan(const struct wh_planner *p, struct wh_flow *f, struct wh_sc
         .limit = s->limit,
         .parallel = p->plan->parallel,
         .unit_bytes = wanted_unit(s),
-        .types = s->types.n ? &s->types : NULL,
+        .types = wh_plan_read_types(p, f),
         .frames = f->to ? f->to->connector->caps->frames : NULL,
         .max_row_bytes = s->max_row_bytes,
         .split_by = s->split_by,
+        .parts = s->split_parts,
+        .unit_rows = s->split_rows,
+        .range_from = s->split_range.n ? s->split_range.v[0] : NULL,
+        .range_to = s->split_range.n ? s->split_range.v[1] : NULL,
+        .as_of = p->job ? p->job->as_of : NULL,
         .no_snapshot = p->job && p->job->run.consistent == 2,
         .frozen = f->frozen && f->frozen->source.release ? &f->frozen->source : NULL,
         .est_rows = -1,
@@ -150,10 +158,12 @@ static int keep_scan(struct wh_planner *p, struct wh_flow *f, const struct wh_sc
                                     .sampled_rows = io->sampled_rows};
     if (wh_schema_pack(&f->source_schema) != WH_OK ||
         keep_words(p->plan, io->method, &f->scan.method) != WH_OK ||
+        keep_words(p->plan, io->identity, &f->scan.identity) != WH_OK ||
         keep_words(p->plan, io->note, &f->scan.note) != WH_OK ||
         keep_words(p->plan, io->frame_why, &f->scan.frame_why) != WH_OK ||
         wh_plan_copy_bytes(p->arena, io->ret_bounds, &f->scan.ret_bounds) != WH_OK ||
         (io->origin && !(f->scan.origin = wh_arena_strdup(p->arena, io->origin))) ||
+        (io->say_warn.n && wh_plan_copy_str(p->arena, io->say_warn, &f->scan.say_warn) != WH_OK) ||
         (io->comment.n && wh_plan_copy_str(p->arena, io->comment, &f->scan.comment) != WH_OK))
         return wh_plan_no_memory(reterr);
     return WH_OK;
@@ -198,6 +208,22 @@ static int after(struct wh_endpoint *ep, int st, struct wh_error *reterr, const 
     return st;
 }
 
+/* What is destroyed after it was read must be somewhere else by then. */
+static int keeps_rows(const struct wh_flow *f, struct wh_error *reterr)
+{
+    const struct wh_objref *to = &f->stream->to;
+    bool into_pipe = to->name.n == 1 && wh_str_eqs(to->name.part[0], "-");
+
+    if (!into_pipe && !(to->connector->caps->flags & WH_CAP_KEEPS_NOTHING))
+        return WH_OK;
+    int st = wh_fail(reterr, WH_E_USAGE, "E1007",
+                     "%s: what is read would be deleted, and '%s' keeps no row of it",
+                     f->table ? f->table : f->stream->name, to->text);
+    wh_error_where(reterr, "%s", f->stream->from.where);
+    wh_error_hint(reterr, "leave after_read out, or name a destination that keeps the rows");
+    return st;
+}
+
 static int open_scan(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
                      struct wh_error *reterr)
 {
@@ -208,11 +234,16 @@ static int open_scan(struct wh_planner *p, struct wh_flow *f, const struct wh_fr
     ask_scan(p, f, &io);
     if (frozen)
         io.bounds = frozen->bounds;
+    if (wh_plan_computed(p, f->stream, &io) != WH_OK)
+        return wh_plan_no_memory(reterr);
     WH_TRY(wh_endpoint_control(f->from, &se, reterr));
     WH_TRY(alloc_zeroed(&f->sc, ops->sc_size, reterr));
     f->sc_called = true;
     reterr->code[0] = reterr->where[0] = 0;
     int st = ops->scan_open(f->sc, f->from->ep, se, &io, &f->source_schema, reterr);
+
+    if (st < 0 && io.computed_bad && !reterr->where[0])
+        wh_error_where(reterr, "%s", wh_plan_computed_where(f->stream, io.computed_bad));
 
     if (st == WH_END && !frozen) {
         close_scan(f);
@@ -231,6 +262,8 @@ static int open_scan(struct wh_planner *p, struct wh_flow *f, const struct wh_fr
         wh_error_hint(reterr, "leave one of them out");
         return st;
     }
+    if (io.destroys)
+        WH_TRY(keeps_rows(f, reterr));
     return keep_scan(p, f, &io, reterr);
 }
 
@@ -338,14 +371,15 @@ static int narrow(struct wh_planner *p, struct wh_flow *f, const struct wh_froze
     f->projection = wh_arena_alloc(p->arena, ((size_t)n + 1) * sizeof(char *));
     if (!need || !f->projection)
         return wh_plan_no_memory(reterr);
-    for (int64_t i = 0; i < f->n_columns; i++)
-        if (f->columns[i].source >= 0)
-            need[f->columns[i].source] = true;
-    for (int64_t i = 0; i < n; i++)
+    wh_plan_needed(f, need);
+    for (int64_t i = 0; i < n; i++) {
+        if (wh_plan_is_extra(f->source_schema.children[i]))
+            need[i] = true; /* is asked for by other words */
         used += need[i];
+    }
     f->n_projection = 0;
     for (int64_t i = 0; i < n && used < n && used > 0; i++)
-        if (need[i]) {
+        if (need[i] && !wh_plan_is_extra(f->source_schema.children[i])) {
             f->projection[f->n_projection] =
                 wh_arena_strdup(p->arena, f->source_schema.children[i]->name);
             if (!f->projection[f->n_projection++])
@@ -396,6 +430,8 @@ void wh_plan_ask_target(const struct wh_flow *f, struct wh_target *ret)
         .keys = (const char *const *)s->write.keys.v,
         .n_keys = s->write.keys.n,
         .replace_where = s->write.replace_where,
+        .replace_keys = s->write.replace_keys,
+        .marker = s->write.marker ? &s->write.marker_name : NULL,
         .before = (const char *const *)s->write.before.v,
         .n_before = s->write.before.n,
         .after = (const char *const *)s->write.after.v,
@@ -420,6 +456,7 @@ void wh_plan_ask_target(const struct wh_flow *f, struct wh_target *ret)
 static int keep_target_words(struct wh_plan *plan, const struct wh_target *io,
                              struct wh_flow_target *t)
 {
+    WH_TRY(keep_words(plan, io->loses, &t->loses));
     WH_TRY(keep_words(plan, io->identity, &t->identity));
     WH_TRY(keep_words(plan, io->instant, &t->instant));
     WH_TRY(keep_words(plan, io->on_kill, &t->on_kill));
@@ -638,6 +675,25 @@ static int plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_fr
     return frozen && !no_source ? wh_plan_unchanged(p, f, frozen, reterr) : WH_OK;
 }
 
+/* --debug plan */
+static void say_flow(const struct wh_flow *f, int st, int64_t begun, const struct wh_error *err)
+{
+    double ms = (double)(wh_now_ns() - begun) / 1e6;
+
+    if (!wh_log_on(WH_LOG_DEBUG, "plan"))
+        return;
+    if (st < 0) {
+        wh_log(WH_LOG_DEBUG, "plan", "%s: %s %s, %.1f ms", f->table, err->code, err->message, ms);
+        return;
+    }
+    wh_log(
+        WH_LOG_DEBUG, "plan",
+        "%s -> %s: read by %s, %lld rows, %lld bytes; %lld columns; class %s, %zu steps; %.1f ms",
+        f->table, wh_plan_target_text(f), f->scan.method ? f->scan.method : "?",
+        (long long)f->scan.est_rows, (long long)f->scan.est_bytes, (long long)f->n_columns,
+        wh_class_letter(f->tgt.commit_class), f->n_steps, ms);
+}
+
 /* What the state kept is compared with, and then wanted no more. */
 int wh_plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen_flow *frozen,
                  struct wh_error *reterr)
@@ -645,8 +701,11 @@ int wh_plan_flow(struct wh_planner *p, struct wh_flow *f, const struct wh_frozen
     struct wh_frozen_schemas kept = {{0}};
     int st;
 
+    int64_t begun = wh_now_ns();
+
     f->frozen = frozen ? &kept : NULL;
     st = plan_flow(p, f, frozen, reterr);
+    say_flow(f, st, begun, reterr);
     f->frozen = NULL;
     wh_schema_release(&kept.source);
     wh_schema_release(&kept.accept);
@@ -681,6 +740,7 @@ void wh_plan_flow_free(struct wh_flow *f)
     wh_free(TAKE_PTR(f->sc)); /* of a source that was never looked at */
     wh_schema_release(&f->tgt.accept);
     wh_schema_release(&f->source_schema);
+    wh_schema_release(&f->made_schema);
     wh_schema_release(&f->mapped);
     if (f->from)
         wipe(f->from->connector->from, f->from_opts);

@@ -9,9 +9,14 @@ static int schema_of(const char *json, struct ArrowSchema *ret, const char *what
                      struct wh_error *reterr)
 {
     struct wh_error err;
+    int st = json ? wh_schema_from_json(json, strlen(json), ret, &err) : WH_OK;
 
-    if (!json || wh_schema_from_json(json, strlen(json), ret, &err) == WH_OK)
+    if (st == WH_OK)
         return WH_OK;
+    if (st == WH_E_NOMEM) {
+        *reterr = err;
+        return st;
+    }
     return wh_fail(reterr, WH_E_STATE, "E7003", "the kept schema of the %s cannot be read: %s",
                    what, err.message);
 }
@@ -51,13 +56,21 @@ static int fingerprint_text(const struct wh_flow *f, struct wh_buf *out)
     for (int64_t i = 0; i < f->n_columns; i++) {
         const struct wh_plan_column *c = &f->columns[i];
 
-        WH_TRY(wh_buf_printf(out, "%s %lld %s\n", c->name, (long long)c->source,
+        WH_TRY(wh_buf_printf(out, "%s %lld %s", c->name, (long long)c->source,
                              c->value ? c->value : ""));
+        if (c->made) {
+            WH_TRY(wh_buf_printf(out, " %lld ", (long long)f->made[c->made - 1].source));
+            WH_TRY(wh_plan_made_text(f, c, out));
+        }
+        if (c->computed)
+            WH_TRY(wh_buf_printf(out, " by %s", c->computed));
+        WH_TRY(wh_buf_addc(out, '\n'));
     }
     WH_TRY(wh_buf_printf(out, "%d %d %d %s\n", s->write.mode, f->tgt.commit_class,
                          f->tgt.atomic_given, f->tgt.identity));
     WH_TRY(wh_buf_printf(out, "%s\n%s\n%lld\n", s->where ? s->where : "", s->query ? s->query : "",
                          (long long)s->limit));
+    WH_TRY(wh_buf_printf(out, "%s\n", f->scan.identity ? f->scan.identity : ""));
     WH_TRY(add_bytes(f->scan.ret_bounds, out));
     return add_bytes(f->tgt.ret_memo, out);
 }
@@ -86,12 +99,54 @@ static int type_text(const struct ArrowSchema *field, struct wh_buf *out)
     return wh_buf_adds(out, type.nullable ? "" : " not null");
 }
 
+/* The types are the same, so something that is told of the column beside them is not. */
+static int notes_text(const struct ArrowSchema *a, const struct ArrowSchema *b, struct wh_buf *out)
+{
+    static const struct {
+        const char *key, *word;
+    } notes[] = {{WH_META_KEY, "place in the key"},      {WH_META_DEFAULT, "default"},
+                 {WH_META_GENERATED, "being generated"}, {WH_META_COLLATION, "collation"},
+                 {WH_META_COMMENT, "comment"},           {WH_META_LENGTH, "length"},
+                 {WH_META_LOGICAL, "meaning"},           {WH_META_SHAPE, "definition"},
+                 {WH_META_MAKE, "definition"},           {WH_META_WORDS, "text form"},
+                 {WH_META_GUESSED, "being guessed"},     {WH_META_NUMBER, "number in the table"}};
+
+    for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
+        struct wh_str was = {"", 0}, is = {"", 0};
+
+        wh_ignore(wh_meta_get(a, notes[i].key, &was) != NULL);
+        wh_ignore(wh_meta_get(b, notes[i].key, &is) != NULL);
+        if (!wh_str_eq(was, is))
+            return wh_buf_printf(out, "another: its %s was '%.*s', now it is '%.*s'", notes[i].word,
+                                 WH_STR_FMT(wh_str_clip(was, 80)), WH_STR_FMT(wh_str_clip(is, 80)));
+    }
+    return wh_buf_adds(out, "another: what the system tells of it beside the type has changed");
+}
+
+/* Types that are the same to us and are two at their system are told in its own words. */
+static int types_text(const struct ArrowSchema *a, const struct ArrowSchema *b, struct wh_buf *out)
+{
+    WH_CLEANUP(wh_buf_free) struct wh_buf was = WH_BUF(1 << 20), is = WH_BUF(1 << 20);
+    struct wh_str from = {"", 0}, to = {"", 0};
+
+    WH_TRY(type_text(a, &was));
+    WH_TRY(type_text(b, &is));
+    wh_ignore(wh_meta_get(a, WH_META_TYPE, &from) != NULL);
+    wh_ignore(wh_meta_get(b, WH_META_TYPE, &to) != NULL);
+    if (was.n != is.n || memcmp(was.p, is.p, is.n) != 0)
+        return wh_buf_printf(out, "%s, now it is %s", was.p, is.p);
+    if (wh_str_eq(from, to))
+        return notes_text(a, b, out);
+    return wh_buf_printf(out, "%.*s, now it is %.*s", (int)from.n, from.s, (int)to.n, to.s);
+}
+
 static int changed(const struct wh_flow *f, struct wh_error *reterr, const char *what)
 {
     int st = wh_fail(reterr, WH_E_USAGE, "E7008", "%s: %s", f->table, what);
 
     wh_error_where(reterr, "%s", f->stream->where_place);
-    wh_error_hint(reterr, "undo the change and resume, or give the run up with --fresh");
+    wh_error_hint(reterr, "undo the change and resume; or 'wherry cancel RUN --discard' gives the "
+                          "run up, and the job begins anew (--fresh does both)");
     return st;
 }
 
@@ -115,9 +170,7 @@ static int describe_schemas(const struct ArrowSchema *was, const struct ArrowSch
         if (wh_schema_equal(a, b))
             continue;
         WH_TRY(wh_buf_printf(out, "column '%s' of the %s was ", a->name, side));
-        WH_TRY(type_text(a, out));
-        WH_TRY(wh_buf_adds(out, ", now it is "));
-        return type_text(b, out);
+        return types_text(a, b, out);
     }
     return WH_OK;
 }
@@ -177,5 +230,5 @@ int wh_plan_unchanged(struct wh_planner *p, struct wh_flow *f, const struct wh_f
         return WH_OK;
     if (wh_u128_eq(frozen->fingerprint, f->fingerprint))
         return WH_OK;
-    return changed(f, reterr, "mapping, mode, filter or destination differ from the plan");
+    return changed(f, reterr, "mapping, mode, filter, source or destination differ from the plan");
 }

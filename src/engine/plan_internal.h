@@ -29,6 +29,8 @@ struct wh_planner {
     size_t n_listings;
     const char **names; /* hash set of the flows' table names; n_names slots, a power of two */
     size_t n_names;
+    uint32_t *frozen_at; /* hash index of the frozen flows by table: number + 1; 0 = free */
+    size_t n_frozen_at;  /* a power of two */
 };
 
 /* What was listed; names of flows are the plan's own. */
@@ -82,21 +84,45 @@ void wh_plan_flow_free(struct wh_flow *);
 /* Names to ask of the source; *ret_all = everything. */
 wh_status wh_plan_projection(struct wh_planner *, struct wh_flow *, const struct wh_frozen_flow *,
                              struct wh_error *reterr);
+/* What rows are to tell of where they stand: wh_scan.places. */
+const char *const *wh_plan_places(const struct wh_planner *, const struct wh_stream *);
+/* What the source is to compute, into scan.computed. WH_E_NOMEM. */
+wh_status wh_plan_computed(const struct wh_planner *, const struct wh_stream *, struct wh_scan *);
+/* The place in the job of computed column `number` (from 1). */
+const char *wh_plan_computed_where(const struct wh_stream *, size_t number);
+/* No column of the object: asked for by other words than the projection. */
+bool wh_plan_is_extra(const struct ArrowSchema *field);
 /* flow->columns and flow->mapped from the scan's schema and the stream's columns. */
 wh_status wh_plan_mapping(struct wh_planner *, struct wh_flow *, struct wh_error *reterr);
+
+/* plan_made.c -------------------------------------------------------------------------------- */
+/* flow->made_schema, when columns and declared types are known. */
+wh_status wh_plan_made(struct wh_flow *, struct wh_error *reterr);
+/* Marks the columns of the scan that some column of the plan is made of. */
+void wh_plan_needed(const struct wh_flow *, bool *need);
+/* How a made column is made: "trim, hash(...)", "json of a, b". */
+wh_status wh_plan_made_text(const struct wh_flow *, const struct wh_plan_column *, struct wh_buf *);
+
+/* The types in which a source that guesses shall read columns: `types`, and those that lines of
+ * `columns` declare. NULL: none (or no memory: a type that is not read so is refused later on). */
+const struct wh_map *wh_plan_read_types(const struct wh_planner *, const struct wh_flow *);
 
 /* plan_types.c ------------------------------------------------------------------------------- */
 /* Decisions per column after target_open; keys; constants. */
 wh_status wh_plan_types(struct wh_planner *, struct wh_flow *, struct wh_error *reterr);
 
-/* plan_check.c ------------------------------------------------------------------------------- */
+/* plan_able.c, plan_check.c ------------------------------------------------------------------ */
 wh_status wh_plan_check_stream(const struct wh_stream *, struct wh_error *reterr);
 wh_status wh_plan_check_flow(struct wh_planner *, struct wh_flow *, struct wh_error *reterr);
-/* Lanes, fused, delivery words, what a kill means; after the target is open. */
+/* Fused, lanes, delivery words, what a kill means; after the target is open. */
 wh_status wh_plan_decide(struct wh_planner *, struct wh_flow *); /* OK, no memory */
+wh_status wh_plan_targets(struct wh_planner *);                  /* two flows onto one target */
+
+/* plan_lanes.c ------------------------------------------------------------------------------- */
+/* Lanes of one flow: after the target is open. */
+void wh_plan_lanes(struct wh_planner *, struct wh_flow *);
 wh_status wh_plan_memory(struct wh_planner *, struct wh_error *reterr);
-wh_status wh_plan_targets(struct wh_planner *); /* two flows onto one target */
-int wh_plan_parallel(const struct wh_job *);    /* -j, or what this machine suggests */
+int wh_plan_parallel(const struct wh_job *); /* -j, or what this machine suggests */
 
 /* plan_frozen.c ------------------------------------------------------------------------------ */
 /* Fills flow->frozen. */

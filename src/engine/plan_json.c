@@ -55,6 +55,25 @@ static int open_item(struct wh_buf *out)
     return wh_buf_addc(out, '{');
 }
 
+/* "from" and "convert": "trim, ..."; or "rest": "json of a, b" */
+static int made(struct wh_buf *out, const struct wh_flow *f, const struct wh_plan_column *c)
+{
+    WH_CLEANUP(wh_buf_free) struct wh_buf how = WH_BUF(1 << 24);
+    bool chain = f->made[c->made - 1].chain;
+
+    WH_TRY(wh_plan_made_text(f, c, &how));
+    return text(out, chain ? "convert" : "rest", how.p);
+}
+
+static const char *source_name(const struct wh_flow *f, const struct wh_plan_column *c)
+{
+    if (c->computed)
+        return NULL;
+    int64_t at = c->made && f->made[c->made - 1].chain ? f->made[c->made - 1].source : c->source;
+
+    return at >= 0 ? f->source_schema.children[at]->name : NULL;
+}
+
 static int columns(struct wh_buf *out, const struct wh_flow *f)
 {
     WH_TRY(name(out, "columns"));
@@ -64,11 +83,16 @@ static int columns(struct wh_buf *out, const struct wh_flow *f)
 
         WH_TRY(open_item(out));
         WH_TRY(text(out, "name", c->name));
-        WH_TRY(
-            text(out, "from", c->source >= 0 ? f->source_schema.children[c->source]->name : NULL));
+        WH_TRY(text(out, "from", source_name(f, c)));
         WH_TRY(text(out, "value", c->origin ? NULL : c->value));
         if (c->origin)
             WH_TRY(text(out, "source", "file"));
+        if (c->computed) {
+            WH_TRY(text(out, "source_expr", c->computed));
+            WH_TRY(flag(out, "varies", c->varies));
+        }
+        if (c->made)
+            WH_TRY(made(out, f, c));
         WH_TRY(type(out, "source_type", &c->from));
         WH_TRY(type(out, "type", &c->to));
         WH_TRY(flag(out, "nullable", c->to.nullable));
@@ -149,6 +173,10 @@ static int keys(struct wh_buf *out, const struct wh_flow *f)
 static int source_side(struct wh_buf *out, const struct wh_plan *plan, const struct wh_flow *f)
 {
     WH_TRY(text(out, "where", f->stream->where));
+    if (f->stream->split_range.n) {
+        WH_TRY(text(out, "range_from", f->stream->split_range.v[0]));
+        WH_TRY(text(out, "range_to", f->stream->split_range.v[1]));
+    }
     WH_TRY(text(out, "query", f->stream->query));
     WH_TRY(number(out, "limit", f->stream->limit));
     WH_TRY(text(out, "method", f->scan.method));
@@ -172,6 +200,8 @@ static int target_side(struct wh_buf *out, const struct wh_flow *f)
     WH_TRY(text(out, "target_identity", f->tgt.identity));
     WH_TRY(flag(out, "exists", f->tgt.exists));
     WH_TRY(estimate(out, "existing_rows", f->tgt.existing_rows));
+    if (f->tgt.loses[0])
+        WH_TRY(text(out, "loses", f->tgt.loses));
     WH_TRY(text(out, "create", f->tgt.say_create.n ? f->tgt.say_create.s : NULL));
     WH_TRY(text(out, "class", wh_class_letter(f->tgt.commit_class)));
     WH_TRY(text(out, "atomic", wh_atomic_name(f->tgt.atomic_given)));
@@ -179,9 +209,15 @@ static int target_side(struct wh_buf *out, const struct wh_flow *f)
     WH_TRY(text(out, "delivery", f->delivery));
     WH_TRY(text(out, "on_kill", f->on_kill));
     WH_TRY(text(out, "guard", f->guard));
+    if (f->stream->dirty_archive.connector)
+        WH_TRY(text(out, "dirty_archive", f->stream->dirty_archive.text));
     WH_TRY(text(out, "target_note", f->tgt.note));
     WH_TRY(number(out, "lanes", f->lanes));
     WH_TRY(number(out, "write_lanes", f->tgt.max_writers));
+    if (f->readers || f->writers) {
+        WH_TRY(number(out, "readers", f->readers ? f->readers : f->lanes));
+        WH_TRY(number(out, "writers", f->writers ? f->writers : f->lanes));
+    }
     WH_TRY(flag(out, "fused", f->fused));
     WH_TRY(text(out, "frame", f->frame));
     WH_TRY(text(out, "frame_why", f->frame_why && f->frame_why[0] ? f->frame_why : NULL));

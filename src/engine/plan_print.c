@@ -119,6 +119,11 @@ static int add_filters(const struct wh_flow *f, struct wh_buf *out)
         WH_TRY(add_line(out, wh_str(texts[i]), 400));
         WH_TRY(wh_buf_addc(out, '\n'));
     }
+    if (s->split_range.n) {
+        WH_TRY(key(out, "range"));
+        WH_TRY(wh_buf_printf(out, "%s from %s to %s, both included\n", s->split_by,
+                             s->split_range.v[0], s->split_range.v[1]));
+    }
     if (!s->limit)
         return WH_OK;
     WH_TRY(key(out, "limit"));
@@ -130,7 +135,8 @@ static int add_keys(const struct wh_flow *f, struct wh_buf *out)
 {
     int mode = f->stream->write.mode;
 
-    if (!f->n_keys || mode < WH_MODE_UPSERT || mode > WH_MODE_INSERT_IGNORE)
+    if (!f->n_keys ||
+        (!f->stream->write.replace_keys && (mode < WH_MODE_UPSERT || mode > WH_MODE_INSERT_IGNORE)))
         return WH_OK;
     WH_TRY(wh_buf_adds(out, " by "));
     for (size_t i = 0; i < f->n_keys; i++)
@@ -157,7 +163,11 @@ static int add_mode(const struct wh_flow *f, struct wh_buf *out)
     }
     if (f->tgt.instant[0])
         WH_TRY(wh_buf_printf(out, "; visible: %s", f->tgt.instant));
-    return wh_buf_addc(out, '\n');
+    WH_TRY(wh_buf_addc(out, '\n'));
+    if (!f->tgt.loses[0])
+        return WH_OK;
+    WH_TRY(key(out, "needs"));
+    return wh_buf_printf(out, "--yes: dropped and made anew; with it go %s\n", f->tgt.loses);
 }
 
 /* The statement stands among the steps where a step says the same. */
@@ -198,29 +208,54 @@ static int padded(struct wh_buf *out, const char *text, size_t width)
     return WH_OK;
 }
 
+/* "phone text, trim, mask(...)"; "json of a, b" */
+static int made_text(const struct wh_flow *f, const struct wh_plan_column *c, struct wh_buf *out)
+{
+    const struct wh_made *m = &f->made[c->made - 1];
+
+    if (m->chain) {
+        const struct ArrowSchema *from = f->source_schema.children[m->source];
+        struct wh_type t;
+
+        if (strcmp(from->name, c->name) != 0)
+            WH_TRY(wh_buf_printf(out, "%s ", from->name));
+        WH_TRY(wh_type_of(from, &t, NULL));
+        WH_TRY(wh_type_print(&t, out));
+        WH_TRY(wh_buf_adds(out, ", "));
+    }
+    return wh_plan_made_text(f, c, out);
+}
+
 static int column_texts(const struct wh_flow *f, const struct wh_plan_column *c,
                         struct wh_buf *from, struct wh_buf *to, struct wh_buf *decision)
 {
     wh_buf_clear(from);
     wh_buf_clear(to);
     wh_buf_clear(decision);
-    if (c->source < 0) {
+    if (c->made) {
+        WH_TRY(made_text(f, c, from));
+    } else if (c->source < 0) {
         WH_TRY(c->origin ? wh_buf_adds(from, "the file")
                          : wh_buf_printf(from, "'%.40s'", c->value ? c->value : ""));
     } else {
         const char *name = f->source_schema.children[c->source]->name;
 
-        if (strcmp(name, c->name) != 0)
+        if (c->computed)
+            WH_TRY(wh_buf_printf(from, "%.60s%s ", c->computed,
+                                 strlen(c->computed) > 60 ? "..." : ""));
+        else if (strcmp(name, c->name) != 0)
             WH_TRY(wh_buf_printf(from, "%s ", name));
         WH_TRY(wh_type_print(&c->from, from));
     }
     WH_TRY(wh_type_print(&c->to, to));
     if (!c->to.nullable)
         WH_TRY(wh_buf_adds(to, " not null"));
-    if (c->source < 0)
+    if (c->source < 0 && !c->made)
         return wh_buf_adds(decision, "constant");
+    if (c->computed)
+        WH_TRY(wh_buf_adds(decision, "computed by the source"));
     if (c->fit != WH_FIT_EXACT)
-        WH_TRY(wh_buf_adds(decision, wh_fit_name(c->fit)));
+        WH_TRY(wh_buf_printf(decision, "%s%s", decision->n ? ", " : "", wh_fit_name(c->fit)));
     if (c->why) /* the head of the columns says from how many rows */
         WH_TRY(wh_buf_printf(decision, "%s%s", decision->n ? ": " : "",
                              strncmp(c->why, "guessed", 7) == 0 ? "guessed" : c->why));
@@ -243,7 +278,7 @@ static int add_columns(const struct wh_flow *f, struct wh_buf *out)
         for (int k = 0; k < 3; k++)
             widths[k] = sizes[k] > widths[k] ? (sizes[k] < 40 ? sizes[k] : 40) : widths[k];
         guessed += c->why && strncmp(c->why, "guessed", 7) == 0;
-        changed += c->source >= 0 && c->fit != WH_FIT_EXACT;
+        changed += c->made || (c->source >= 0 && c->fit != WH_FIT_EXACT);
     }
     WH_TRY(key(out, "columns"));
     WH_TRY(wh_buf_printf(out, "%lld", (long long)f->n_columns));
@@ -305,7 +340,11 @@ static int add_lanes(const struct wh_flow *f, struct wh_buf *out)
 {
     WH_TRY(key(out, "lanes"));
     WH_TRY(wh_buf_printf(out, "%d", f->lanes));
-    if (f->tgt.max_writers > 0)
+    if (f->readers)
+        WH_TRY(wh_buf_printf(out, "; %d read%s at once", f->readers, f->readers == 1 ? "s" : ""));
+    if (f->writers)
+        WH_TRY(wh_buf_printf(out, "; %d write%s at once", f->writers, f->writers == 1 ? "s" : ""));
+    if (f->tgt.max_writers > 0 && !f->writers)
         WH_TRY(wh_buf_printf(out, "; write lanes: %d", f->tgt.max_writers));
     if (f->fused)
         WH_TRY(wh_buf_adds(out, f->frame ? "; rows pass through as bytes, one thread a lane"
@@ -384,10 +423,12 @@ const char *wh_plan_snapshot_words(const struct wh_plan *plan, const struct wh_f
 
 static int add_promises(const struct wh_plan *plan, const struct wh_flow *f, struct wh_buf *out)
 {
+    const char *marker = f->stream->write.marker;
+
     WH_TRY(key(out, "delivery"));
-    WH_TRY(wh_buf_printf(out, "%s (class %s, atomic: %s)\n", f->delivery,
-                         wh_class_letter(f->tgt.commit_class),
-                         wh_atomic_name(f->tgt.atomic_given)));
+    WH_TRY(wh_buf_printf(out, "%s (class %s, atomic: %s%s%s)\n", f->delivery,
+                         wh_class_letter(f->tgt.commit_class), wh_atomic_name(f->tgt.atomic_given),
+                         marker ? "; markers in " : "", marker ? marker : ""));
     WH_TRY(key(out, "a kill"));
     WH_TRY(wh_buf_printf(out, "%s\n", f->on_kill));
     if (f->guard) {
@@ -407,8 +448,16 @@ static int add_promises(const struct wh_plan *plan, const struct wh_flow *f, str
         if (f->stream->dirty_ratio > 0)
             WH_TRY(wh_buf_printf(out, "%sup to %g %%", f->stream->dirty_rows ? ", " : "",
                                  f->stream->dirty_ratio * 100));
-        WH_TRY(wh_buf_adds(out, " are archived\n"));
+        WH_TRY(wh_buf_adds(out, " are archived"));
+    } else if (f->stream->dirty_archive.connector) {
+        WH_TRY(key(out, "dirty"));
+        WH_TRY(wh_buf_adds(out, "none; the first one ends the table and is archived"));
+    } else {
+        return WH_OK;
     }
+    if (f->stream->dirty_archive.connector)
+        WH_TRY(wh_buf_printf(out, " in %s", f->stream->dirty_archive.text));
+    WH_TRY(wh_buf_addc(out, '\n'));
     return WH_OK;
 }
 

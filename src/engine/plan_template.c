@@ -130,24 +130,24 @@ static int add_replaced(const regex_t *re, const char *text, struct wh_str with,
 static int regex(struct wh_str in, struct wh_str a, struct wh_str b, struct wh_buf *out,
                  struct wh_error *reterr)
 {
-    char text[NAME_MAX_BYTES + 1], pattern[NAME_MAX_BYTES + 1], why[160];
+    char text[NAME_MAX_BYTES + 1], given[NAME_MAX_BYTES + 1], pattern[WH_REGEX_MAX], why[160];
     regex_t re;
 
     if (in.n > NAME_MAX_BYTES || a.n > NAME_MAX_BYTES)
         return wh_fail(reterr, WH_E_USAGE, "E1020", "a name of more than %d bytes", NAME_MAX_BYTES);
     memcpy(text, in.s, in.n);
     text[in.n] = 0;
-    memcpy(pattern, a.s, a.n);
-    pattern[a.n] = 0;
-    if (!wh_regex_bounded(pattern))
+    memcpy(given, a.s, a.n);
+    given[a.n] = 0;
+    if (!wh_regex_posix(given, pattern) || !wh_regex_bounded(pattern))
         return wh_fail(reterr, WH_E_USAGE, "E1025", "regular expression '%s' is too complex",
-                       pattern);
+                       given);
     int st = regcomp(&re, pattern, REG_EXTENDED);
 
     if (st != 0) {
         regerror(st, &re, why, sizeof why);
         return wh_fail(reterr, WH_E_USAGE, "E1025",
-                       "regular expression '%s' of a name template: %s", pattern, why);
+                       "regular expression '%s' of a name template: %s", given, why);
     }
     st = add_replaced(&re, text, b, out);
     regfree(&re);
@@ -254,8 +254,10 @@ static int base_value(struct wh_arena *arena, struct wh_str what, const struct w
                                     : WH_STR("");
         if (ret->n)
             return WH_OK;
-        return wh_fail(reterr, WH_E_USAGE, "E1020", "{%.*s}: this source has none",
-                       WH_STR_FMT(what));
+        int st =
+            wh_fail(reterr, WH_E_USAGE, "E1020", "{%.*s}: this source has none", WH_STR_FMT(what));
+        wh_error_hint(reterr, "{source.table} every source has; other words stand as they are");
+        return st;
     }
     int st =
         wh_fail(reterr, WH_E_USAGE, "E1020", "{%.*s} is not known in a name", WH_STR_FMT(what));
@@ -310,9 +312,13 @@ int wh_template_expand(struct wh_arena *arena, struct wh_str text, const struct 
         const char *row = memmem(p, (size_t)(end - p), "{row.", 5);
         const char *close = open ? template_end(open, end) : NULL;
 
-        if (row)
-            return wh_fail(reterr, WH_E_UNSUPPORTED, "E1014",
-                           "{row...} in a destination is not offered by this build yet");
+        if (row) {
+            wh_ignore(wh_fail(reterr, WH_E_UNSUPPORTED, "E1014",
+                              "{row...} in a destination is not offered by this build yet"));
+            wh_error_hint(reterr, "write a stream for each destination, with 'where' for its rows; "
+                                  "{source.table} and the like are taken");
+            return WH_E_UNSUPPORTED;
+        }
         if (!open) {
             WH_TRY(wh_buf_add(&out, p, (size_t)(end - p)));
             break;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Type decisions per column, keys and constants: after the target said what it takes. */
+#include "engine/made.h"
 #include "engine/plan_internal.h"
 
 #include <stdlib.h>
@@ -56,11 +57,11 @@ static const char *reason(struct wh_planner *p, const struct wh_flow *f,
 {
     struct wh_str guessed;
 
-    if (why || c->source < 0)
+    if (why || (c->source < 0 && !c->made))
         return why;
     if (c->from.nullable && !c->to.nullable)
         return "NULL would be a dirty row";
-    if (!c->declared && f->scan.sampled_rows &&
+    if (c->source >= 0 && !c->declared && f->scan.sampled_rows &&
         wh_meta_get(f->source_schema.children[c->source], WH_META_GUESSED, &guessed))
         return guessed_from(p->arena, f->scan.sampled_rows);
     return NULL;
@@ -70,16 +71,17 @@ static int decide_column(struct wh_planner *p, struct wh_flow *f, int64_t i, str
                          struct wh_error *reterr)
 {
     struct wh_plan_column *c = &f->columns[i];
+    const struct ArrowSchema *field = wh_flow_field(f, c);
     const struct wh_type text = WH_TYPE(WH_K_UTF8);
     const char *why = NULL;
 
     c->from = text;
-    if (c->source >= 0)
-        WH_TRY(wh_type_of(f->source_schema.children[c->source], &c->from, reterr));
+    if (field)
+        WH_TRY(wh_type_of(field, &c->from, reterr));
     WH_TRY(wh_type_of(f->tgt.accept.children[i], &c->to, reterr));
     c->fit = wh_lattice(&c->from, &c->to, &why);
     c->why = reason(p, f, c, why);
-    if (c->source < 0)
+    if (!field)
         return WH_OK; /* the value itself is checked */
     if (zone_needed(c))
         return add_refusal(r, "E3011", c);
@@ -251,7 +253,7 @@ static int find_keys(struct wh_planner *p, struct wh_flow *f, struct wh_error *r
         f->n_keys = keys_of(&f->mapped, f->keys, most);
         f->keys_from = "the source's primary key";
     }
-    if (f->n_keys || !mode_needs_key(f->stream->write.mode))
+    if (f->n_keys || (!mode_needs_key(f->stream->write.mode) && !f->stream->write.replace_keys))
         return WH_OK;
     int st = wh_fail(reterr, WH_E_USAGE, "E1062", "mode %s needs key columns, and %s has none",
                      wh_mode_name(f->stream->write.mode), f->table);

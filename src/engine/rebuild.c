@@ -163,6 +163,7 @@ static int add_run(struct wh_buf *b, const struct wh_run_record *r)
     WH_TRY(add_text(b, "job", r->job));
     WH_TRY(add_text(b, "file", r->file));
     WH_TRY(add_text(b, "identity", r->identity));
+    WH_TRY(add_text(b, "ends", r->ends));
     WH_TRY(add_text(b, "scheduled", r->scheduled));
     WH_TRY(add_text(b, "job_json", r->job_json));
     WH_TRY(add_text(b, "shape", r->shape));
@@ -333,6 +334,7 @@ static int read_memo(struct memo *m, const char *run, struct wh_bytes bytes, uin
                                 .job = wh_node_text(wh_node_get(tree, "job"), ""),
                                 .file = wh_node_text(wh_node_get(tree, "file"), NULL),
                                 .identity = wh_node_text(wh_node_get(tree, "identity"), ""),
+                                .ends = wh_node_text(wh_node_get(tree, "ends"), NULL),
                                 .is_copy = number_of(tree, "is_copy") != 0,
                                 .scheduled = wh_node_text(wh_node_get(tree, "scheduled"), NULL),
                                 .job_json = wh_node_text(wh_node_get(tree, "job_json"), ""),
@@ -361,7 +363,8 @@ static int put_flows(const struct memo *m, struct wh_state *state, uint32_t epoc
             .fingerprint = wh_node_text(wh_node_get(f, "fingerprint"), NULL),
             .next_unit = 1,
             .drawn = number_of(f, "moved") != 0,
-            .exit_code = -1};
+            .exit_code = -1,
+            .rows_before = -1};
 
         if (!hex_of(m->arena, f, "bounds", &r.bounds) || !hex_of(m->arena, f, "memo", &r.memo))
             return damaged(reterr, m->run.run);

@@ -36,7 +36,14 @@ static const char *read_all(struct lookup *l, int fd, const char *path)
 
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
+        if (got < 0) { /* half of a secret is another secret */
+            struct wh_error err;
+
+            wh_ignore(wh_fail_errno(&err, errno, "E1055", "'%s' cannot be read", path));
+            wh_problem_add(l->problems, "E1055", l->where, NULL, "%s", err.message);
+            return NULL;
+        }
+        if (got == 0)
             break;
         n += (size_t)got;
     }

@@ -21,7 +21,7 @@ struct wh_refused {
     const struct wh_node *row;
     bool mapped, side_said;
     struct wh_bytes raw;
-    int64_t raw_cut_from; /* 0: raw is whole; else it is the beginning of so many bytes */
+    int64_t raw_cut_from; /* 0: raw is whole; else it is the beginning of so many bytes, or more */
     const char *line;     /* as it is kept: one JSON object, no newline */
     size_t line_n;
 };
@@ -33,8 +33,16 @@ typedef wh_status (*wh_refused_fn)(void *arg, const struct wh_refused *);
  * does not hold any more. */
 wh_status wh_refused_each(struct wh_state *, const char *run, const char *table, wh_refused_fn each,
                           void *arg, int64_t *ret_missing, struct wh_error *reterr);
+/* Whether the job says what the columns of this table are: then a row as it was read and one for
+ * the destination are laid out in two ways. narrows: not all columns of the source were read, so
+ * that lines as they lay there have others. */
+wh_status wh_refused_maps(struct wh_state *, const char *run, const char *table, bool *ret_maps,
+                          bool *ret_narrows, struct wh_error *reterr);
 /* Files and bytes of the archive of a run; 0 where there is none. */
 void wh_refused_size(struct wh_state *, const char *run, int64_t *ret_files, int64_t *ret_bytes);
+/* What is kept outside of the state's folder (`dirty.archive`); with `drop` it goes. */
+wh_status wh_refused_outside(struct wh_state *, const char *run, bool drop, int64_t *ret_files,
+                             int64_t *ret_bytes, struct wh_error *reterr);
 /* The archive goes. */
 wh_status wh_refused_drop(struct wh_state *, const char *run, struct wh_error *reterr);
 

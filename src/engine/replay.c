@@ -11,6 +11,7 @@
 
 #include "core/tree.h"
 #include "data/type.h"
+#include "engine/object.h"
 #include "engine/plan.h"
 #include "engine/refused.h"
 
@@ -244,7 +245,10 @@ static struct wh_node *types_of(struct wh_arena *a, const struct ArrowSchema *sc
     return types;
 }
 
-/* Rows are added, whatever replaced the table before: they were never written. Keys stay keys. */
+/* Rows are added, whatever replaced the table before: they were never written. Keys stay keys.
+ * Of a table that was replaced by key a refused row deleted nothing: what its key had before stands
+ * there still, and the row takes its place. Where the key is not unique nobody knows whether that
+ * came with the run or before it: such a replay is refused, as mode replace is there. */
 static struct wh_node *write_of(struct wh_arena *a, const struct wh_stream *s,
                                 const struct wh_node *stream)
 {
@@ -255,7 +259,8 @@ static struct wh_node *write_of(struct wh_arena *a, const struct wh_stream *s,
 
     if (write)
         without(write, gone);
-    if (write && replaces && !put_text(a, write, "mode", "append"))
+    if (write && replaces &&
+        !put_text(a, write, "mode", s->write.replace_keys ? "replace" : "append"))
         return NULL;
     return write;
 }
@@ -283,16 +288,84 @@ static struct wh_node *from_of(struct wh_arena *a, const char *path)
     return ok ? from : NULL;
 }
 
+/* Maps key by key, everything else as a whole. */
+static struct wh_node *laid_on(struct wh_arena *a, const struct wh_node *under,
+                               const struct wh_node *over)
+{
+    struct wh_node *copy = copy_map(a, under);
+
+    for (size_t i = 0; copy && over && over->kind == WH_NODE_MAP && i < over->n; i++) {
+        const struct wh_node *was = wh_node_get(copy, over->keys[i]->text);
+        struct wh_node *is = over->items[i];
+
+        if (was && was->kind == WH_NODE_MAP && is->kind == WH_NODE_MAP)
+            is = laid_on(a, was, is);
+        if (!put(a, copy, over->keys[i]->text, is))
+            return NULL;
+    }
+    return copy;
+}
+
+/* The name of computed column `number` (from 0) in the archive. */
+static const char *computed_name(const struct ArrowSchema *s, size_t number)
+{
+    struct wh_str how;
+
+    for (int64_t i = 0; i < s->n_children; i++)
+        if (wh_meta_get(s->children[i], WH_META_COMPUTED, &how) && number-- == 0)
+            return s->children[i]->name;
+    return NULL;
+}
+
+/* What the source computed for a refused row stands in the archive, as a column of it. */
+static bool computed_from(struct wh_arena *a, const struct ArrowSchema *schema,
+                          struct wh_node *stream)
+{
+    const struct wh_node *said = wh_node_get(stream, "columns");
+    struct wh_node *list = wh_node_list(a);
+    size_t number = 0;
+
+    if (!said || said->kind != WH_NODE_LIST)
+        return true;
+    for (size_t i = 0; list && i < said->n; i++) {
+        static const char *const gone[] = {"source_expr", NULL};
+        struct wh_node *item = said->items[i];
+        const char *name;
+
+        if (item->kind == WH_NODE_MAP && wh_node_get(item, "source_expr")) {
+            name = computed_name(schema, number++);
+            item = copy_map(a, item);
+            if (!item || !name)
+                return false;
+            without(item, gone);
+            if (!put_text(a, item, "from", name))
+                return false;
+        }
+        if (wh_node_push(a, list, item) != WH_OK)
+            return false;
+    }
+    return list && put(a, stream, "columns", list);
+}
+
 static struct wh_node *stream_of(struct making *m, const struct wh_replay *r, const struct part *p,
-                                 size_t at)
+                                 size_t at, size_t own)
 {
     static const char *const gone[] = {"from",    "where",    "query", "filter",   "incremental",
                                        "limit",   "split",    "guard", "validate", "override",
                                        "deletes", "parallel", "merge", "types",    NULL};
     static const char *const mapping[] = {"columns", NULL};
     struct wh_arena *a = m->arena;
-    const struct wh_stream *s = &m->job->streams[at];
-    struct wh_node *stream = copy_map(a, wh_node_get(m->tree, "streams")->items[at]);
+    const struct wh_stream *base = &m->job->streams[at];
+    bool overridden = own < base->n_overrides && base->overrides[own].stream;
+    const struct wh_stream *s = overridden ? base->overrides[own].stream : base;
+    const struct wh_node *said = wh_node_get(m->tree, "streams")->items[at];
+    /* Of this tree: what the job says goes with the job. */
+    const struct wh_node *body =
+        overridden ? wh_node_get(wh_node_get(said, "override"), base->overrides[own].pattern)
+                   : NULL;
+    struct wh_node *stream = laid_on(a, said, body);
+    const struct wh_node *place =
+        stream ? wh_node_get(wh_node_get(stream, "dirty"), "archive") : NULL;
     struct wh_node *dirty = wh_node_map(a), *write = stream ? write_of(a, s, stream) : NULL;
     const char *rows = wh_arena_printf(a, "%lld", (long long)r->rows);
 
@@ -303,11 +376,14 @@ static struct wh_node *stream_of(struct making *m, const struct wh_replay *r, co
     without(stream, gone);
     if (r->mapped)
         without(stream, mapping);
-    bool ok = put(a, stream, "from", from_of(a, p->path)) &&
-              put(a, stream, "types", types_of(a, &p->schema)) &&
-              put_text(a, dirty, "rows", rows) && put(a, stream, "dirty", dirty) &&
-              (write->n == 0 || put(a, stream, "write", write)) &&
-              (table->n == 0 || put(a, stream, "table", table));
+    else if (!computed_from(a, &p->schema, stream))
+        return NULL;
+    bool ok =
+        put(a, stream, "from", from_of(a, p->path)) &&
+        put(a, stream, "types", types_of(a, &p->schema)) && put_text(a, dirty, "rows", rows) &&
+        (!place || place->kind != WH_NODE_SCALAR || put_text(a, dirty, "archive", place->text)) &&
+        put(a, stream, "dirty", dirty) && (write->n == 0 || put(a, stream, "write", write)) &&
+        (table->n == 0 || put(a, stream, "table", table));
 
     return ok ? stream : NULL;
 }
@@ -340,20 +416,29 @@ static int index_of(const struct making *m, const char *stream, size_t *ret)
     return wh_fail(m->reterr, WH_E_STATE, "E7003", "the kept job has no stream '%s'", stream);
 }
 
-/* Settings that a table has for itself are not found again by its name alone. */
-static int check_overrides(const struct making *m, size_t at)
+/* The settings that a table has for itself, found again by its name; *ret = n_overrides: none. */
+static int override_of(const struct making *m, const struct wh_stream *s, const char *table,
+                       size_t *ret)
 {
-    const struct wh_stream *s = &m->job->streams[at];
+    struct wh_problems problems = {.arena = m->arena};
+    struct wh_objref name = {.text = NULL};
 
+    *ret = s->n_overrides;
     for (size_t i = 0; i < s->n_overrides; i++)
-        if (!s->overrides[i].skip) {
+        if (strchr(s->overrides[i].pattern, '.') && !strchr(table, '.')) {
             int st = wh_fail(m->reterr, WH_E_UNSUPPORTED, "E1014",
-                             "rows of a stream with override: are not replayed by this build");
+                             "rows of %s are not replayed by this build: override '%s' wants a "
+                             "name that the run did not keep",
+                             table, s->overrides[i].pattern);
 
             wh_error_hint(m->reterr, "wherry dirty export, and copy the file");
             return st;
         }
-    return WH_OK;
+    if (s->n_overrides == 0)
+        return WH_OK;
+    if (!wh_name_parse(m->arena, table, "table", &name, &problems) || name.name.n == 0)
+        return wh_fail(m->reterr, WH_E_STATE, "E7003", "'%s' is no name of a table", table);
+    return wh_override_find(s, &name.name, table, ret, m->reterr);
 }
 
 static int add_replay(struct making *m, bool mapped, struct part *p)
@@ -361,11 +446,11 @@ static int add_replay(struct making *m, bool mapped, struct part *p)
     const struct wh_flow_record *f = &m->flows[m->flow];
     struct wh_replay *v = wh_arena_alloc(m->arena, (m->ret->n + 1) * sizeof *v), *r;
     struct wh_node *stream;
-    size_t at = 0;
+    size_t at = 0, own = 0;
 
     WH_TRY(part_durable(p, m->reterr));
     WH_TRY(index_of(m, f->stream, &at));
-    WH_TRY(check_overrides(m, at));
+    WH_TRY(override_of(m, &m->job->streams[at], f->table, &own));
     if (!v)
         return no_memory(m->reterr);
     if (m->ret->n)
@@ -378,7 +463,7 @@ static int add_replay(struct making *m, bool mapped, struct part *p)
                             .rows = p->rows,
                             .id = wh_arena_printf(m->arena, "replay of %s, table %d, %s",
                                                   m->run.run, f->flow, mapped ? "to" : "from")};
-    stream = stream_of(m, r, p, at);
+    stream = stream_of(m, r, p, at, own);
     r->job = stream ? job_of(m, r, stream) : NULL;
     if (!r->job || !r->id)
         return no_memory(m->reterr);

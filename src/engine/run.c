@@ -9,8 +9,10 @@
 #include "data/number.h"
 
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     BEAT_MS = 5000,
@@ -57,11 +59,14 @@ static int make_flows(struct wh_runtime *run, struct wh_error *reterr)
         fr->cap = flow->lanes > 0 ? flow->lanes : 1;
         if (fr->cap > run->n_lanes)
             fr->cap = run->n_lanes;
+        fr->read_cap = flow->readers < fr->cap ? flow->readers : 0;
+        fr->write_cap = flow->writers < fr->cap ? flow->writers : 0;
         if (limited)
             fr->cap = 1; /* rows are counted off one after the other */
         fr->limit_left = limited ? flow->scan.limit : -1;
         fr->next_unit = 1;
         fr->instant = 1;
+        fr->rows_before = flow->tgt.exists ? flow->tgt.existing_rows : 0;
     }
     run->n_flows = plan->n_flows;
     return WH_OK;
@@ -113,6 +118,7 @@ static int init(struct wh_runtime *run, struct wh_error *reterr)
     run->started_ns = wh_now_ns();
     run->beat_ms = test_setting("WH_TEST_BEAT_MS", BEAT_MS);
     run->outage_ms = test_setting("WH_TEST_OUTAGE_MS", o->retry_outage_ms);
+    run->abandon_ms = test_setting("WH_TEST_ABANDON_MS", WH_ABANDON_AFTER_MS);
     run->pack_bytes = test_setting("WH_TEST_PACK_BYTES", 0);
     run->stale_ms = test_setting("WH_TEST_STALE_MS", STALE_MS);
     run->memory_ms = test_setting("WH_TEST_MEMORY_MS", MEMORY_MS);
@@ -214,6 +220,7 @@ static int read_record(struct wh_runtime *run, struct wh_error *reterr)
         return WH_OK;
     WH_TRY(wh_state_run_get(run->state, run->id, run->arena, &r, reterr));
     run->recorded_state = r.state;
+    run->epoch_read = run->start->epoch ? *run->start->epoch : r.epoch;
     run->replanned = r.state == WH_RUN_PLANNED;
     if (r.state >= WH_RUN_CLOSED)
         run->epoch = r.epoch;
@@ -268,10 +275,29 @@ static int run_all(struct wh_runtime *run, struct wh_error *reterr)
     return st;
 }
 
+/* The rows are where they belong: that the state cannot take the end for a moment changes nothing
+ * of the result. What is not recorded at last, `resume` records. */
+static void record_end(struct wh_runtime *run, struct wh_run_result *ret)
+{
+    struct wh_retry retry = {.failures = 1};
+
+    for (;; retry.failures++) {
+        struct wh_error err = {0};
+        int st = wh_run_end_record(run, ret, &err);
+
+        if (st == WH_OK)
+            return;
+        if (st < 0 && (err.retriable || st == WH_E_NOMEM) &&
+            retry.failures <= (int)run->options->retry_times && wh_retry_pause(run, &retry, &err))
+            continue;
+        wh_log(WH_LOG_WARN, "engine", "the end of run %s is not recorded: %s", run->id,
+               err.message);
+        return;
+    }
+}
+
 static void tell_end(struct wh_runtime *run, struct wh_run_result *ret, struct wh_error *err)
 {
-    struct wh_error ignored = {0};
-
     bool closed = err->status == WH_FENCED && strcmp(err->code, "E7017") == 0;
 
     if (run->fenced || (err->status == WH_FENCED && !closed)) {
@@ -282,15 +308,14 @@ static void tell_end(struct wh_runtime *run, struct wh_run_result *ret, struct w
             wh_ignore(wh_fail(&run->stop_error, WH_FENCED, "E7010",
                               "another process has taken run %s over", run->id));
         *err = run->stop_error;
-    } else if ((run->stuck || run->over_memory) && !err->status) {
+    } else if (run->stuck || (run->over_memory && !err->status)) {
         *err = run->stop_error;
     }
     if (wh_summary(run, err, ret) != WH_OK)
         return;
     /* The one that took over writes the record. */
-    if (!run->fenced && wh_run_end_record(run, ret, &ignored) != WH_OK)
-        wh_log(WH_LOG_WARN, "engine", "the end of run %s is not recorded: %s", run->id,
-               ignored.message);
+    if (!run->fenced)
+        record_end(run, ret);
     wh_run_events(run);
     if (err->status)
         wh_run_event(run, WH_EV_ERROR, NULL, err->message, err, NULL);
@@ -318,9 +343,17 @@ int wh_run_execute(struct wh_plan *plan, struct wh_services *services, struct wh
     } else if (st == WH_OK) {
         st = run_all(&run, &err);
         if (st != WH_OK && !err.code[0])
-            wh_ignore(wh_fail(&err, st, st == WH_FENCED ? "E7010" : "E9001", "run %s: %s",
-                              plan->run, wh_status_name(st)));
-        stop_threads(&run);
+            wh_ignore(wh_fail(&err, st,
+                              st == WH_FENCED    ? "E7010"
+                              : st == WH_E_NOMEM ? "E8002"
+                                                 : "E9001",
+                              "run %s: %s", plan->run, wh_status_name(st)));
+        if (!run.abandoned)
+            stop_threads(&run);
+        else
+            wh_log(WH_LOG_ERROR, "engine", "a connector does not come back: left without it");
+        if (run.stuck)
+            err = run.stop_error;
         wh_run_events(&run);
         if (run.touched)
             tell_end(&run, ret, &err);
@@ -329,10 +362,19 @@ int wh_run_execute(struct wh_plan *plan, struct wh_services *services, struct wh
         if (!run.touched)
             wh_run_take_back(&run, ret->exit_code);
     }
-    if (wh_state_sync(state, st == WH_OK ? &err : NULL) != WH_OK && st == WH_OK)
-        st = err.status;
+    struct wh_error late = {0};
+
+    /* How it ended is said already, and stands at the destination; what is lost here is found
+     * again. */
+    if (wh_state_sync(state, &late) != WH_OK)
+        wh_log(WH_LOG_WARN, "engine", "the end of run %s may not be on the disk: %s", plan->run,
+               late.message);
     if (st != WH_OK && reterr)
         *reterr = err;
+    if (run.abandoned) { /* threads are still inside of it: nothing of theirs can be freed */
+        fflush(NULL);
+        _exit(ret->exit_code);
+    }
     done(&run);
     return st;
 }
@@ -358,6 +400,35 @@ static int drop_and_close(struct wh_runtime *run, struct wh_error *reterr)
     return wh_run_close_there(run, reterr);
 }
 
+/* What becomes of rows that are there, in words; and the way on which none is there twice. */
+static int asks_to_leave(const struct wh_runtime *run, int64_t rows, struct wh_error *reterr)
+{
+    const struct wh_run_flow *most = &run->flows[0];
+    int64_t units = 0;
+    bool twice = false;
+
+    for (size_t i = 0; i < run->n_flows; i++) {
+        const struct wh_run_flow *fr = &run->flows[i];
+
+        units += fr->counts.units_done;
+        twice |= fr->flow->stream->write.mode == WH_MODE_APPEND;
+        most = fr->counts.rows_written > most->counts.rows_written ? fr : most;
+    }
+    wh_ignore(wh_fail(reterr, WH_E_USAGE, "E1012",
+                      "%lld rows (units committed: %lld) that run %s wrote into %s%s stay there%s",
+                      (long long)rows, (long long)units, run->id,
+                      most->flow->target_text ? most->flow->target_text : most->flow->table,
+                      run->n_flows > 1 ? " and other tables" : "",
+                      twice ? ": the same rows appended anew would be there twice" : ""));
+    wh_error_hint(reterr,
+                  twice ? "wherry resume %s finishes it, each row once; if it cannot (the source "
+                          "changed): --mode overwrite or upsert, or delete them yourself, then "
+                          "begin anew; --yes gives it up and leaves them"
+                        : "wherry resume %s finishes it; --yes gives it up and leaves them",
+                  run->id);
+    return WH_E_USAGE;
+}
+
 static int discard(struct wh_runtime *run, bool yes, int64_t *ret_staying, struct wh_error *reterr)
 {
     struct wh_run_record end = {.run = run->id, .exit_code = 1, .finished = true};
@@ -375,14 +446,8 @@ static int discard(struct wh_runtime *run, bool yes, int64_t *ret_staying, struc
         return WH_OK;
     WH_TRY(wh_run_load(run, reterr));
     WH_TRY(wh_run_rows_staying(run, ret_staying, reterr));
-    if (*ret_staying > 0 && !yes) {
-        wh_ignore(wh_fail(reterr, WH_E_USAGE, "E1012",
-                          "%lld rows of run %s are committed and cannot be taken back",
-                          (long long)*ret_staying, run->id));
-        wh_error_hint(reterr, "wherry resume %s finishes it; --yes gives it up and leaves them",
-                      run->id);
-        return WH_E_USAGE;
-    }
+    if (*ret_staying > 0 && !yes)
+        return asks_to_leave(run, *ret_staying, reterr);
     free_flows(run); /* loaded again under our epoch */
     WH_TRY(make_flows(run, reterr));
     WH_TRY(wh_keeper_start(run, reterr));

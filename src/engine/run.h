@@ -20,6 +20,7 @@ struct wh_counts {
     int64_t retries;
     int64_t read_wait_ns, write_wait_ns; /* reader waited for the writer, and the reverse */
     int64_t rows_expected; /* by the source's estimate, at least those read; -1 = not known */
+    int64_t rows_found;    /* of rows_read: in units that were found committed, not read now */
 };
 
 struct wh_table_result {
@@ -46,6 +47,7 @@ struct wh_run_result {
     int64_t peak_rss;
     const char *snapshot;
     const char *resume;   /* the command to type, or NULL */
+    int64_t ended_us;     /* wall time; RUN_FINISHED tells it, printed and kept */
     int64_t rows_staying; /* --fresh: rows of the given-up run that could not be taken back */
 };
 
@@ -63,6 +65,8 @@ enum wh_event_type {
     WH_EV_ERROR,
     WH_EV_RUN_FINISHED
 };
+
+const char *wh_event_name(enum wh_event_type); /* as --json has it: "unit_retry" */
 
 struct wh_event {
     enum wh_event_type type;
@@ -92,7 +96,10 @@ struct wh_run_listener {
 struct wh_run_start {
     bool fresh, again, yes;
     bool resume;             /* the plan was made from frozen state */
+    bool planned;            /* by a plan in a file, which has no other run than this one */
+    const uint32_t *epoch;   /* resume: the run's when that was read; NULL: as it is now */
     const char *identity;    /* for the new run's record (start.c makes it) */
+    const char *ends;        /* the same (engine/ends.h) */
     const char *only_failed; /* reserved */
     int64_t rows_staying;    /* of the run that --fresh gave up; for the summary */
 };

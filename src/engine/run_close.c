@@ -76,7 +76,9 @@ static int close_once(struct wh_runtime *run, struct wh_endpoint *ep, const stru
 
     WH_TRY(wh_endpoint_control(ep, &se, reterr));
     WH_TRY(wh_state_sync(run->state, reterr)); /* that it is closing */
+    wh_watch_begin(run, &run->control_watch, "is closed at", ep, se);
     st = ops->run_close(ep->ep, se, fence, reterr);
+    wh_watch_end(run, &run->control_watch);
     if (st == WH_BLOCKED && ops->evict)
         st = ops->evict(ep->ep, se, fence, NULL, reterr) == WH_BLOCKED ? WH_E_AUTH : WH_BLOCKED;
     if (st == WH_LOST)
@@ -141,8 +143,11 @@ static int retire_sources(struct wh_runtime *run, struct wh_error *reterr)
         if (first)
             wh_kill_point("retire-before");
         first = false;
+        const struct wh_counts *c = &run->flows[i].counts;
+
         fence.flow = (uint32_t)f->index;
-        WH_TRY(ops->retire(f->from->ep, &fence, f->scan.ret_bounds, reterr));
+        WH_TRY(ops->retire(f->from->ep, &fence, f->scan.ret_bounds,
+                           c->rows_dirty + c->rows_filtered + c->rows_skipped, reterr));
     }
     if (!first)
         wh_kill_point("retire-after");
@@ -203,6 +208,12 @@ static int finish_flow(struct wh_runtime *run, struct wh_run_flow *fr, struct wh
     return st;
 }
 
+int wh_run_flow_differs(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
+{
+    fr->exit_code = 4;
+    return end_flow(run, fr, WH_FLOW_FINISHED, reterr);
+}
+
 int wh_run_finish(struct wh_runtime *run, struct wh_error *reterr)
 {
     if (run->recorded_state < WH_RUN_CLOSING) {
@@ -225,6 +236,9 @@ int wh_run_finish(struct wh_runtime *run, struct wh_error *reterr)
             }
         }
         if (!all_published(run))
+            return WH_OK;
+        WH_TRY(wh_run_compare(run, reterr));
+        if (wh_run_stopping(run))
             return WH_OK;
     }
     return close_all(run, reterr);
@@ -256,6 +270,7 @@ static wh_status write_json(void *arg, struct wh_buf *b, wh_drain_fn drain, void
 {
     const struct ending *e = arg;
     struct wh_event event = {.type = WH_EV_RUN_FINISHED,
+                             .wall_us = e->result->ended_us,
                              .run = e->run->id,
                              .job = e->run->plan->job->name,
                              .result = e->result};
@@ -278,7 +293,7 @@ int wh_run_end_record(struct wh_runtime *run, struct wh_run_result *result, stru
                               .exit_code = code,
                               .finished = closed || (!run->touched && code == 2),
                               .snapshot = result->snapshot,
-                              .ended_us = wh_wall_us(),
+                              .ended_us = result->ended_us,
                               .rows_read = result->counts.rows_read,
                               .rows_written = result->counts.rows_written,
                               .rows_dirty = result->counts.rows_dirty,
@@ -310,6 +325,11 @@ void wh_run_take_back(struct wh_runtime *run, int exit_code)
 
     if (run->start->resume || run->touched || !run->epoch)
         return;
+    if (run->waited) { /* it begins again, and under the same name if a plan in a file has it */
+        if (wh_state_run_forget(run->state, run->id, &err) != WH_OK)
+            wh_log(WH_LOG_WARN, "engine", "run %s cannot be taken back: %s", run->id, err.message);
+        return;
+    }
     if (wh_state_run_set(run->state, run->id, run->epoch, WH_RUN_DISCARDED, &err) != WH_OK ||
         wh_state_run_end(run->state, &r, run->epoch, &err) != WH_OK ||
         wh_state_targets_release(run->state, run->id, &err) != WH_OK)
@@ -318,6 +338,16 @@ void wh_run_take_back(struct wh_runtime *run, int exit_code)
 
 /* ---- giving a run up ---------------------------------------------------------------------------
  */
+
+/* A step that was refused for good left nothing where it is one transaction. */
+static bool may_show(const struct wh_step_record *r)
+{
+    if (r->flags & WH_STEP_LOOKS)
+        return false;
+    if (r->state == WH_STEP_FAILED && r->flags & WH_STEP_TRANSACTIONAL)
+        return false;
+    return r->state != WH_STEP_NONE;
+}
 
 /* Whether a step of PUBLISH was begun: from then on rows may show. */
 static int publish_begun(struct wh_runtime *run, const struct wh_run_flow *fr, bool *ret,
@@ -331,7 +361,7 @@ static int publish_begun(struct wh_runtime *run, const struct wh_run_flow *fr, b
     WH_TRY(wh_state_steps(run->state, run->id, fr->flow->index, fr->fence.generation, WH_PUBLISH,
                           run->arena, &v, &n, &journalled, reterr));
     for (size_t i = 0; i < n; i++)
-        *ret = *ret || v[i].state != WH_STEP_NONE;
+        *ret = *ret || may_show(&v[i]);
     return WH_OK;
 }
 

@@ -49,6 +49,8 @@ static int64_t pack_target(const struct wh_run_flow *fr)
 
     if (fr->run->pack_bytes > 0)
         return fr->run->pack_bytes;
+    if (fr->flow->stream->split_parts || fr->flow->stream->split_rows)
+        return unit;
     if (share < WH_PACK_LEAST_BYTES)
         share = WH_PACK_LEAST_BYTES;
     return share < unit ? share : unit;
@@ -161,6 +163,17 @@ static int draw_splits(struct drawing *d, void *se, struct wh_bytes *cursor,
     return WH_OK;
 }
 
+static int draw_watched(struct wh_runtime *run, struct drawing *d, void *se,
+                        struct wh_bytes *cursor, struct wh_error *reterr)
+{
+    int st;
+
+    wh_watch_begin(run, &run->control_watch, "divides tables of", d->fr->flow->from, se);
+    st = draw_splits(d, se, cursor, reterr);
+    wh_watch_end(run, &run->control_watch);
+    return st;
+}
+
 static int store(struct wh_runtime *run, struct drawing *d, struct wh_bytes cursor,
                  struct wh_error *reterr)
 {
@@ -229,7 +242,7 @@ static int draw_once(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_e
     else
         st = wh_endpoint_control(fr->flow->from, &se, reterr);
     if (st == WH_OK)
-        st = draw_splits(&d, se, &cursor, reterr);
+        st = draw_watched(run, &d, se, &cursor, reterr);
     if (st == WH_OK)
         st = store(run, &d, cursor, reterr);
     if (st == WH_OK) {

@@ -5,6 +5,7 @@
 #include "engine/runtime.h"
 
 #include "core/clock.h"
+#include "core/log.h"
 
 #include <stdio.h>
 
@@ -12,12 +13,29 @@ enum {
     NOTES_MOST = 10000, /* beyond it only errors are kept; counts are never lost by that */
 };
 
+/* --debug engine: at once and by the thread it concerns, not when the listener is told. */
+static void say_note(enum wh_event_type type, const struct wh_run_flow *fr, int64_t unit,
+                     int32_t attempt, const struct wh_error *err, const char *text)
+{
+    wh_log(WH_LOG_DEBUG, "engine", "%s: unit %lld attempt %d: %s%s%s%s%s",
+           fr ? fr->flow->table : "run", (long long)unit, attempt, wh_event_name(type),
+           text[0] ? " " : "", text, err ? ": " : "", err ? err->message : "");
+}
+
 void wh_note(struct wh_runtime *run, enum wh_event_type type, struct wh_run_flow *fr, int64_t unit,
              int32_t attempt, const struct wh_error *err, const char *fmt, ...)
 {
     struct wh_note *n;
     va_list ap;
 
+    if (wh_log_on(WH_LOG_DEBUG, "engine")) {
+        char text[400];
+
+        va_start(ap, fmt);
+        vsnprintf(text, sizeof text, fmt, ap);
+        va_end(ap);
+        say_note(type, fr, unit, attempt, err, text);
+    }
     if (!run->listener || (run->n_notes > NOTES_MOST && type != WH_EV_ERROR))
         return;
     n = wh_calloc(1, sizeof *n);
@@ -71,7 +89,8 @@ static int64_t expected(const struct wh_run_flow *fr, int64_t read)
 
     if (fr->ended_ns)
         return read;
-    if (rows < 0 || (fr->flow->stream->where && *fr->flow->stream->where))
+    if (rows < 0 || fr->flow->stream->split_range.n ||
+        (fr->flow->stream->where && *fr->flow->stream->where))
         return -1;
     return rows > read ? rows : read;
 }
@@ -98,6 +117,7 @@ static void total_counts(struct wh_runtime *run, struct wh_counts *sum)
         sum->rows_dirty += c.rows_dirty;
         sum->rows_filtered += c.rows_filtered;
         sum->rows_skipped += c.rows_skipped;
+        sum->rows_found += c.rows_found;
         sum->bytes_read += c.bytes_read;
         sum->bytes_written += c.bytes_written;
         sum->units_done += c.units_done;
@@ -116,7 +136,7 @@ static void tell(struct wh_runtime *run, struct wh_event *e, const struct wh_run
 {
     if (!run->listener || !run->listener->event)
         return;
-    e->wall_us = wh_wall_us();
+    e->wall_us = e->result ? e->result->ended_us : wh_wall_us();
     e->run = run->id;
     e->job = run->plan->job->name;
     if (fr) {
@@ -137,6 +157,9 @@ void wh_run_event(struct wh_runtime *run, enum wh_event_type type, struct wh_run
     if (result) {
         total = result->counts;
         e.total = &total;
+    } else if (type == WH_EV_RUN_STARTED) { /* what earlier attempts of it did */
+        total_counts(run, &total);
+        e.total = total.units_done ? &total : NULL;
     }
     tell(run, &e, fr);
 }

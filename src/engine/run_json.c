@@ -28,6 +28,11 @@ static const char *const type_names[] = {
     [WH_EV_RUN_FINISHED] = "run_finished",
 };
 
+const char *wh_event_name(enum wh_event_type type)
+{
+    return type_names[type];
+}
+
 static void text(struct wh_buf *b, const char *key, const char *value)
 {
     if (!value)

@@ -43,10 +43,10 @@ void wh_run_stop(int level, int signal_number)
 {
     int saved = errno;
 
+    if (signal_number) /* before the level: who sees that one asks which it was */
+        atomic_store(&stop_signal, signal_number);
     if (level > atomic_load(&stop_level))
         atomic_store(&stop_level, level);
-    if (signal_number)
-        atomic_store(&stop_signal, signal_number);
     if (!atomic_load(&stop_ns))
         atomic_store(&stop_ns, wh_now_ns());
     poke(atomic_load(&stop_fd));
@@ -155,24 +155,6 @@ static void press(struct wh_runtime *run, struct wh_lane *lane, int64_t now)
     }
 }
 
-static void watch(struct wh_runtime *run, struct wh_lane *lane, int64_t now)
-{
-    struct wh_attempt *at = lane->attempt;
-    int64_t ms = run->options->timeouts.no_progress;
-    int64_t moved = at ? at->moved_ns : 0;
-    const char *doing = at ? at->doing : NULL;
-
-    if (!at || ms <= 0 || !moved || now - moved < ms * MS || run->stuck)
-        return;
-    wh_ignore(wh_fail(&run->stop_error, WH_E_REMOTE, "E4010",
-                      "unit %" PRId64 " of %s has not moved for %" PRId64 " s: it %s (%s -> %s)",
-                      at->unit->id, at->fr->flow->table, (now - moved) / 1000000000,
-                      doing ? doing : "waits between its two sides", at->fr->flow->from->name,
-                      at->fr->flow->to->name));
-    run->stuck = run->halted = true;
-    run->stopped_ns = now;
-}
-
 /* Whoever connects for long while a stop is under way has nothing that could be saved. */
 static void interrupt_opening(struct wh_runtime *run, int64_t now)
 {
@@ -195,13 +177,15 @@ static void look_at_lanes(struct wh_runtime *run, int64_t now)
     bool stopping = wh_run_stopping(run);
 
     for (int i = 0; i < run->n_lanes; i++) {
-        watch(run, &run->lanes[i], now);
+        wh_watch_lane(run, &run->lanes[i], now);
         if (stopping || run->stuck)
             press(run, &run->lanes[i], now);
     }
-    if (stopping)
+    if (stopping) {
         interrupt_opening(run, now);
-    if (stopping && (run->stop_level >= 2 || run->fenced ||
+        wh_run_compare_stop(run);
+    }
+    if (stopping && (run->stop_level >= 2 || run->fenced || run->stuck ||
                      now - run->stopped_ns > (int64_t)WH_STOP_AFTER_MS * MS))
         interrupt_locked(run->step_session);
     if (stopping && (run->stop_level >= 2 || run->fenced))
@@ -361,6 +345,7 @@ static void *keeper_main(void *arg)
         struct pollfd p = {.fd = stop_fd, .events = POLLIN};
         uint64_t count;
         int64_t now;
+        char said[400];
 
         if (poll(&p, 1, run->beat_ms < LOOK_MS ? (int)run->beat_ms : LOOK_MS) > 0) {
             ssize_t n = read(p.fd, &count, sizeof count);
@@ -375,10 +360,15 @@ static void *keeper_main(void *arg)
         wh_limits_see_clock(run);
         pthread_mutex_lock(&run->mutex);
         see_stop(run, now);
+        wh_watch_control(run, now);
+        wh_watch_step(run, now, said, sizeof said);
         look_at_lanes(run, now);
         pthread_cond_broadcast(&run->change);
         ending = run->keeper_ending;
         pthread_mutex_unlock(&run->mutex);
+        if (said[0])
+            wh_log(WH_LOG_WARN, "engine", "run %s: %s", run->id, said);
+        wh_run_leave(run, now);
     }
     return NULL;
 }

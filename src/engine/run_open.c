@@ -28,6 +28,7 @@ static int new_record(struct wh_runtime *run, struct wh_error *reterr)
                               .job = job->name,
                               .file = job->file,
                               .identity = run->start->identity ? run->start->identity : run->id,
+                              .ends = run->start->ends,
                               .is_copy = job->is_copy,
                               .scheduled = job->scheduled,
                               .version = WHERRY_VERSION,
@@ -74,7 +75,8 @@ int wh_flow_record(const struct wh_run_flow *fr, struct wh_flow_text *text,
                                    .bounds = flow->scan.ret_bounds,
                                    .memo = flow->tgt.ret_memo,
                                    .next_unit = 1,
-                                   .exit_code = -1};
+                                   .exit_code = -1,
+                                   .rows_before = fr->rows_before};
     return WH_OK;
 }
 
@@ -114,14 +116,79 @@ static bool wait_for_lock(struct wh_runtime *run, int st, const struct wh_error 
     return wh_run_pause(run, (int64_t)LOCK_POLL_MS * MS, NULL);
 }
 
+/* The same for a target: whoever held it may have changed all that the plan of a run which has yet
+ * to begin saw there. A plan in a file has one run, which cannot begin there twice. */
+static bool wait_for_target(struct wh_runtime *run, bool there, int st, const struct wh_error *err,
+                            int64_t deadline)
+{
+    if (there && run->start->planned)
+        return false;
+    if (!wait_for_lock(run, st, err, deadline))
+        return false;
+    run->waited = run->recorded_state == WH_RUN_PLANNED;
+    return true;
+}
+
+/* After a wait nothing is moved by the old plan: whoever started the run plans anew. */
+static int planned_too_early(struct wh_runtime *run, struct wh_error *reterr)
+{
+    if (!run->waited)
+        return WH_OK;
+    bool there = run->touched && !run->start->resume;
+    if (there) {
+        WH_TRY(wh_run_close_there(run, reterr));
+        run->touched = false;
+    }
+    wh_ignore(wh_fail(reterr, WH_HELD_BY, "E7019",
+                      "run %s waited for another one, which may have changed what its plan saw",
+                      run->id));
+    reterr->native = there; /* its name is used up */
+    return WH_HELD_BY;
+}
+
+/* Its owner may have brought it further since. That its record cannot be read says nothing of it.
+ */
+static int as_read(struct wh_runtime *run, bool *ret, struct wh_error *reterr)
+{
+    struct wh_run_record r = {0};
+    int st = wh_state_run_get(run->state, run->id, run->arena, &r, reterr);
+
+    if (st == WH_OK || st == WH_E_NOT_FOUND)
+        *ret = st == WH_OK && r.state == run->recorded_state;
+    return st == WH_E_NOT_FOUND ? WH_OK : st;
+}
+
+/* The run was claimed: is it still the one that was planned? Else it is let go of. */
+static int same_as_read(struct wh_runtime *run, uint32_t epoch, bool waited,
+                        struct wh_error *reterr)
+{
+    bool same = false;
+    int st = waited || epoch != run->epoch_read + 1 ? WH_OK : as_read(run, &same, reterr);
+
+    if (st == WH_OK && !same)
+        st = wh_fail(reterr, WH_HELD_BY, "E7018",
+                     "another process had run %s since this one read its record", run->id);
+    if (st != WH_OK)
+        wh_state_run_unclaim(run->state, run->id, epoch);
+    return st;
+}
+
+/* Whoever was stopped, or waited, between reading the run's record and its claim knows nothing of
+ * what another process did meanwhile: to go on would record all tables anew over what was moved. */
 static int claim_here(struct wh_runtime *run, int64_t deadline, struct wh_error *reterr)
 {
     uint32_t epoch = 0;
+    bool waited = false;
     int st;
 
-    do {
+    for (;;) {
         st = wh_state_run_claim(run->state, run->id, run->stale_ms, &epoch, reterr);
-    } while (wait_for_lock(run, st, reterr, deadline));
+        if (!wait_for_lock(run, st, reterr, deadline))
+            break;
+        waited = true; /* for an owner that went on with it */
+    }
+    if (st == WH_OK)
+        st = same_as_read(run, epoch, waited, reterr);
     if (st == WH_OK) {
         run->beaten_ns = wh_now_ns();
         run->epoch = epoch;
@@ -142,8 +209,8 @@ static int take_targets(struct wh_runtime *run, int64_t deadline, struct wh_erro
             v[n++] = run->flows[i].flow->tgt.identity;
     do {
         st = wh_state_targets_take(run->state, run->id, run->epoch, v, n, run->stale_ms, reterr);
-    } while (wait_for_lock(run, st, reterr, deadline));
-    return st;
+    } while (wait_for_target(run, false, st, reterr, deadline));
+    return st == WH_OK ? planned_too_early(run, reterr) : st;
 }
 
 /* ---- claim at the destinations -----------------------------------------------------------------
@@ -176,7 +243,9 @@ static int claim_once(struct wh_runtime *run, struct wh_endpoint *ep, const stru
     WH_TRY(wh_endpoint_control(ep, &se, reterr));
     WH_TRY(wh_state_sync(run->state,
                          reterr)); /* the run and its epoch, before anybody else knows it */
+    wh_watch_begin(run, &run->control_watch, "claims", ep, se);
     st = ops->claim(ep->ep, se, fence, targets, reterr);
+    wh_watch_end(run, &run->control_watch);
     /* A zombie of an older epoch holds the run's row: ended where we may. */
     if (st == WH_BLOCKED && ops->evict) {
         int ended = ops->evict(ep->ep, se, fence, NULL, reterr);
@@ -205,10 +274,12 @@ static int disown(struct wh_runtime *run, struct wh_endpoint *ep, const struct w
     if (!run->start->yes) {
         int st = wh_fail(reterr, WH_E_USAGE, "E1012",
                          "%s is unfinished and not known here; %" PRId64
-                         " rows that it committed would stay",
+                         " rows that it committed would stay (the same rows appended anew would be "
+                         "there twice)",
                          d.text, d.rows);
 
-        wh_error_hint(reterr, "--fresh --yes gives it up and leaves them");
+        wh_error_hint(reterr, "wherry resume --rebuild-state with this destination finishes it, "
+                              "each row once; --fresh --yes gives it up and leaves them");
         return st;
     }
     run->rows_disowned += d.rows;
@@ -235,7 +306,7 @@ static int claim_there(struct wh_runtime *run, struct wh_endpoint *ep, int64_t d
     int64_t blocked_until = wh_now_ns() + lock_ms * MS;
     struct wh_objects targets;
     struct wh_retry retry = {0};
-    bool disowned = false;
+    bool disowned = false, maybe = false; /* claimed, and the answer got lost */
 
     if (!ops->claim)
         return WH_OK;
@@ -251,7 +322,8 @@ static int claim_there(struct wh_runtime *run, struct wh_endpoint *ep, int64_t d
         st = claim_once(run, ep, &fence, &targets, reterr);
         if (st == WH_OK)
             break;
-        if (wait_for_lock(run, st, reterr, deadline))
+        maybe = st != WH_HELD_BY && (maybe || st == WH_LOST || reterr->outcome_unknown);
+        if (wait_for_target(run, true, st, reterr, deadline))
             continue;
         if (may_disown(run, ep, st, reterr, disowned)) {
             WH_TRY(disown(run, ep, &fence, &targets, reterr));
@@ -266,6 +338,7 @@ static int claim_there(struct wh_runtime *run, struct wh_endpoint *ep, int64_t d
             if (!reterr->code[0])
                 wh_ignore(wh_fail(reterr, st, "E5010", "'%s' could not be claimed: %s", ep->name,
                                   wh_status_name(st)));
+            run->touched = run->touched || maybe; /* it may hold the targets: to be resumed */
             return st;
         }
     }
@@ -297,6 +370,7 @@ int wh_run_open(struct wh_runtime *run, struct wh_error *reterr)
     for (size_t i = 0; i < run->plan->n_endpoints; i++)
         if (run->plan->endpoints[i]->is_target)
             WH_TRY(claim_there(run, run->plan->endpoints[i], deadline, reterr));
+    WH_TRY(planned_too_early(run, reterr));
     run->touched = true;
     WH_TRY(wh_state_run_set(run->state, run->id, run->epoch, WH_RUN_CLAIMED, reterr));
     run->recorded_state = WH_RUN_CLAIMED;
@@ -319,6 +393,14 @@ static int keep_token(struct wh_runtime *run, struct wh_snapshot *s, struct wh_e
     return WH_OK;
 }
 
+/* Taken over while the snapshot was taken: whoever has the run now has one of its own, and nobody
+ * will ever ask for ours. The other's is left alone. */
+static void let_go_of_own(struct wh_runtime *run, struct wh_endpoint *ep, int64_t holder)
+{
+    if (holder > 0 && wh_holder_find(run->services->state_dir, run->id, ep->index) == holder)
+        ep->ctx.holder_release(&ep->ctx);
+}
+
 static int take_snapshot(struct wh_runtime *run, struct wh_endpoint *ep, struct wh_error *reterr)
 {
     const struct wh_endpoint_ops *ops = ep->connector->endpoint;
@@ -338,12 +420,17 @@ static int take_snapshot(struct wh_runtime *run, struct wh_endpoint *ep, struct 
         return WH_OK; /* nothing is left to be read */
     WH_TRY(wh_endpoint_control(ep, &se, reterr));
     wh_kill_point("snapshot-before");
+    if (!wh_run_still_ours(run))
+        return wh_fail(reterr, WH_FENCED, "E7010", "another process owns run %s", run->id);
+    wh_watch_begin(run, &run->control_watch, "takes the snapshot of", ep, se);
     st = ops->snapshot(ep->ep, se, &pin, run->n_lanes + 1, &s, reterr);
+    wh_watch_end(run, &run->control_watch);
     if (st == WH_LOST)
         wh_endpoint_control_lost(ep);
     if (st != WH_OK)
         return st;
     WH_TRY(keep_token(run, &s, reterr));
+    int64_t holder = wh_holder_find(run->services->state_dir, run->id, ep->index);
     wh_kill_point("snapshot-taken");
     ep->snapshot = s;
     if (s.kind == WH_SNAP_NONE)
@@ -357,7 +444,10 @@ static int take_snapshot(struct wh_runtime *run, struct wh_endpoint *ep, struct 
                                     .what = ep->snapshot.what,
                                     .unchanged_provable = s.unchanged_provable,
                                     .taken_us = wh_wall_us()};
-    WH_TRY(wh_state_snapshot_put(run->state, run->id, run->epoch, &r, reterr));
+    st = wh_state_snapshot_put(run->state, run->id, run->epoch, &r, reterr);
+    if (st == WH_FENCED)
+        let_go_of_own(run, ep, holder);
+    WH_TRY(st);
     wh_kill_point("snapshot-recorded");
     return WH_OK;
 }

@@ -121,6 +121,8 @@ static int load_flow(struct wh_runtime *run, struct wh_run_flow *fr, const struc
     fr->flow->generation = r->generation;
     fr->next_unit = r->next_unit > 0 ? r->next_unit : 1;
     fr->drawn = r->drawn;
+    fr->rows_before = r->rows_before;
+    fr->different = r->state == WH_FLOW_FINISHED && r->exit_code == 4;
     wh_bytes_free(&fr->cursor);
     if (wh_bytes_copy(r->cursor, &fr->cursor) != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "cursor of %s", fr->flow->table);
@@ -267,8 +269,13 @@ int wh_run_load(struct wh_runtime *run, struct wh_error *reterr)
             *reterr = err;
             return st;
         }
-        if (st != WH_OK || verify(run, fr, &err) != WH_OK) {
-            if (!err.hint[0])
+        if (st == WH_OK)
+            st = verify(run, fr, &err);
+        if (st != WH_OK) {
+            if (!err.code[0])
+                wh_ignore(wh_fail(&err, st, st == WH_E_NOMEM ? "E8002" : "E9003",
+                                  "what the table holds cannot be looked up"));
+            if (!err.hint[0] && !err.retriable)
                 wh_error_hint(&err, "put the destination back as it was, or start anew: the same "
                                     "command with --fresh");
             pthread_mutex_lock(&run->mutex);
@@ -359,6 +366,10 @@ int wh_flow_restart(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_er
     wh_session_put(run, s);
     if (st != WH_OK)
         return st;
+    wh_dirty_drop_generation(run->services->state_dir, &fr->flow->stream->dirty_archive,
+                             &(struct wh_dirty_of){.run = run->id,
+                                                   .flow = fr->flow->index,
+                                                   .generation = fr->fence.generation});
     WH_TRY(wh_state_flow_restart(run->state, run->id, run->epoch, fr->flow->index, reterr));
     forget(fr);
     fr->fence.generation++;

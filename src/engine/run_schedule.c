@@ -160,6 +160,12 @@ static struct wh_lane *idle_lane(struct wh_runtime *run, int parallel)
     return idle;
 }
 
+/* A flow that bounds this side apart has no more sessions of it than that. */
+static int sessions_at_once(int running, int bound)
+{
+    return bound > 0 && running > bound ? bound : running;
+}
+
 /* Flows of a transactional destination wait for each other's locks there: the cap of its sessions
  * is one for all of them. */
 static bool endpoints_have_room(struct wh_runtime *run, const struct wh_run_flow *fr)
@@ -171,14 +177,16 @@ static bool endpoints_have_room(struct wh_runtime *run, const struct wh_run_flow
     for (size_t i = 0; i < run->n_active; i++) {
         const struct wh_run_flow *other = run->active[i];
 
+        int running = other->n_running + (other == fr); /* with the one that asks */
+
         if (other->flow->to == flow->to)
-            writers += other->n_running;
+            writers += sessions_at_once(running, other->write_cap);
         if (other->flow->from == flow->from)
-            readers += other->n_running;
+            readers += sessions_at_once(running, other->read_cap);
     }
-    if (shared && writers >= flow->tgt.max_writers)
+    if (shared && writers > flow->tgt.max_writers)
         return false;
-    return flow->from->max_readers <= 0 || readers < flow->from->max_readers;
+    return flow->from->max_readers <= 0 || readers <= flow->from->max_readers;
 }
 
 /* Where one key must not be written by two lanes, a group's units run one after the other. */
@@ -363,7 +371,8 @@ static void give_step_job(struct wh_runtime *run)
  */
 
 /* The ratio of dirty rows is judged once more when all rows are known. */
-static bool ratio_exceeded(const struct wh_run_flow *fr, struct wh_error *err)
+static bool ratio_exceeded(const struct wh_runtime *run, const struct wh_run_flow *fr,
+                           struct wh_error *err)
 {
     double ratio = fr->flow->stream->dirty_ratio;
 
@@ -372,10 +381,11 @@ static bool ratio_exceeded(const struct wh_run_flow *fr, struct wh_error *err)
     wh_ignore(wh_fail(err, WH_E_LIMIT, "E6001",
                       "%s: %" PRId64 " of %" PRId64 " rows are dirty, more than the ratio allows",
                       fr->flow->table, fr->counts.rows_dirty, fr->counts.rows_read));
+    wh_dirty_hint(run, fr, err);
     return true;
 }
 
-static void flow_moved(struct wh_run_flow *fr)
+static void flow_moved(struct wh_runtime *run, struct wh_run_flow *fr)
 {
     struct wh_error err;
 
@@ -391,7 +401,7 @@ static void flow_moved(struct wh_run_flow *fr)
     }
     if (!fr->drawn || fr->pending || fr->n_running)
         return;
-    if (ratio_exceeded(fr, &err))
+    if (ratio_exceeded(run, fr, &err))
         wh_flow_fail(fr, &err);
     else
         fr->stage = WH_AT_MOVED;
@@ -432,11 +442,19 @@ static bool all_over(struct wh_runtime *run)
     return !run->n_active && run->moved_at == run->n_moved && !first_waiting(run);
 }
 
+/* Often enough that whoever does not move is asked about before it is given up. */
+static int64_t tick_ns(const struct wh_runtime *run)
+{
+    int64_t quiet = run->options->timeouts.no_progress;
+
+    return (quiet > 0 && quiet / 4 < TICK_MS ? quiet / 4 + 1 : TICK_MS) * (int64_t)MS;
+}
+
 static void tick(struct wh_runtime *run, int64_t now)
 {
     if (now < run->next_tick_ns)
         return;
-    run->next_tick_ns = now + (int64_t)TICK_MS * MS;
+    run->next_tick_ns = now + tick_ns(run);
     pthread_mutex_unlock(&run->mutex);
     for (size_t i = 0; i < run->plan->n_endpoints; i++) {
         struct wh_endpoint *ep = run->plan->endpoints[i];
@@ -447,13 +465,17 @@ static void tick(struct wh_runtime *run, int64_t now)
         if (!ep->connector->endpoint->tick || (!ep->snapshot_taken && !ep->snapshot_joined))
             continue;
         st = wh_endpoint_control(ep, &se, &err);
-        if (st == WH_OK)
+        if (st == WH_OK) {
+            wh_watch_begin(run, &run->control_watch, "keeps the snapshot of", ep, se);
             st = ep->connector->endpoint->tick(ep->ep, se, &err);
+            wh_watch_end(run, &run->control_watch);
+        }
         if (st == WH_LOST)
             wh_endpoint_control_lost(ep);
         if (st != WH_OK)
             wh_log(WH_LOG_WARN, "engine", "%s: %s", ep->name, err.message);
     }
+    wh_watch_ask(run, now);
     pthread_mutex_lock(&run->mutex);
 }
 
@@ -479,7 +501,7 @@ static bool round_of_work(struct wh_runtime *run, struct wh_error *reterr)
             worked = true;
     for (size_t i = 0; i < run->n_active; i++)
         if (run->active[i]->stage == WH_AT_MOVING) {
-            flow_moved(run->active[i]);
+            flow_moved(run, run->active[i]);
             worked = worked || run->active[i]->stage != WH_AT_MOVING;
         }
     sweep(run);
@@ -493,8 +515,8 @@ int wh_run_move(struct wh_runtime *run, struct wh_error *reterr)
 {
     pthread_mutex_lock(&run->mutex);
     begin_schedule(run);
-    run->next_tick_ns = wh_now_ns() + (int64_t)TICK_MS * MS;
-    while (!all_over(run)) {
+    run->next_tick_ns = wh_now_ns() + tick_ns(run);
+    while (!all_over(run) && !(run->abandoned = wh_run_abandons(run))) {
         uint64_t seen = run->changes;
         bool worked = round_of_work(run, reterr);
 

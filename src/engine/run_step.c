@@ -169,14 +169,26 @@ static int have_session(struct wh_runtime *run, struct wh_run_flow *fr, struct w
 static int apply_once(struct applying *a, struct wh_bytes *receipt, struct wh_error *reterr)
 {
     const struct wh_sink_ops *ops = a->fr->flow->to->connector->sink;
+    char say[300];
     int st;
 
     WH_TRY(have_session(a->run, a->fr, a->s, reterr));
     if (a->receipts)
         a->receipts->rewind(a->receipts);
     WH_TRY(wh_state_sync(a->run->state, reterr)); /* the intent, before the act */
+    snprintf(say, sizeof say, "%.200s of %.80s", a->step.say.n ? a->step.say.s : "a step",
+             a->fr->flow->table);
+    int64_t begun = wh_now_ns();
+
+    atomic_fetch_add(&a->run->services->steps, 1);
+    wh_watch_begin(a->run, &a->run->step_watch, say, a->fr->flow->to, NULL);
     st = ops->apply(a->fr->flow->fl, (*a->s)->mem, &a->step, &a->fr->fence, a->receipts,
                     a->maybe_done, receipt, reterr);
+    wh_watch_end(a->run, &a->run->step_watch);
+    atomic_fetch_sub(&a->run->services->steps, 1);
+    wh_log(WH_LOG_DEBUG, "engine", "%s: step %u '%.*s' by %s: %s, %.1f ms", a->fr->flow->table,
+           a->step.id, WH_STR_FMT(wh_str_clip(a->step.say, 200)), (*a->s)->ident,
+           wh_status_name(st), (double)(wh_now_ns() - begun) / 1e6);
     a->maybe_done = true;
     if (st == WH_LOST || (st != WH_OK && st != WH_TWIN && reterr->scope == WH_SCOPE_SESSION))
         (*a->s)->broken = true;
@@ -186,7 +198,7 @@ static int apply_once(struct applying *a, struct wh_bytes *receipt, struct wh_er
 /* Whether the step is worth another try. */
 static bool once_more(struct applying *a, int st, int64_t deadline, const struct wh_error *err)
 {
-    if (a->run->stop_level >= 2 || a->run->fenced)
+    if (a->run->stop_level >= 2 || a->run->fenced || a->run->stuck)
         return false;
     if (st == WH_BLOCKED)
         return wh_now_ns() < deadline;
@@ -248,7 +260,8 @@ static int step_failed(struct wh_runtime *run, struct wh_run_flow *fr, struct wh
     if (st == WH_FENCED)
         return st;
     snprintf(words, sizeof words, "%s", err->message);
-    wh_ignore(set_state(run, r, WH_STEP_FAILED, (struct wh_bytes){0}, words, &ignored));
+    if (st != WH_UNKNOWN && st != WH_LOST) /* else it is intended, and may be done */
+        wh_ignore(set_state(run, r, WH_STEP_FAILED, (struct wh_bytes){0}, words, &ignored));
     if (r->flags & WH_STEP_OPTIONAL) {
         wh_note(run, WH_EV_WARNING, fr, 0, 0, err, "step '%.100s' failed: %.80s", r->say, words);
         return WH_OK;
@@ -320,14 +333,18 @@ static bool replaces_rows(const struct wh_run_flow *fr)
 {
     int mode = fr->flow->tgt.mode;
 
+    if (fr->flow->stream->write.replace_keys) /* only rows that others take the place of */
+        return false;
     return mode == WH_MODE_OVERWRITE || mode == WH_MODE_TRUNCATE || mode == WH_MODE_DELETE_INSERT;
 }
 
-static int guard_refuses(const struct wh_run_flow *fr, struct wh_error *reterr, const char *why)
+static int guard_refuses(const struct wh_run_flow *fr, struct wh_error *reterr, const char *why,
+                         const char *allow)
 {
     wh_ignore(
         wh_fail(reterr, WH_E_LIMIT, "E5009", "%s: %s; nothing was replaced", fr->flow->table, why));
-    wh_error_hint(reterr, "look at the source; --guard empty=allow if no rows is what you want");
+    wh_error_hint(reterr, "look at the source; if it is right: wherry resume %s --guard %s",
+                  fr->run->id, allow);
     return WH_E_LIMIT;
 }
 
@@ -338,8 +355,8 @@ static int guard_before_clearing(struct wh_runtime *run, struct wh_run_flow *fr,
 {
     bool clears = false, any = false;
 
-    if (!replaces_rows(fr) || fr->flow->stream->guard_empty_allow ||
-        fr->flow->tgt.existing_rows == 0)
+    /* Whatever the mode: a table that is made anew loses its rows as well. */
+    if (fr->flow->stream->guard_empty_allow || fr->flow->tgt.existing_rows == 0)
         return WH_OK;
     for (size_t i = 0; i < n; i++)
         clears =
@@ -347,7 +364,7 @@ static int guard_before_clearing(struct wh_runtime *run, struct wh_run_flow *fr,
     if (!clears)
         return WH_OK;
     WH_TRY(wh_flow_probe(run, fr, &any, reterr));
-    return any ? WH_OK : guard_refuses(fr, reterr, "the source has no rows");
+    return any ? WH_OK : guard_refuses(fr, reterr, "the source has no rows", "empty=allow");
 }
 
 static int guard_before_publish(struct wh_run_flow *fr, struct wh_error *reterr)
@@ -359,18 +376,19 @@ static int guard_before_publish(struct wh_run_flow *fr, struct wh_error *reterr)
     if (s->guard_min_rows > 0 && rows < s->guard_min_rows) {
         snprintf(why, sizeof why, "%" PRId64 " rows, guard.min_rows is %" PRId64, rows,
                  s->guard_min_rows);
-        return guard_refuses(fr, reterr, why);
+        return guard_refuses(fr, reterr, why, "min_rows=N");
     }
     if (!replaces_rows(fr) || before == 0 || (before < 0 && !fr->flow->tgt.exists))
         return WH_OK;
     if (rows == 0 && !s->guard_empty_allow)
-        return guard_refuses(fr, reterr, "no rows would replace the rows that are there");
+        return guard_refuses(fr, reterr, "no rows would replace the rows that are there",
+                             "empty=allow");
     if (before > 0 && s->guard_max_shrink > 0 &&
         (double)rows < (double)before * (1 - s->guard_max_shrink)) {
         snprintf(why, sizeof why,
                  "%" PRId64 " rows would replace %" PRId64 ", more than guard.max_shrink allows",
                  rows, before);
-        return guard_refuses(fr, reterr, why);
+        return guard_refuses(fr, reterr, why, "max_shrink=P%");
     }
     return WH_OK;
 }

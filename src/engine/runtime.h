@@ -33,6 +33,7 @@ enum {
     WH_HURRY_AFTER_MS = 1000, /* then locks of others are not waited for any longer */
     WH_INTERRUPT_AFTER_MS = 2000,
     WH_STOP_AFTER_MS = 8000,
+    WH_ABANDON_AFTER_MS = 9500,
     WH_SKIP_REASONS = 8,
     WH_USES = 4,
 };
@@ -143,19 +144,43 @@ struct wh_dirty_row {
     const struct wh_flow *flow; /* whose columns they are: knows which are infinite */
     int64_t row;
     struct wh_bytes raw;
+    int64_t raw_of; /* more than raw.n: raw is only the beginning of so many bytes */
 };
 
-/* One archive per attempt; the file is made with the first row. Thread-safe. */
-wh_status wh_dirty_new(const char *state_dir, const char *run, const char *stream,
-                       const char *table, int flow, int64_t unit, int32_t attempt,
-                       struct wh_dirty **ret, struct wh_error *reterr);
+/* Whose rows a file of the archive holds. A table that began anew counts its units and attempts
+ * from 1 again: the generation keeps a process that slept through it off the new files. */
+struct wh_dirty_of {
+    const char *run;
+    int flow;
+    uint32_t generation;
+    int64_t unit;
+    int32_t attempt;
+};
+
+/* The file below dirty/RUN/; out holds WH_DIRTY_NAME_MAX. */
+enum {
+    WH_DIRTY_NAME_MAX = 80
+};
+void wh_dirty_name(const struct wh_dirty_of *, char *out);
+
+/* One archive per attempt; the file is made with the first row. Thread-safe. Keeps what `of`,
+ * stream and table point to. */
+wh_status wh_dirty_new(const char *state_dir, const struct wh_dirty_of *of, const char *stream,
+                       const char *table, struct wh_dirty **ret, struct wh_error *reterr);
 wh_status wh_dirty_add(struct wh_dirty *, const struct wh_dirty_row *, struct wh_error *reterr);
 wh_status wh_dirty_durable(struct wh_dirty *, struct wh_error *reterr);
 /* keep: the attempt won, or its rows are why the table ended. */
 void wh_dirty_close(struct wh_dirty *, bool keep);
-/* Files of this unit's other attempts; winner 0 = all. */
-void wh_dirty_sweep(const char *state_dir, const char *run, int flow, int64_t unit,
-                    int32_t last_attempt, int32_t winner);
+/* Files of the attempts 1 to last->attempt at a unit, without the winner's; winner 0 = all. ref: as
+ * below. */
+void wh_dirty_sweep(const char *state_dir, const struct wh_objref *ref,
+                    const struct wh_dirty_of *last, int32_t winner);
+/* All files of a table's generation (of->flow, generation) whose rows are read anew. */
+void wh_dirty_drop_generation(const char *state_dir, const struct wh_objref *ref,
+                              const struct wh_dirty_of *of);
+/* Before the first row: in that folder (`dirty.archive`), durable and there under its name when
+ * wh_dirty_durable returns. NULL or without a connector: in the state's folder. */
+void wh_dirty_outside(struct wh_dirty *, const struct wh_objref *ref);
 
 /* ---- limits (limits.c) -------------------------------------------------------------------------
  */
@@ -237,6 +262,8 @@ struct wh_run_flow {
     struct wh_fence fence;
     struct wh_run_unit *pending; /* by id */
     int n_pending, n_running, cap;
+    int read_cap, write_cap;  /* bounds below cap: turns are taken; 0 = none */
+    int n_reading, n_writing; /* turns that are taken, under run->mutex */
     bool drawn, resumed, stepping, active;
     struct wh_bytes cursor; /* owned */
     int64_t next_unit;
@@ -253,6 +280,8 @@ struct wh_run_flow {
     const struct wh_error *error; /* owned, or wh_error_unkept; NULL: none */
     int exit_code;
     int64_t started_ns, ended_ns;
+    int64_t rows_before; /* at the destination before the run; -1 unknown */
+    bool different;      /* `validate:` found both ends different */
 };
 
 /* ---- lanes and attempts ------------------------------------------------------------------------
@@ -277,6 +306,15 @@ struct wh_lane {
     struct wh_live live; /* of the attempt under way */
 };
 
+/* A verb outside of attempts that is under way; guarded by run->mutex. */
+struct wh_watch {
+    const char *doing; /* NULL: none; lives until the watch ends */
+    const struct wh_endpoint *ep;
+    void *se; /* the session to interrupt; NULL */
+    int64_t since_ns;
+    int told; /* steps: how often it was said; control: it was interrupted */
+};
+
 /* What became of a unit's attempt. */
 enum wh_result {
     WH_RESULT_DONE,   /* recorded */
@@ -298,7 +336,9 @@ struct wh_attempt {
     const struct wh_sink_ops *sink;
     int32_t number;
     bool careful, fused;
-    bool finding; /* REFUSED means: again, the unit's find says what is known now */
+    bool read_turn, write_turn; /* its own */
+    bool in_line;               /* it waits for a turn; under run->mutex */
+    bool finding;               /* REFUSED means: again, the unit's find says what is known now */
     struct wh_splits splits;
     struct wh_session *rs, *ws;
     struct wh_attempt_hooks hooks;
@@ -307,13 +347,16 @@ struct wh_attempt {
     struct wh_error error; /* why it ended */
     struct wh_dirty *archive;
     bool keep_archive;
-    _Atomic bool cut_asked;    /* a graceful stop or the longest duration */
-    _Atomic bool answered;     /* the reader saw it */
-    _Atomic bool given_up;     /* by the keeper: it ends without a commit */
-    int64_t interrupted_ns;    /* keeper's own */
-    _Atomic int64_t dirty;     /* rows of both sides */
-    _Atomic int64_t moved_ns;  /* when it last made progress */
-    const char *_Atomic doing; /* static text: who waits for whom */
+    _Atomic bool cut_asked;      /* a graceful stop or the longest duration */
+    _Atomic bool answered;       /* the reader saw it */
+    _Atomic bool given_up;       /* by the keeper: it ends without a commit */
+    int64_t interrupted_ns;      /* keeper's own */
+    _Atomic int64_t dirty;       /* rows of both sides */
+    _Atomic int64_t moved_ns;    /* when it last made progress */
+    _Atomic int64_t worked_ns;   /* when a server last said that it works for it; 0 = it did not */
+    int64_t told_ns;             /* management's own: when that was last told */
+    const char *_Atomic doing;   /* the writer's side, static text: who waits for whom */
+    const char *_Atomic reading; /* the reader's side */
 
     /* Reader's side; the writer's side looks at it after the queue's end. */
     struct wh_transform *transform;
@@ -370,6 +413,10 @@ wh_status wh_attempt_dirty(struct wh_attempt *, const struct wh_dirty_row *,
                            struct wh_error *reterr);
 /* More dirty rows than the flow allows, those of this attempt included. */
 bool wh_attempt_too_dirty(const struct wh_attempt *);
+/* The limit in words: "100", "1 %", "100, 1 %". */
+const char *wh_dirty_allowed(const struct wh_stream *, char out[64]);
+/* The command that goes on with more of them. */
+void wh_dirty_hint(const struct wh_runtime *, const struct wh_run_flow *, struct wh_error *);
 
 /* attempt_write.c */
 wh_status wh_attempt_write(struct wh_attempt *, struct wh_item *take, struct wh_error *reterr);
@@ -426,6 +473,15 @@ bool wh_retry_more(const struct wh_runtime *, struct wh_retry *, int st, const s
 /* Sleeps the back-off; false when the run is to stop. */
 bool wh_retry_pause(struct wh_runtime *, const struct wh_retry *, const struct wh_error *);
 
+/* turn.c: the right to have a session of one side, where the stream bounds them apart. take: WH_OK,
+ * or WH_E_CANCELLED. Who has one may ask again; give without one is fine. Not under run->mutex. */
+enum wh_turn {
+    WH_TURN_READ,
+    WH_TURN_WRITE
+};
+wh_status wh_turn_take(struct wh_attempt *, enum wh_turn, struct wh_error *reterr);
+void wh_turn_give(struct wh_attempt *, enum wh_turn);
+
 /* chain.c */
 void wh_chain_put(struct wh_run_flow *, uint64_t group, uint64_t seq, struct wh_bytes end);
 /* The end of (group, seq - 1): OK, or WH_E_CANCELLED when it will not come now. */
@@ -480,13 +536,16 @@ struct wh_runtime {
     const char *id;
     struct wh_arena *arena; /* management thread */
     _Atomic uint32_t epoch; /* 0 until claimed; the keeper beats from then on */
+    uint32_t epoch_read;    /* of the record that this process knows */
     int64_t stale_ms, beat_ms;
     int64_t memory_ms;  /* so long may resident memory stay over its ceiling */
     int64_t outage_ms;  /* run.retry.outage */
+    int64_t abandon_ms; /* after a stop: then whoever does not come back is left behind */
     int64_t pack_bytes; /* tests: how much goes into one unit; 0 = as is best */
     enum wh_run_state recorded_state;
     bool replanned; /* resumed before anything was claimed: its tables are recorded anew */
     bool touched;   /* something outside of the state may have changed */
+    bool waited;    /* for a target, before anything was moved: planned too early (E7019) */
 
     pthread_mutex_t mutex;
     pthread_cond_t change; /* management waits here; also chains and sessions */
@@ -517,17 +576,26 @@ struct wh_runtime {
     int halt_exit;              /* stop_on_failure: the exit code of the table that failed */
     struct wh_error stop_error; /* FENCED, no progress, memory; under mutex */
     struct wh_session *step_session;
+    struct wh_watch control_watch, step_watch;
+    bool abandoned;          /* management's own: lanes or the step lane did not come back */
     unsigned limits_changes; /* how often `limit` was heeded; mutex */
     char *last_limits;       /* keeper's own: what `limit RUN` said before */
     int64_t over_since_ns;   /* keeper's own: resident memory over its ceiling; 0 = it is not */
     bool keeper_ending;
     int64_t started_ns, stopped_ns;
     int64_t next_tick_ns, next_progress_ns;
-    _Atomic int64_t beaten_ns; /* the last sign of life that the state took */
+    _Atomic int64_t beaten_ns;          /* the last sign of life that the state took */
+    struct wh_attempt_hooks *comparing; /* under mutex: both ends of a comparison; NULL */
 };
 
 /* run_keeper.c: the rate that the time of day asks for. */
 void wh_limits_see_clock(struct wh_runtime *);
+
+/* run_compare.c: `validate:`, before the run closes. OK also when the run stops meanwhile. */
+wh_status wh_run_compare(struct wh_runtime *, struct wh_error *reterr);
+void wh_run_compare_stop(struct wh_runtime *); /* mutex held */
+/* run_close.c */
+wh_status wh_run_flow_differs(struct wh_runtime *, struct wh_run_flow *, struct wh_error *reterr);
 
 /* run_open.c */
 wh_status wh_run_open(struct wh_runtime *, struct wh_error *reterr);
@@ -575,6 +643,20 @@ void wh_receipts_close(struct wh_receipt_cursor *);
 wh_status wh_keeper_start(struct wh_runtime *, struct wh_error *reterr);
 void wh_keeper_stop(struct wh_runtime *);
 void wh_run_wake(struct wh_runtime *);
+/* run_watch.c: verbs that the keeper shall watch; doing = "claims", "takes the snapshot of". */
+void wh_watch_begin(struct wh_runtime *, struct wh_watch *, const char *doing,
+                    const struct wh_endpoint *, void *se);
+void wh_watch_end(struct wh_runtime *, struct wh_watch *);
+void wh_watch_lane(struct wh_runtime *, struct wh_lane *, int64_t now); /* mutex held */
+void wh_watch_control(struct wh_runtime *, int64_t now);                /* mutex held */
+/* mutex held; said: for the log, or empty */
+void wh_watch_step(struct wh_runtime *, int64_t now, char *ret_said, size_t n);
+/* Management, mutex not held: asks the servers about attempts that have not moved for long. */
+void wh_watch_ask(struct wh_runtime *, int64_t now);
+/* A stop was asked for, and whoever has not come back by now is left behind. */
+bool wh_run_abandons(const struct wh_runtime *);
+/* Keeper: ends the process if even the management thread does not come back. */
+void wh_run_leave(struct wh_runtime *, int64_t now);
 void wh_run_fenced(struct wh_runtime *, const struct wh_error *);
 /* Before an effect: false when another process has taken the run over meanwhile. */
 bool wh_run_still_ours(struct wh_runtime *);

@@ -29,6 +29,10 @@ struct wh_services {
     int stop_fd;       /* eventfd, readable from then on */
     int64_t verb_ms;   /* what `deadline` allows a verb */
     int64_t grant_max; /* bytes a session may buffer */
+    /* Longest silence of a server while a run plans, claims, looks up or closes; 0 = none. Attempts
+     * are watched by the keeper, and a step (an index is built) takes as long as it takes. */
+    _Atomic int64_t quiet_ms;
+    _Atomic int steps; /* under way */
     _Atomic int64_t relocations;
     const struct wh_node *connections; /* MAP of named connections, for ctx->storage; NULL */
 };
@@ -38,8 +42,9 @@ struct wh_attempt_hooks {
     void *attempt;
     _Atomic bool cancelled;
     int wake_fd; /* eventfd, readable while cancelled */
-    wh_status (*reject_raw)(void *attempt, struct wh_bytes raw, const char *position,
-                            int32_t column, const char *code, const char *text);
+    wh_status (*reject_raw)(void *attempt, struct wh_bytes raw, int64_t raw_of,
+                            const char *position, int32_t column, const char *code,
+                            const char *text);
     wh_status (*skipped)(void *attempt, const char *reason, int64_t rows);
 };
 
@@ -83,5 +88,7 @@ void wh_ctx_holder_touch(const struct wh_ctx *);
 void wh_ctx_holder_release(const struct wh_ctx *);
 /* The process on this host that holds a run's snapshot of endpoint `endpoint`; 0 = none. */
 int64_t wh_holder_find(const char *state_dir, const char *run, int endpoint);
+/* Lets all holders of a run that is given up go, whose endpoints nobody opens any more. */
+void wh_holders_end(const char *state_dir, const char *run);
 
 #endif

@@ -64,6 +64,8 @@ static void session_free(struct wh_runtime *run, struct wh_session *s)
     pthread_mutex_unlock(&run->mutex);
     if (s->open && s->ep->connector->endpoint->session_close)
         s->ep->connector->endpoint->session_close(s->mem);
+    if (s->broken)
+        wh_log(WH_LOG_DEBUG, "engine", "%s: session %s is given up", s->ep->name, s->ident);
     wh_free(s->mem);
     wh_free(s);
 }
@@ -71,6 +73,7 @@ static void session_free(struct wh_runtime *run, struct wh_session *s)
 static int session_open(struct wh_runtime *run, struct wh_session *s, struct wh_error *reterr)
 {
     const struct wh_endpoint_ops *ops = s->ep->connector->endpoint;
+    static const char *const uses[] = {"look", "read", "write", "do steps"};
     struct wh_str ident = {0};
     int st;
 
@@ -79,6 +82,10 @@ static int session_open(struct wh_runtime *run, struct wh_session *s, struct wh_
     s->opening_ns = wh_now_ns();
     pthread_mutex_unlock(&run->mutex);
     st = ops->session_open ? ops->session_open(s->mem, s->ep->ep, s->use, &ident, reterr) : WH_OK;
+    if (wh_log_on(WH_LOG_DEBUG, "engine"))
+        wh_log(WH_LOG_DEBUG, "engine", "%s: session %.*s opened to %s: %s, %.1f ms", s->ep->name,
+               (int)ident.n, ident.n ? ident.s : "", uses[s->use], wh_status_name(st),
+               (double)(wh_now_ns() - s->opening_ns) / 1e6);
     pthread_mutex_lock(&run->mutex);
     s->opening_ns = 0;
     pthread_mutex_unlock(&run->mutex);

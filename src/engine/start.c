@@ -2,15 +2,21 @@
 /* New, resumed, refused, or done before: the rules of INTERFACE 5 about runs and their identity. */
 #include "engine/start.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/errors.h"
+#include "core/log.h"
+#include "engine/ends.h"
 #include "engine/own.h"
 #include "engine/rebuild.h"
-#include "engine/validate.h"
+#include "engine/start_internal.h"
 #include "state/state.h"
 
 int wh_exit_code(const struct wh_error *e)
@@ -33,18 +39,22 @@ int wh_exit_code(const struct wh_error *e)
 
 /* ---- identity ---- */
 
-static int identity_of(const struct wh_job *job, const struct wh_start *start, char out[80])
+int wh_start_identity(const struct wh_job *job, const char *run_id, const char *ends, char out[80])
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
-    if (start->run_id) {
-        snprintf(out, 80, "id:%016" PRIx64, wh_hash64(start->run_id, strlen(start->run_id), 0));
+    if (run_id) {
+        snprintf(out, 80, "id:%016" PRIx64, wh_hash64(run_id, strlen(run_id), 0));
         return WH_OK;
     }
-    /* `copy` has no name to go by: its arguments are what it is. */
+    /* `copy` has no name to go by: its arguments, and where they lead, are what it is. */
     char shape[33];
     wh_u128_hex(job->shape, shape);
     WH_TRY(wh_buf_printf(&b, "%s\n%s\n%s\n", job->is_copy ? "copy" : job->name,
                          job->scheduled ? job->scheduled : "", job->is_copy ? shape : ""));
+    if (job->is_copy && ends)
+        WH_TRY(wh_buf_adds(&b, ends));
+    if (job->select) /* a part of the job is never taken for the whole */
+        WH_TRY(wh_buf_printf(&b, "select %s\n", job->select));
     for (size_t i = 0; i < job->params.n; i++)
         WH_TRY(wh_buf_printf(&b, "%s=%s\n", job->params.v[i].key, job->params.v[i].value));
     struct wh_u128 h = wh_hash128(b.p, b.n, 1);
@@ -123,262 +133,67 @@ static int keep(struct wh_state *state, const char *run, struct kept *k, struct 
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a kept run");
     WH_TRY(wh_state_run_get(state, run, k->arena, &k->run, reterr));
     k->frozen.run = k->run.run;
+    k->frozen.epoch = k->run.epoch;
     /* Killed before the claim was recorded: perhaps not all flows are, and nothing moved. The
      * plan is made anew for the same run, which records all flows again. */
-    if (k->run.state == WH_RUN_PLANNED)
-        return WH_OK;
-    /* Killed before it was claimed anywhere: perhaps not all of its tables are recorded, and none
-     * was touched, so they are planned anew. */
     if (k->run.state == WH_RUN_PLANNED)
         return WH_OK;
     WH_TRY(keep_flows(state, k, reterr));
     return keep_snapshots(state, k, reterr);
 }
 
-/* ---- comparing jobs ---- */
-
-static bool differs(const struct wh_node *a, const struct wh_node *b, struct wh_buf *path);
-
-static bool differs_in(const struct wh_node *a, const struct wh_node *b, const char *key,
-                       struct wh_buf *path)
-{
-    size_t was = path->n;
-    wh_ignore(wh_buf_printf(path, "%s%s", was ? "." : "", key));
-    if (differs(a, b, path))
-        return true;
-    path->n = was;
-    if (path->p)
-        path->p[was] = 0;
-    return false;
-}
-
-static bool maps_differ(const struct wh_node *a, const struct wh_node *b, struct wh_buf *path)
-{
-    for (size_t i = 0; i < a->n; i++)
-        if (differs_in(a->items[i], wh_node_get(b, a->keys[i]->text), a->keys[i]->text, path))
-            return true;
-    for (size_t i = 0; i < b->n; i++)
-        if (!wh_node_get(a, b->keys[i]->text) &&
-            differs_in(NULL, b->items[i], b->keys[i]->text, path))
-            return true;
-    return false;
-}
-
-/* The first place where two documents differ; the path ends in " (was X, is Y)". */
-static bool differs(const struct wh_node *a, const struct wh_node *b, struct wh_buf *path)
-{
-    const char *was = a ? a->kind == WH_NODE_SCALAR ? a->text : "something else" : "not there";
-    const char *is = b ? b->kind == WH_NODE_SCALAR ? b->text : "something else" : "not there";
-    if (a && b && a->kind == b->kind) {
-        if (a->kind == WH_NODE_MAP)
-            return maps_differ(a, b, path);
-        if (a->kind == WH_NODE_LIST && a->n == b->n) {
-            for (size_t i = 0; i < a->n; i++) {
-                char key[24];
-                snprintf(key, sizeof(key), "%zu", i + 1);
-                if (differs_in(a->items[i], b->items[i], key, path))
-                    return true;
-            }
-            return false;
-        }
-        if (a->kind == WH_NODE_NULL || (a->kind == WH_NODE_SCALAR && strcmp(was, is) == 0))
-            return false;
-    }
-    wh_ignore(wh_buf_printf(path, " (was %.60s, is %.60s)", was, is));
-    return true;
-}
-
-static int job_changed(const struct wh_job *job, const struct wh_run_record *old,
-                       struct wh_error *reterr)
-{
-    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
-    struct wh_buf path WH_CLEANUP(wh_buf_free) = WH_BUF(4096);
-    struct wh_buf now WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
-    struct wh_problems p = {.arena = a};
-    struct wh_node *x, *y;
-    if (!a || wh_job_to_json(job, &now) != WH_OK ||
-        wh_json_parse(a, "stored job", old->job_json, strlen(old->job_json), &x, &p) != WH_OK ||
-        wh_json_parse(a, "job", now.p, now.n, &y, &p) != WH_OK || !differs(x, y, &path))
-        wh_ignore(wh_buf_adds(&path, "its settings"));
-    int st = wh_fail(reterr, WH_E_USAGE, "E7008",
-                     "run %s of this job is unfinished, and the job has changed since: %s",
-                     old->run, path.p ? path.p : "?");
-    wh_error_hint(reterr, "wherry resume %s goes on with the old job; --fresh gives it up",
-                  old->run);
-    return st;
-}
-
-/* The first place in the trees of both jobs where a setting that was given beside them differs. */
-static bool settings_differ(const struct wh_node *settings, const struct wh_node *was,
-                            const struct wh_node *is, struct wh_buf *path)
-{
-    const struct wh_node *a = wh_node_get(was, "streams"), *b = wh_node_get(is, "streams");
-
-    for (size_t i = 0; i < settings->n; i++) {
-        const char *key = settings->keys[i]->text;
-        bool run = strcmp(key, "run") == 0;
-
-        for (size_t k = 0; run && k < settings->items[i]->n; k++) {
-            const char *one = settings->items[i]->keys[k]->text;
-
-            wh_buf_clear(path);
-            wh_ignore(wh_buf_adds(path, "run"));
-            if (differs_in(wh_node_get(wh_node_get(was, key), one),
-                           wh_node_get(wh_node_get(is, key), one), one, path))
-                return true;
-        }
-        for (size_t k = 0; !run && a && b && k < a->n && k < b->n; k++) {
-            wh_buf_clear(path);
-            wh_ignore(wh_buf_printf(path, "streams.%zu", k + 1));
-            if (differs_in(wh_node_get(a->items[k], key), wh_node_get(b->items[k], key), key, path))
-                return true;
-        }
-    }
-    return false;
-}
-
-/* What was given beside the job and may not change under way is as it was when the run began. */
-static int same_settings(const struct wh_job *job, const struct wh_run_record *old,
-                         const struct wh_node *settings, struct wh_error *reterr)
-{
-    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
-    struct wh_buf path WH_CLEANUP(wh_buf_free) = WH_BUF(4096);
-    struct wh_buf now WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
-    struct wh_problems p = {.arena = a};
-    struct wh_node *was, *is;
-
-    if (settings->n == 0)
-        return WH_OK;
-    if (!a || wh_job_to_json(job, &now) != WH_OK)
-        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to compare two jobs");
-    if (wh_json_parse(a, "stored job", old->job_json, strlen(old->job_json), &was, &p) != WH_OK ||
-        wh_json_parse(a, "job", now.p, now.n, &is, &p) != WH_OK)
-        return wh_fail(reterr, WH_E_STATE, "E7003", "the stored job of %s cannot be read",
-                       old->run);
-    if (!settings_differ(settings, was, is, &path))
-        return WH_OK;
-    wh_ignore(wh_fail(reterr, WH_E_USAGE, "E7008",
-                      "run %s of this job is unfinished, and began with other settings: %s",
-                      old->run, path.p));
-    wh_error_hint(reterr, "leave that away and it goes on as it began; --fresh gives it up");
-    return WH_E_USAGE;
-}
-
 /* ---- executing ---- */
 
-/* Holds RUN_FINISHED back until `validate:` has had its word: it is the last event. */
-struct relay {
-    const struct wh_run_listener *listener; /* NULL: nobody listens */
-    struct wh_run_listener own;
-    const struct wh_plan *plan;
-    struct wh_event last;
-    bool finished;
-};
-
-static void relay_event(void *self, const struct wh_event *e)
+/* What is thrown away and does not come from the source again needs --yes; once, when the run
+ * begins. */
+static int consent(const struct wh_plan *plan, struct wh_error *reterr)
 {
-    struct relay *r = self;
-    if (e->type == WH_EV_RUN_FINISHED) {
-        r->last = *e;
-        r->finished = true;
-    } else if (r->listener) {
-        r->listener->event(r->listener->self, e);
+    for (size_t i = 0; i < plan->n_flows; i++) {
+        const struct wh_flow *f = plan->flows[i];
+
+        if (f->refused || !f->tgt.loses[0])
+            continue;
+        int st = wh_fail(reterr, WH_E_USAGE, "E1012",
+                         "the table that is there is dropped to be made anew; with it go %s",
+                         f->tgt.loses);
+        wh_error_where(reterr, "%s", f->table);
+        wh_error_hint(reterr, "--yes if that is meant; without --create recreate the table stays");
+        return st;
     }
-}
-
-static void validated(void *arg, const struct wh_validated *v)
-{
-    struct relay *r = arg;
-    char text[512];
-    struct wh_event e = {.type = !v->error.status ? WH_EV_VALIDATE
-                                 : v->excused     ? WH_EV_WARNING
-                                                  : WH_EV_ERROR,
-                         .run = r->plan->run,
-                         .job = r->plan->job->name,
-                         .table = v->source,
-                         .error = v->error.status ? &v->error : NULL,
-                         .text = text};
-    int n = snprintf(text, sizeof(text), "%c %s  %s  %" PRId64 " and %" PRId64 " rows", v->sign,
-                     v->source, v->target ? v->target : "?", v->rows_source, v->rows_target);
-    if (v->unfit_source && n > 0 && (size_t)n < sizeof(text))
-        snprintf(text + n, sizeof(text) - (size_t)n,
-                 "; %" PRId64 " values of the source do not fit (refused rows stay different)",
-                 v->unfit_source);
-    if (r->listener)
-        r->listener->event(r->listener->self, &e);
-}
-
-static bool wants_validation(const struct wh_plan *plan)
-{
-    for (size_t i = 0; i < plan->n_flows; i++)
-        if (plan->flows[i]->stream->validate)
-            return true;
-    return false;
-}
-
-static wh_status report_json(void *arg, struct wh_buf *b, wh_drain_fn drain, void *to)
-{
-    return wh_event_drain_json(arg, b, drain, to);
-}
-
-static wh_status report_text(void *arg, struct wh_buf *b, wh_drain_fn drain, void *to)
-{
-    return wh_summary_text(((const struct wh_event *)arg)->result, b, drain, to);
-}
-
-/* Exit 4 where both ends differ; the state's record says the same, also to whoever asks again. */
-static void after_run(struct relay *r, struct wh_plan *plan, struct wh_services *services,
-                      struct wh_state *state, struct wh_run_result *result)
-{
-    struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
-    struct wh_error e = {0};
-    struct wh_run_record record;
-    int64_t different = 0;
-    if (!a || result->exit_code != 0 || !wants_validation(plan))
-        return;
-    int st = wh_validate_plan(plan, services, validated, r, &different, &e);
-    if (st == WH_OK && different == 0)
-        return;
-    result->exit_code = st == WH_OK ? 4 : wh_exit_code(&e);
-    result->status = "different";
-    if (wh_state_run_get(state, plan->run, a, &record, &e) == WH_OK) {
-        struct wh_event end = {
-            .type = WH_EV_RUN_FINISHED, .run = plan->run, .job = plan->job->name, .result = result};
-        const struct wh_report report = {.arg = &end, .json = report_json, .text = report_text};
-        record.exit_code = result->exit_code;
-        record.report = &report;
-        wh_ignore(wh_state_run_end(state, &record, record.epoch, &e));
-    }
+    return WH_OK;
 }
 
 static int execute(struct wh_job *job, struct wh_services *services, struct wh_state *state,
                    const struct wh_start *start, const struct wh_frozen *frozen,
-                   const char *identity, struct wh_outcome *ret, struct wh_error *reterr)
+                   const char *identity, const char *ends, struct wh_outcome *ret,
+                   struct wh_error *reterr)
 {
     struct wh_plan *plan = NULL;
     struct wh_run_result result = {0};
-    struct relay relay = {.listener = start->listener, .own = {.event = relay_event}};
     struct wh_run_start how = {.fresh = start->fresh,
                                .again = start->again,
                                .yes = start->yes,
                                .resume = frozen != NULL,
+                               .planned = start->plan != NULL,
+                               .epoch = frozen ? &frozen->epoch : NULL,
                                .identity = identity,
+                               .ends = ends,
                                .rows_staying = ret->rows_staying};
-    relay.own.self = &relay;
-    relay.own.progress_ms = start->listener ? start->listener->progress_ms : 0;
+    int64_t quiet = job->run.timeouts.no_progress;
+    services->quiet_ms = quiet < INT64_C(1000000000) ? quiet : 0;
     int st = wh_plan_make(job, services, frozen, &plan, reterr);
+    if (start->plan && !frozen)
+        st = wh_start_as_planned(start->plan, plan, st, reterr);
     if (st == WH_OK) {
         snprintf(ret->run, sizeof(ret->run), "%s", plan->run);
         struct wh_event e = {.type = WH_EV_PLAN, .run = plan->run, .job = job->name, .plan = plan};
-        relay.plan = plan;
-        relay_event(&relay, &e);
-        st = wh_run_execute(plan, services, state, &how, &relay.own, &result, reterr);
-        if (result.run)
-            after_run(&relay, plan, services, state, &result);
-        if (relay.finished && start->listener) {
-            relay.last.result = &result;
-            start->listener->event(start->listener->self, &relay.last);
-        }
+        if (start->listener)
+            start->listener->event(start->listener->self, &e);
+        if (!frozen && !start->yes)
+            st = consent(plan, reterr);
+        if (st == WH_OK)
+            st = wh_run_execute(plan, services, state, &how, start->listener, &result, reterr);
+        services->quiet_ms = 0;
         ret->exit_code = result.exit_code;
         if (st != WH_OK && ret->exit_code == 0)
             ret->exit_code = wh_exit_code(reterr);
@@ -405,7 +220,8 @@ static int stored_job(const struct wh_run_record *r, const struct wh_start *star
     if (st == WH_OK && start->override)
         st = wh_job_override(*ret, start->override, true, &p);
     if (st != WH_OK && p.n) {
-        st = wh_fail(reterr, WH_E_USAGE, p.v[0].code, "%s", p.v[0].message);
+        bool memory = strcmp(p.v[0].code, "E8002") == 0;
+        st = wh_fail(reterr, memory ? WH_E_NOMEM : WH_E_USAGE, p.v[0].code, "%s", p.v[0].message);
         wh_error_where(reterr, "%s", p.v[0].where ? p.v[0].where : r->run);
         if (p.v[0].hint)
             wh_error_hint(reterr, "%s", p.v[0].hint);
@@ -413,33 +229,43 @@ static int stored_job(const struct wh_run_record *r, const struct wh_start *star
     return st;
 }
 
-/* Secrets that stood in the job file are not kept in the state; the file that is run again has
- * them. Both maps have the same shape; texts are borrowed. */
-static void lend_masked(struct wh_node *kept, const struct wh_node *given)
+/* Relative paths of a run's job mean what they meant where it was begun, so it goes on there.
+ * *ret_back: for `leave`. */
+static int enter(const struct wh_run_record *r, const struct wh_start *start, int *ret_back,
+                 struct wh_error *reterr)
 {
-    for (size_t i = 0; kept && given && i < kept->n; i++) {
-        struct wh_node *now = wh_node_get(given, kept->keys[i]->text);
+    char now[PATH_MAX];
 
-        if (now && kept->items[i]->kind == WH_NODE_SCALAR && now->kind == WH_NODE_SCALAR &&
-            strcmp(kept->items[i]->text, "***") == 0)
-            kept->items[i]->text = now->text;
+    *ret_back = -1;
+    if (!r->folder || start->here || (getcwd(now, sizeof(now)) && strcmp(now, r->folder) == 0))
+        return WH_OK;
+    int back = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (chdir(r->folder) == 0) {
+        wh_log(WH_LOG_INFO, "engine", "run %s goes on where it was begun, in %s", r->run,
+               r->folder);
+        *ret_back = back;
+        return WH_OK;
     }
+    int e = errno;
+    if (back >= 0)
+        close(back);
+    if (e == ENOENT && r->ends && !strstr(r->ends, r->folder)) {
+        wh_log(WH_LOG_INFO, "engine",
+               "run %s was begun in %s, which is gone; no path of it means "
+               "that folder, so it goes on here",
+               r->run, r->folder);
+        return WH_OK;
+    }
+    return wh_start_folder_gone(r, e, reterr);
 }
 
-static void lend_secrets(struct wh_job *kept, const struct wh_job *given)
+static void leave(int back)
 {
-    for (size_t i = 0; given && i < kept->n_streams && i < given->n_streams; i++) {
-        lend_masked(kept->streams[i].from.connection, given->streams[i].from.connection);
-        lend_masked(kept->streams[i].to.connection, given->streams[i].to.connection);
-        for (size_t j = 0; j < kept->streams[i].n_overrides && j < given->streams[i].n_overrides;
-             j++) {
-            const struct wh_stream *a = kept->streams[i].overrides[j].stream,
-                                   *b = given->streams[i].overrides[j].stream;
-
-            if (a && b)
-                lend_masked(a->to.connection, b->to.connection);
-        }
-    }
+    if (back < 0)
+        return;
+    if (fchdir(back) != 0)
+        wh_log(WH_LOG_WARN, "engine", "cannot go back into the folder of before");
+    close(back);
 }
 
 /* given: the same job, read again; NULL where there is none. */
@@ -448,14 +274,20 @@ static int resume_kept(struct kept *k, struct wh_services *services, struct wh_s
                        struct wh_outcome *ret, struct wh_error *reterr)
 {
     struct wh_job *job = NULL;
+    int back;
     ret->how = WH_STARTED_RESUMED;
     snprintf(ret->run, sizeof(ret->run), "%s", k->run.run);
+    if (start->here && wh_start_folder_lost(&k->run))
+        return wh_start_folder_gone(&k->run, ENOENT, reterr);
+    WH_TRY(enter(&k->run, start, &back, reterr));
     int st = stored_job(&k->run, start, &job, reterr);
     if (st == WH_OK) {
-        lend_secrets(job, given);
-        st = execute(job, services, state, start, &k->frozen, k->run.identity, ret, reterr);
+        wh_start_lend_secrets(job, given);
+        st = execute(job, services, state, start, &k->frozen, k->run.identity, k->run.ends, ret,
+                     reterr);
     }
     wh_job_free(job);
+    leave(back);
     return st;
 }
 
@@ -476,6 +308,16 @@ int wh_start_write_off(struct wh_state *state, const char *run, struct wh_error 
     return st;
 }
 
+/* What a run left cannot be taken back where its destination is gone, or is another one. */
+static void gone_for_good(const char *run, struct wh_error *err)
+{
+    char hint[sizeof err->hint];
+
+    snprintf(hint, sizeof hint, "%s", err->hint);
+    wh_error_hint(err, "%.240s%sif that is gone for good: wherry unlock %s --yes forgets the run",
+                  hint, hint[0] ? "; " : "", run);
+}
+
 static int discard_kept(struct kept *k, struct wh_services *services, struct wh_state *state,
                         const struct wh_start *start, const struct wh_job *given,
                         int64_t *ret_staying, struct wh_error *reterr)
@@ -489,15 +331,20 @@ static int discard_kept(struct kept *k, struct wh_services *services, struct wh_
     if (k->frozen.n_flows == 0)
         return wh_start_write_off(state, k->run.run, reterr);
     k->frozen.no_source = true;
+    int back;
+    WH_TRY(enter(&k->run, start, &back, reterr));
     int st = stored_job(&k->run, &plain, &job, reterr);
     if (st == WH_OK)
-        lend_secrets(job, given);
+        wh_start_lend_secrets(job, given);
     if (st == WH_OK)
         st = wh_plan_make(job, services, &k->frozen, &plan, reterr);
     if (st == WH_OK)
         st = wh_run_discard(plan, services, state, start->yes, ret_staying, reterr);
+    if (st < 0 && strcmp(reterr->code, "E1012") != 0)
+        gone_for_good(k->run.run, reterr);
     wh_plan_free(plan);
     wh_job_free(job);
+    leave(back);
     return st;
 }
 
@@ -551,26 +398,60 @@ static int resume_given(struct kept *k, struct wh_job *job, struct wh_services *
 
     if (wh_job_resumable(k->arena, start->override, &may, &others) != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to resume");
-    WH_TRY(same_settings(job, &k->run, others, reterr));
+    WH_TRY(wh_start_same_settings(job, &k->run, others, reterr));
+    WH_TRY(wh_start_take_edits(job, &k->run, k->arena, may, reterr));
     given.override = may->n ? may : NULL;
     WH_TRY(newer_limits(state, &k->run, given.override, reterr));
     return resume_kept(k, services, state, &given, job, ret, reterr);
 }
 
+/* An identical copy is being carried out: it is waited for as long as --lock-wait says. */
+static int copy_under_way(const struct wh_job *job, const struct wh_run_record *r,
+                          struct wh_state *state, struct wh_error *reterr)
+{
+    int64_t deadline = wh_now_ns() + job->run.lock_wait_ms * 1000000;
+
+    while (wh_now_ns() < deadline) {
+        struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(64 << 20);
+        struct wh_run_record now = {0};
+
+        wh_sleep_ms(job->run.lock_wait_ms < 500 ? job->run.lock_wait_ms : 500);
+        if (!a)
+            return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to wait for a copy");
+        WH_TRY(wh_state_run_get(state, r->run, a, &now, reterr));
+        if (wh_state_run_alive(state, &now, 30000) == 0)
+            return wh_fail(reterr, WH_HELD_BY, "E7019", "an identical copy, %s, was under way",
+                           r->run);
+    }
+    int st = wh_fail(reterr, WH_HELD_BY, "E7006",
+                     "an identical copy, %s, is being carried out by process %lld on %s", r->run,
+                     (long long)r->pid, r->host ? r->host : "?");
+    wh_error_hint(reterr,
+                  "wherry watch %s follows it; --lock-wait 10m waits for its end, then copies "
+                  "again",
+                  r->run);
+    return st;
+}
+
 /* Same identity and unfinished: run resumes it, copy stops, --fresh gives it up. OK = go on anew,
  * END = *ret is the outcome. */
-static int unfinished_before(struct wh_job *job, const char *run, struct wh_services *services,
-                             struct wh_state *state, const struct wh_start *start,
-                             struct wh_outcome *ret, struct wh_error *reterr)
+static int unfinished_before(struct wh_job *job, const char *run, const char *ends,
+                             struct wh_services *services, struct wh_state *state,
+                             const struct wh_start *start, struct wh_outcome *ret,
+                             struct wh_error *reterr)
 {
     struct kept k WH_CLEANUP(kept_done) = {0};
     char shape[33];
     WH_TRY(keep(state, run, &k, reterr));
+    WH_TRY(wh_start_same_ends(&k.run, ends, reterr));
     if (start->fresh) {
         /* Nothing is given up for a run that would be refused. */
         struct wh_plan *plan = NULL;
-        WH_TRY(wh_plan_make(job, services, NULL, &plan, reterr));
+        int st = wh_plan_make(job, services, NULL, &plan, reterr);
+        if (start->plan)
+            st = wh_start_as_planned(start->plan, plan, st, reterr);
         wh_plan_free(plan);
+        WH_TRY(st);
         return discard_kept(&k, services, state, start, job, &ret->rows_staying, reterr);
     }
     if (into_stdout(job)) { /* nothing of it can be gone on with; a living one is another's */
@@ -579,6 +460,8 @@ static int unfinished_before(struct wh_job *job, const char *run, struct wh_serv
         wh_ignore(wh_start_write_off(state, run, &ignored));
         return WH_OK;
     }
+    if (job->is_copy && wh_state_run_alive(state, &k.run, 30000) != 0)
+        return copy_under_way(job, &k.run, state, reterr);
     if (job->is_copy) {
         int st = wh_fail(reterr, WH_E_USAGE, "E7012", "an identical copy, %s, is unfinished", run);
         wh_error_hint(reterr, "wherry resume %s goes on with it; --fresh gives it up", run);
@@ -586,18 +469,9 @@ static int unfinished_before(struct wh_job *job, const char *run, struct wh_serv
     }
     wh_u128_hex(job->shape, shape);
     if (k.run.shape && strcmp(k.run.shape, shape) != 0)
-        return job_changed(job, &k.run, reterr);
+        return wh_start_job_changed(job, &k.run, reterr);
     int st = resume_given(&k, job, services, state, start, ret, reterr);
     return st == WH_OK ? WH_END : st;
-}
-
-/* What it told at its end is in the state. */
-static int done_before(const char *run, struct wh_outcome *ret)
-{
-    ret->how = WH_STARTED_DONE_BEFORE;
-    ret->exit_code = 0;
-    snprintf(ret->run, sizeof(ret->run), "%s", run);
-    return WH_END;
 }
 
 static int start_job(struct wh_job *job, struct wh_services *services, struct wh_state *state,
@@ -605,23 +479,71 @@ static int start_job(struct wh_job *job, struct wh_services *services, struct wh
 {
     struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(1 << 20);
     const char *unfinished = NULL, *finished = NULL;
+    WH_CLEANUP(wh_buf_free) struct wh_buf ends = WH_BUF(32 << 20);
     char identity[80];
-    if (!a || identity_of(job, start, identity) != WH_OK)
+    WH_TRY(wh_ends_of(job, &ends, reterr));
+    if (!a || wh_start_identity(job, start->run_id, ends.p, identity) != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the identity of a run");
     WH_TRY(wh_state_run_find(state, identity, a, &unfinished, &finished, reterr));
+    if (start->plan)
+        WH_TRY(wh_start_planned_before(unfinished, ends.p, a, state, start, ret, reterr));
     if (unfinished)
-        WH_TRY(unfinished_before(job, unfinished, services, state, start, ret, reterr));
+        WH_TRY(unfinished_before(job, unfinished, ends.p, services, state, start, ret, reterr));
     else if (finished && (job->scheduled || start->run_id) && !start->again && !job->is_copy)
-        WH_TRY(done_before(finished, ret));
+        WH_TRY(wh_start_done_before(job, identity, ends.p, state, ret, reterr));
     ret->how = WH_STARTED_NEW;
-    return execute(job, services, state, start, NULL, identity, ret, reterr);
+    int st = execute(job, services, state, start, NULL, identity, ends.p, ret, reterr);
+
+    return wh_start_begun_beside(st, a, state, start, ret, reterr);
+}
+
+/* What was read of the run is out of date: it is read again, and planned again, a few times. */
+static bool read_again(int st, const struct wh_error *err, int *tries)
+{
+    return st == WH_HELD_BY && strcmp(err->code, "E7018") == 0 && ++*tries < 3;
+}
+
+/* A run that was closed at a destination does not begin there again; the job gets another, unless
+ * its texts have this one's name in them (${run.id}). */
+static bool rename_run(struct wh_job *job)
+{
+    struct wh_buf text WH_CLEANUP(wh_buf_free) = WH_BUF(64 << 20);
+    int n = 0;
+
+    if (!job->run_id)
+        return true;
+    if (wh_job_to_json(job, &text) != WH_OK)
+        return false;
+    for (const char *p = text.p; (p = strstr(p, job->run_id)) != NULL; p++)
+        n++;
+    if (n <= 1) /* where the job keeps it */
+        job->run_id = NULL;
+    return n <= 1;
+}
+
+/* It waited for its target: what was planned before is planned anew, and waits no longer in all
+ * than was said. */
+static bool plan_again(int st, const struct wh_error *err, struct wh_job *job, int64_t deadline)
+{
+    int64_t left = (deadline - wh_now_ns()) / 1000000;
+
+    if (st != WH_HELD_BY || strcmp(err->code, "E7019") != 0 || (err->native && !rename_run(job)))
+        return false;
+    job->run.lock_wait_ms = left > 0 ? left : 0;
+    wh_log(WH_LOG_WARN, "engine", "another run had the target until now: planned anew");
+    return true;
 }
 
 int wh_start_job(struct wh_job *job, struct wh_services *services, struct wh_state *state,
                  const struct wh_start *start, struct wh_outcome *ret, struct wh_error *reterr)
 {
-    *ret = (struct wh_outcome){0};
-    int st = start_job(job, services, state, start, ret, reterr);
+    int64_t staying = 0, deadline = wh_now_ns() + job->run.lock_wait_ms * 1000000;
+    int st, tries = 0;
+    do {
+        *ret = (struct wh_outcome){.rows_staying = staying};
+        st = start_job(job, services, state, start, ret, reterr);
+        staying = ret->rows_staying; /* what --fresh gave up before */
+    } while (read_again(st, reterr, &tries) || (plan_again(st, reterr, job, deadline) && ++tries));
     wh_job_free(job);
     if (st == WH_END)
         return WH_OK;
@@ -664,8 +586,9 @@ static int over_already(const struct wh_run_record *r, struct wh_error *reterr)
     return st;
 }
 
-int wh_start_resume(const char *run, struct wh_services *services, struct wh_state *state,
-                    const struct wh_start *start, struct wh_outcome *ret, struct wh_error *reterr)
+static int resume_once(const char *run, struct wh_services *services, struct wh_state *state,
+                       const struct wh_start *start, struct wh_outcome *ret,
+                       struct wh_error *reterr)
 {
     struct wh_arena *a WH_CLEANUP(wh_arena_freep) = wh_arena_new(1 << 20);
     struct kept k WH_CLEANUP(kept_done) = {0};
@@ -679,9 +602,20 @@ int wh_start_resume(const char *run, struct wh_services *services, struct wh_sta
     if (st == WH_OK)
         st = newer_limits(state, &k.run, start->override, reterr);
     if (st == WH_OK)
-        st = resume_kept(&k, services, state, start, NULL, ret, reterr);
+        st = resume_kept(&k, services, state, start, start->given, ret, reterr);
     if (st != WH_OK && ret->exit_code == 0)
         ret->exit_code = wh_exit_code(reterr);
+    return st;
+}
+
+int wh_start_resume(const char *run, struct wh_services *services, struct wh_state *state,
+                    const struct wh_start *start, struct wh_outcome *ret, struct wh_error *reterr)
+{
+    int st, tries = 0;
+    do
+        st = resume_once(run, services, state, start, ret, reterr);
+    while (read_again(st, reterr, &tries) ||
+           (st == WH_HELD_BY && strcmp(reterr->code, "E7019") == 0 && ++tries < 3));
     return st;
 }
 

@@ -7,17 +7,24 @@
 #ifndef WHERRY_ENGINE_START_H
 #define WHERRY_ENGINE_START_H
 
+#include "engine/plan_file.h"
 #include "engine/run.h"
 
 struct wh_start {
     const char *run_id; /* --run-id, or NULL */
     bool fresh, again, yes;
     bool accept_mixed;
+    bool here; /* -C: a run goes on in this folder, not in the one where it was begun */
     int64_t lock_wait_ms;
     /* Given beside the job (wh_job_override); NULL. Laid over a run that is resumed: what may not
      * change is refused by wh_start_resume, and by wh_start_job if it differs. */
     const struct wh_node *override;
+    /* The plan that is to be carried out, or nothing: its job is given to wh_start_job. A plan has
+     * one run, whose id it holds: carried out again it was done before. NULL. */
+    const struct wh_plan_file *plan;
     const struct wh_run_listener *listener;
+    /* resume: the same job, read again; it lends what the state does not keep (secrets). NULL. */
+    const struct wh_job *given;
 };
 
 enum wh_started {
@@ -33,6 +40,10 @@ struct wh_outcome {
     int64_t rows_staying; /* of the run that --fresh gave up */
 };
 
+/* What a run is known by (INTERFACE 5). run_id: --run-id, or NULL. ends: of wh_ends_of, which a
+ * copy is known by as well; NULL for a job. */
+wh_status wh_start_identity(const struct wh_job *, const char *run_id, const char *ends,
+                            char ret[80]);
 /* Takes the job. On refusal (exit 2 and the like) reterr says why and outcome->exit_code is set. */
 wh_status wh_start_job(struct wh_job *take, struct wh_services *, struct wh_state *,
                        const struct wh_start *, struct wh_outcome *ret, struct wh_error *reterr);
@@ -51,6 +62,12 @@ wh_status wh_start_write_off(struct wh_state *, const char *run, struct wh_error
 wh_status wh_start_discard(const char *run, struct wh_services *, struct wh_state *,
                            const struct wh_start *, int64_t *ret_rows_staying,
                            struct wh_error *reterr);
+/* Secrets that stood in a job file ("***" in `kept`) are taken from the same job read again; texts
+ * are borrowed, so `given` lives as long. */
+void wh_start_lend_secrets(struct wh_job *kept, const struct wh_job *given);
+/* Of two jobs of one shape, the first setting that differs, into `path`: "run.parallel (was 2, is
+ * 4)". False: none. */
+bool wh_start_jobs_differ(const struct wh_job *was, const struct wh_job *is, struct wh_buf *path);
 /* INTERFACE 6: the exit code that a failure means. */
 int wh_exit_code(const struct wh_error *);
 

@@ -76,6 +76,8 @@ static int flow_exit(const struct wh_runtime *run, const struct wh_run_flow *fr)
 
     if (fr->error)
         return wh_error_exit(fr->error->code, true);
+    if (fr->different)
+        return 4;
     if (fr->stage >= WH_AT_PUBLISHED && fr->stage <= WH_AT_DONE)
         return run->options->strict && fr->counts.rows_dirty > 0 ? 3 : 0;
     stopped = stop_exit(run);
@@ -202,9 +204,10 @@ static const char *status_word(int exit_code)
     switch (exit_code) {
     case 0:
     case 3:
-    case 4:
     case 8:
         return "done";
+    case 4:
+        return "different";
     case 129:
     case 130:
     case 143:
@@ -245,6 +248,7 @@ int wh_summary(struct wh_runtime *run, const struct wh_error *err, struct wh_run
     ret->exit_code = exit_code;
     ret->status = status_word(exit_code);
     ret->retryable = exit_code == 5 || exit_code == 7 || exit_code == 10;
+    ret->ended_us = wh_wall_us();
     ret->seconds = (double)(wh_now_ns() - run->started_ns) / 1e9;
     ret->cpu_seconds = (double)wh_cpu_ns() / 1e9;
     ret->peak_rss = wh_mem_peak_rss();

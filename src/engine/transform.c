@@ -3,6 +3,7 @@
 
 #include "core/alloc.h"
 #include "data/builder.h"
+#include "engine/made.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ struct constant {
 };
 
 struct out_column {
-    int64_t source; /* -1 = constant */
+    int64_t source; /* in in_views: the source's columns, then the made ones; -1 = constant */
     struct wh_convert *convert;
     bool identity;
     int64_t built; /* index in the builder, -1 = passed by pointer or constant */
@@ -34,7 +35,8 @@ struct wh_transform {
     const struct wh_flow *flow;
     struct out_column *columns;
     int64_t n_columns;
-    bool all_identity; /* the batch is passed as it is */
+    struct wh_maker *maker; /* NULL: no column is made */
+    bool all_identity;      /* the batch is passed as it is */
     struct ArrowSchema built_schema;
     int64_t n_built;
     struct wh_builder *builder;
@@ -46,7 +48,7 @@ struct wh_transform {
 
 /* What keeps the memory behind an output batch alive. */
 struct holding {
-    struct wh_batch source, built;
+    struct wh_batch source, made, built;
     struct constant **constants;
     int64_t n_constants;
     struct ArrowArray *cut; /* constants cut to length */
@@ -158,15 +160,14 @@ static int column_init(struct wh_transform *tf, int64_t i, struct wh_error *rete
     struct out_column *oc = &tf->columns[i];
     struct wh_value_policy policy;
 
-    *oc = (struct out_column){.source = pc->source, .built = -1};
-    if (pc->source < 0)
+    *oc = (struct out_column){.source = wh_flow_place(flow, pc), .built = -1};
+    if (oc->source < 0)
         return WH_OK;
     if (pc->source >= flow->source_schema.n_children)
         return wh_fail(reterr, WH_E_BUG, "E9001", "column '%s' maps from column %lld of %lld",
                        pc->name, (long long)pc->source, (long long)flow->source_schema.n_children);
     wh_plan_policy(flow, i, &policy);
-    WH_TRY(wh_convert_new(flow->source_schema.children[pc->source], to, &policy, &oc->convert,
-                          reterr));
+    WH_TRY(wh_convert_new(wh_flow_field(flow, pc), to, &policy, &oc->convert, reterr));
     oc->identity = wh_convert_is_identity(oc->convert);
     column_checks(oc, &pc->from, &pc->to);
     if (!oc->identity)
@@ -218,7 +219,8 @@ int wh_transform_new(const struct wh_flow *flow, struct wh_transform **ret, stru
     tf->max_row_bytes = flow->stream->max_row_bytes;
     tf->columns = wh_calloc(n ? n : 1, sizeof *tf->columns);
     tf->out_views = wh_calloc(n ? n : 1, sizeof *tf->out_views);
-    tf->in_views = wh_calloc((size_t)flow->source_schema.n_children + 1, sizeof *tf->in_views);
+    tf->in_views = wh_calloc((size_t)(flow->source_schema.n_children + flow->n_made) + 1,
+                             sizeof *tf->in_views);
     tf->rejects = wh_calloc(FIRST_REJECTS, sizeof *tf->rejects);
     tf->cap_rejects = FIRST_REJECTS;
     if (!tf->columns || !tf->out_views || !tf->in_views || !tf->rejects)
@@ -227,6 +229,8 @@ int wh_transform_new(const struct wh_flow *flow, struct wh_transform **ret, stru
         st = column_init(tf, i, reterr);
     if (st == WH_OK)
         st = builder_init(tf, reterr);
+    if (st == WH_OK)
+        st = wh_maker_new(flow, &tf->maker, reterr);
     if (st != WH_OK) {
         wh_transform_free(tf);
         return st;
@@ -245,6 +249,7 @@ void wh_transform_free(struct wh_transform *tf)
         constant_unref(tf->columns[i].constant);
     }
     wh_builder_free(tf->builder);
+    wh_maker_free(tf->maker);
     wh_schema_release(&tf->built_schema);
     wh_free(tf->columns);
     wh_free(tf->in_views);
@@ -323,16 +328,36 @@ static int convert_columns(struct wh_transform *tf, int64_t n, struct wh_error *
     return WH_OK;
 }
 
+/* The made columns of a batch, and their views behind the source's. */
+static int make_columns(struct wh_transform *tf, int64_t n, struct wh_batch *ret,
+                        struct wh_error *reterr)
+{
+    const struct wh_flow *f = tf->flow;
+    const struct wh_cell_reject *rejects;
+    size_t n_rejects;
+
+    if (!tf->maker)
+        return WH_OK;
+    WH_TRY(wh_maker_run(tf->maker, tf->in_views, n, ret, &rejects, &n_rejects, reterr));
+    WH_TRY(rejects_reserve(tf, n_rejects, reterr));
+    if (n_rejects)
+        memcpy(tf->rejects, rejects, n_rejects * sizeof *rejects);
+    tf->n_rejects = n_rejects;
+    return wh_views_init(&f->made_schema, &ret->rows, tf->in_views + f->source_schema.n_children,
+                         reterr);
+}
+
 static int convert_batch(struct wh_transform *tf, int64_t n, struct wh_batch *ret,
                          struct wh_error *reterr)
 {
+    size_t before = tf->n_rejects; /* of made columns */
     int st = WH_OK;
 
     *ret = (struct wh_batch){0};
     if (!tf->builder)
         return WH_OK;
     do {
-        tf->n_rejects = 0;
+        tf->n_rejects = before;
         if (st == WH_END)
             WH_TRY(builder_init(tf, reterr));
         st = convert_columns(tf, n, reterr);
@@ -429,6 +454,7 @@ static int check_batch(struct wh_transform *tf, int64_t n, int64_t bytes, struct
 static void holding_free(struct holding *h)
 {
     wh_batch_release(&h->source);
+    wh_batch_release(&h->made);
     wh_batch_release(&h->built);
     for (int64_t i = 0; i < h->n_constants; i++)
         constant_unref(h->constants[i]);
@@ -474,9 +500,15 @@ static int output_child(struct wh_transform *tf, int64_t i, int64_t n, struct wh
     struct out_column *oc = &tf->columns[i];
     struct wh_str value = pc->origin ? origin : wh_str(pc->value);
 
+    int64_t n_source = tf->flow->source_schema.n_children;
+
+    if (oc->built >= 0) {
+        h->children[i] = h->built.rows.children[oc->built];
+        return WH_OK;
+    }
     if (oc->source >= 0) {
-        h->children[i] = oc->built >= 0 ? h->built.rows.children[oc->built]
-                                        : h->source.rows.children[oc->source];
+        h->children[i] = oc->source >= n_source ? h->made.rows.children[oc->source - n_source]
+                                                : h->source.rows.children[oc->source];
         return WH_OK;
     }
     if (pc->origin && !origin.s)
@@ -504,14 +536,15 @@ static int output_child(struct wh_transform *tf, int64_t i, int64_t n, struct wh
 static bool any_by_pointer(const struct wh_transform *tf)
 {
     for (int64_t i = 0; i < tf->n_columns; i++)
-        if (tf->columns[i].source >= 0 && tf->columns[i].built < 0)
+        if (tf->columns[i].source >= 0 && tf->columns[i].built < 0 &&
+            tf->columns[i].source < tf->flow->source_schema.n_children)
             return true;
     return false;
 }
 
 /* A struct array over borrowed children; `release` lets go of what holds them. */
-static int output_batch(struct wh_transform *tf, struct wh_batch *source, struct wh_batch *built,
-                        struct wh_batch *out, struct wh_error *reterr)
+static int output_batch(struct wh_transform *tf, struct wh_batch *source, struct wh_batch *made,
+                        struct wh_batch *built, struct wh_batch *out, struct wh_error *reterr)
 {
     struct holding *h = holding_new(tf->n_columns);
     struct wh_str origin = source->origin;
@@ -521,11 +554,13 @@ static int output_batch(struct wh_transform *tf, struct wh_batch *source, struct
     if (!h)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "converted batch");
     *out = (struct wh_batch){.n_rows = n,
-                             .bytes = built->bytes,
+                             .bytes = built->bytes + made->bytes,
                              .source_bytes = source->source_bytes,
                              .first = source->first};
     h->built = *built;
     *built = (struct wh_batch){0};
+    h->made = *made;
+    *made = (struct wh_batch){0};
     if (any_by_pointer(tf)) {
         out->bytes += source->bytes;
         h->source = *source;
@@ -591,7 +626,7 @@ static int sort_out(struct wh_transform *tf, struct wh_item *item, wh_bad_row_fn
 static int run_columns(struct wh_transform *tf, struct wh_batch *batch, struct wh_item *item,
                        wh_bad_row_fn each, void *arg, struct wh_error *reterr)
 {
-    struct wh_batch built = {0};
+    struct wh_batch built = {0}, made = {0};
     int64_t bytes = batch->bytes;
     int st;
 
@@ -602,14 +637,17 @@ static int run_columns(struct wh_transform *tf, struct wh_batch *batch, struct w
     tf->n_rejects = 0;
     st = wh_views_init(&tf->flow->source_schema, &batch->rows, tf->in_views, reterr);
     if (st == WH_OK)
+        st = make_columns(tf, batch->n_rows, &made, reterr);
+    if (st == WH_OK)
         st = convert_batch(tf, batch->n_rows, &built, reterr);
     if (st == WH_OK && tf->all_identity) {
         item->batch = *batch;
         *batch = (struct wh_batch){0};
     } else if (st == WH_OK) {
-        st = output_batch(tf, batch, &built, &item->batch, reterr);
+        st = output_batch(tf, batch, &made, &built, &item->batch, reterr);
     }
     wh_batch_release(&built);
+    wh_batch_release(&made);
     if (st == WH_OK)
         st = wh_views_init(&tf->flow->tgt.accept, &item->batch.rows, tf->out_views, reterr);
     if (st == WH_OK)

@@ -2,232 +2,12 @@
 #include "engine/validate.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/clock.h"
-#include "data/builder.h"
-#include "data/rowhash.h"
-#include "engine/differ.h"
-#include "engine/plan_internal.h"
-#include "engine/service.h"
-
-/* One side while it is read: a scan, how its columns become the compared ones, and the sum. */
-struct side {
-    struct wh_endpoint *ep;
-    void *sc;                          /* open scan */
-    const struct ArrowSchema *schema;  /* its columns */
-    const struct ArrowSchema *compare; /* the compared columns: names and types */
-    const int64_t *index;              /* compared column -> column of the scan */
-    int64_t n;                         /* compared columns */
-    const struct wh_flow *flow;        /* for value policies; NULL on the destination's side */
-    bool hash;
-    void *se;
-    bool se_called;
-
-    struct wh_convert **convert;
-    struct wh_builder *builder; /* of the columns that are no identity */
-    struct ArrowSchema built;
-    struct wh_view *in, *out;
-    struct wh_rowsum sum;
-    int64_t rows, unfit;
-    struct wh_stats *stats;   /* NULL: not asked for */
-    struct wh_differ *differ; /* likewise */
-    enum wh_pass pass;
-    struct wh_attempt_hooks hooks;
-    struct wh_ctx_self self;
-    struct wh_ctx ctx;
-    struct wh_error error;
-    int status;
-};
-
-/* ---- converting and hashing ---- */
-
-static int side_columns(struct side *s, struct wh_error *reterr)
-{
-    struct wh_value_policy policy = {0};
-    int64_t converted = 0, k = 0;
-    s->convert = wh_calloc((size_t)s->n + 1, sizeof(*s->convert));
-    s->in = wh_calloc((size_t)s->schema->n_children + 1, sizeof(*s->in));
-    s->out = wh_calloc((size_t)s->n + 1, sizeof(*s->out));
-    if (!s->convert || !s->in || !s->out)
-        return wh_plan_no_memory(reterr);
-    for (int64_t i = 0; i < s->n; i++) {
-        if (s->flow)
-            wh_plan_policy(s->flow, i, &policy);
-        WH_TRY(wh_convert_new(s->schema->children[s->index[i]], s->compare->children[i], &policy,
-                              &s->convert[i], reterr));
-        converted += !wh_convert_is_identity(s->convert[i]);
-    }
-    if (converted == 0)
-        return WH_OK;
-    if (wh_schema_init(&s->built, converted) != WH_OK)
-        return wh_plan_no_memory(reterr);
-    for (int64_t i = 0; i < s->n; i++) {
-        struct wh_type t;
-        if (wh_convert_is_identity(s->convert[i]))
-            continue;
-        WH_TRY(wh_type_of(s->compare->children[i], &t, reterr));
-        if (wh_schema_set(&s->built, k++, s->compare->children[i]->name, &t, NULL) != WH_OK)
-            return wh_plan_no_memory(reterr);
-    }
-    return wh_builder_new(&s->built, &s->builder, reterr);
-}
-
-/* Rows with a cell that does not convert count as unfit; they differ whatever the sum says. */
-static int convert_batch(struct side *s, const struct wh_batch *b, struct wh_batch *ret_built,
-                         struct wh_error *reterr)
-{
-    struct wh_cell_reject rejects[8];
-    int64_t k = 0;
-    for (int64_t i = 0; i < s->n; i++) {
-        size_t n = 0;
-        if (wh_convert_is_identity(s->convert[i])) {
-            s->out[i] = s->in[s->index[i]];
-            continue;
-        }
-        WH_TRY(wh_convert_run(s->convert[i], &s->in[s->index[i]], (int32_t)i,
-                              wh_builder_column(s->builder, k++), rejects, 8, &n, reterr));
-        s->unfit += (int64_t)n;
-    }
-    if (!s->builder)
-        return WH_OK;
-    if (wh_builder_finish(s->builder, ret_built) != WH_OK)
-        return wh_plan_no_memory(reterr);
-    k = 0;
-    for (int64_t i = 0; i < s->n; i++)
-        if (!wh_convert_is_identity(s->convert[i])) {
-            WH_TRY(wh_view_init(s->built.children[k], ret_built->rows.children[k], &s->out[i],
-                                reterr));
-            k++;
-        }
-    (void)b;
-    return WH_OK;
-}
-
-static int take_batch(struct side *s, struct wh_batch *b, struct wh_error *reterr)
-{
-    struct wh_batch built = {0};
-    int st = WH_OK;
-    s->rows += b->n_rows;
-    if (s->hash) {
-        st = wh_views_init(s->schema, &b->rows, s->in, reterr);
-        if (st == WH_OK)
-            st = convert_batch(s, b, &built, reterr);
-        if (st == WH_OK && s->pass == WH_PASS_SUM &&
-            wh_rowhash_add(&s->sum, s->out, s->n, NULL, 0, b->n_rows) != WH_OK)
-            st = wh_plan_no_memory(reterr);
-        if (st == WH_OK && s->stats)
-            st = wh_stats_add(s->stats, s->out, b->n_rows, reterr);
-        if (st == WH_OK && s->differ)
-            st = wh_differ_add(s->differ, s->pass, s->out, b->n_rows, reterr);
-    }
-    wh_batch_release(&built);
-    wh_batch_release(b);
-    return st;
-}
-
-/* ---- reading ---- */
-
-static wh_status on_reject(void *arg, struct wh_bytes raw, const char *position, int32_t column,
-                           const char *code, const char *text)
-{
-    struct side *s = arg;
-    s->rows++;
-    s->unfit++;
-    return WH_OK;
-}
-
-static wh_status on_skip(void *arg, const char *reason, int64_t rows)
-{
-    return WH_OK;
-}
-
-static int read_split(struct side *s, const struct wh_split *split, struct wh_error *reterr)
-{
-    const struct wh_source_ops *ops = s->ep->connector->source;
-    struct ArrowSchema actual = {0};
-    struct wh_batch b = {0};
-    void *rd = wh_calloc(1, ops->rd_size ? ops->rd_size : 1);
-    if (!rd)
-        return wh_plan_no_memory(reterr);
-    int st = ops->reader_open(rd, s->sc, s->se, &s->ctx, split, &actual, reterr);
-    wh_schema_release(&actual);
-    while (st == WH_OK) {
-        st = ops->reader_next(rd, &b, reterr);
-        if (st == WH_OK)
-            st = take_batch(s, &b, reterr);
-    }
-    if (ops->reader_close)
-        ops->reader_close(rd);
-    wh_free(rd);
-    return st == WH_END ? WH_OK : st;
-}
-
-static int read_side(struct side *s, struct wh_error *reterr)
-{
-    const struct wh_source_ops *ops = s->ep->connector->source;
-    struct wh_buf cursor WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
-    s->rows = s->unfit = 0;
-    for (;;) {
-        struct wh_split split = {0};
-        struct wh_bytes at = {cursor.p, cursor.n}, next = {0};
-        int st = ops->split_next(s->sc, s->se, cursor.n ? &at : NULL, &split, &next, reterr);
-        if (st == WH_END)
-            return WH_OK;
-        WH_TRY(st);
-        /* Both are borrowed until the next call on the scan: copy before reading. */
-        struct wh_buf token WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
-        struct wh_buf moved WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
-        if (wh_buf_add(&token, split.token.p, split.token.n) != WH_OK ||
-            wh_buf_add(&moved, next.p, next.n) != WH_OK)
-            return wh_plan_no_memory(reterr);
-        wh_buf_clear(&cursor);
-        if (wh_buf_add(&cursor, moved.p, moved.n) != WH_OK)
-            return wh_plan_no_memory(reterr);
-        split.token = (struct wh_bytes){token.p, token.n};
-        WH_TRY(read_split(s, &split, reterr));
-        if (cursor.n == 0)
-            return WH_OK; /* a source without a cursor has one split */
-    }
-}
-
-static void *side_thread(void *arg)
-{
-    struct side *s = arg;
-    s->status = read_side(s, &s->error);
-    return NULL;
-}
-
-static int side_session(struct side *s, struct wh_error *reterr)
-{
-    const struct wh_connector *c = s->ep->connector;
-    struct wh_str ident = {NULL, 0};
-    s->se = wh_calloc(1, c->se_size ? c->se_size : 1);
-    if (!s->se)
-        return wh_plan_no_memory(reterr);
-    if (!c->endpoint->session_open)
-        return WH_OK;
-    s->se_called = true;
-    return c->endpoint->session_open(s->se, s->ep->ep, WH_READ, &ident, reterr);
-}
-
-static void side_done(struct side *s)
-{
-    for (int64_t i = 0; s->convert && i < s->n; i++)
-        wh_convert_free(s->convert[i]);
-    wh_builder_free(s->builder);
-    wh_schema_release(&s->built);
-    wh_stats_free(s->stats);
-    wh_differ_free(s->differ);
-    wh_free(s->convert);
-    wh_free(s->in);
-    wh_free(s->out);
-    if (s->se_called && s->ep->connector->endpoint->session_close)
-        s->ep->connector->endpoint->session_close(s->se);
-    wh_free(s->se);
-}
+#include "engine/made.h"
+#include "engine/validate_end.h"
 
 /* ---- one pair ---- */
 
@@ -242,6 +22,10 @@ struct pair {
     struct wh_endpoint *snapped[2];
     struct wh_differences *found; /* ROWS */
     size_t rows;
+    int64_t *column;                   /* compared column -> column of the flow */
+    const struct wh_validate_run *run; /* NULL: nothing was carried out before */
+    const struct wh_validate_moved *moved;
+    struct wh_attempt_hooks own[2], *hooks; /* of the source's and the destination's end */
 };
 
 /* `to` options that the connector also knows as `from` options: how a file was written is how it is
@@ -292,6 +76,9 @@ static void close_back(struct pair *p)
         ops->scan_close(p->sc);
     wh_free(p->sc);
     wh_schema_release(&p->target);
+    if (p->flow->to->connector->from && p->scan.opts)
+        wh_options_wipe(p->flow->to->connector->from, (void *)(uintptr_t)p->scan.opts);
+    p->scan.opts = NULL;
     p->sc = NULL;
     p->sc_called = false;
     p->target = (struct ArrowSchema){0};
@@ -354,10 +141,11 @@ static int compared(struct pair *p, const struct wh_list *ignore, int64_t **ret_
     int64_t n = 0;
     int64_t *a = wh_arena_alloc(p->planner->arena, (size_t)(f->n_columns + 1) * sizeof(*a));
     int64_t *b = wh_arena_alloc(p->planner->arena, (size_t)(f->n_columns + 1) * sizeof(*b));
-    if (!a || !b)
+    p->column = wh_arena_alloc(p->planner->arena, (size_t)(f->n_columns + 1) * sizeof(*a));
+    if (!a || !b || !p->column)
         return wh_plan_no_memory(reterr);
     for (int64_t i = 0; i < f->n_columns; i++) {
-        if (is_ignored(ignore, f->columns[i].name))
+        if (is_ignored(ignore, f->columns[i].name) || f->columns[i].varies)
             continue;
         int64_t at = wh_schema_find(&p->target, wh_str(f->columns[i].name), false);
         if (at < 0)
@@ -365,9 +153,10 @@ static int compared(struct pair *p, const struct wh_list *ignore, int64_t **ret_
         if (at < 0)
             return wh_fail(reterr, WH_E_TYPE, "E3001", "the destination has no column '%s'",
                            f->columns[i].name);
-        if (f->columns[i].source < 0)
+        a[n] = wh_flow_place(f, &f->columns[i]);
+        if (a[n] < 0)
             continue; /* constants are the job's, not the source's */
-        a[n] = f->columns[i].source;
+        p->column[n] = i;
         b[n++] = at;
     }
     if (wh_schema_init(&p->compare, n) != WH_OK)
@@ -412,39 +201,15 @@ static void release(struct pair *p)
             p->snapped[i]->connector->endpoint->release(p->snapped[i]->ep, &p->snaps[i]);
 }
 
-static void side_context(struct side *s)
-{
-    s->hooks = (struct wh_attempt_hooks){
-        .attempt = s, .wake_fd = -1, .reject_raw = on_reject, .skipped = on_skip};
-    wh_ctx_attempt(s->ep, &s->hooks, &s->self, &s->ctx);
-}
-
-/* Both ends from their first row to their last, side by side. */
-static int read_pass(struct side *a, struct side *b, enum wh_pass pass, struct wh_error *reterr)
-{
-    pthread_t other;
-    a->pass = b->pass = pass;
-    bool two = pthread_create(&other, NULL, side_thread, b) == 0;
-    side_thread(a);
-    if (two)
-        pthread_join(other, NULL);
-    else
-        side_thread(b);
-    int st = a->status != WH_OK ? a->status : b->status;
-    if (st != WH_OK)
-        *reterr = a->status != WH_OK ? a->error : b->error;
-    return st;
-}
-
-static int begin_both(struct pair *p, struct side *a, struct side *b, struct wh_error *reterr)
+static int begin_both(struct pair *p, struct wh_end *a, struct wh_end *b, struct wh_error *reterr)
 {
     WH_TRY(snapshots(p, reterr));
-    WH_TRY(side_session(a, reterr));
-    WH_TRY(side_session(b, reterr));
-    side_context(a);
-    side_context(b);
-    WH_TRY(side_columns(a, reterr));
-    return side_columns(b, reterr);
+    WH_TRY(wh_end_session(a, reterr));
+    WH_TRY(wh_end_session(b, reterr));
+    wh_end_context(a);
+    wh_end_context(b);
+    WH_TRY(wh_end_columns(a, reterr));
+    return wh_end_columns(b, reterr);
 }
 
 /* ---- which rows, and how -----------------------------------------------------------------------
@@ -527,26 +292,36 @@ static const char *const *compared_names(struct pair *p)
     return v;
 }
 
-static int begin_rows(struct pair *p, struct side *a, struct side *b,
-                      const struct wh_validate_options *o, const struct wh_list *said,
-                      struct wh_validated *v, struct wh_error *reterr)
+/* What tells rows apart, where that is asked. */
+static int begin_keys(struct pair *p, struct wh_end *a, struct wh_end *b,
+                      const struct wh_list *said, struct wh_error *reterr)
 {
-    size_t n = 0, most = (size_t)p->compare.n_children + said->n;
-    int64_t *keys = wh_arena_alloc(p->planner->arena,
-                                   (most + (size_t)p->target.n_children + 1) * sizeof(*keys));
-    struct wh_differences *d = wh_arena_alloc(p->planner->arena, sizeof(*d));
-    if (!keys || !d)
+    size_t n = 0, most = (size_t)(p->compare.n_children + p->target.n_children) + said->n + 1;
+    int64_t *keys = wh_arena_alloc(p->planner->arena, most * sizeof(*keys));
+    if (!keys)
         return wh_plan_no_memory(reterr);
     WH_TRY(keys_of(p, said, keys, &n, reterr));
-    d->keys = joined(p, keys, n);
+    a->keys = b->keys = keys;
+    a->n_keys = b->n_keys = (int64_t)n;
+    return WH_OK;
+}
+
+static int begin_rows(struct pair *p, struct wh_end *a, struct wh_end *b,
+                      const struct wh_validate_options *o, struct wh_validated *v,
+                      struct wh_error *reterr)
+{
+    struct wh_differences *d = wh_arena_alloc(p->planner->arena, sizeof(*d));
+    if (!d)
+        return wh_plan_no_memory(reterr);
+    d->keys = joined(p, a->keys, (size_t)a->n_keys);
     v->differences = d;
     p->found = d;
     p->rows = o->rows ? o->rows : 20;
-    WH_TRY(wh_differ_new(a->n, keys, (int64_t)n, &a->differ, reterr));
-    return wh_differ_new(b->n, keys, (int64_t)n, &b->differ, reterr);
+    WH_TRY(wh_differ_new(a->n, a->keys, a->n_keys, &a->differ, reterr));
+    return wh_differ_new(b->n, b->keys, b->n_keys, &b->differ, reterr);
 }
 
-static int same_as_before(const struct side *s, int64_t rows, struct wh_error *reterr)
+static int same_as_before(const struct wh_end *s, int64_t rows, struct wh_error *reterr)
 {
     if (s->rows == rows)
         return WH_OK;
@@ -556,20 +331,20 @@ static int same_as_before(const struct side *s, int64_t rows, struct wh_error *r
                    s->ep->name, rows, s->rows);
 }
 
-static int find_rows(struct pair *p, struct side *a, struct side *b, struct wh_validated *v,
+static int find_rows(struct pair *p, struct wh_end *a, struct wh_end *b, struct wh_validated *v,
                      struct wh_error *reterr)
 {
     if (!a->differ || !wh_differ_choose(a->differ, b->differ))
         return WH_OK;
-    WH_TRY(read_pass(a, b, WH_PASS_HASH, reterr));
+    WH_TRY(wh_ends_read(a, b, WH_PASS_HASH, reterr));
     WH_TRY(same_as_before(a, v->rows_source, reterr));
     WH_TRY(same_as_before(b, v->rows_target, reterr));
     WH_TRY(wh_differ_pair(a->differ, b->differ, p->rows, p->planner->arena, p->found, reterr));
-    WH_TRY(read_pass(a, b, WH_PASS_FETCH, reterr));
+    WH_TRY(wh_ends_read(a, b, WH_PASS_FETCH, reterr));
     return wh_differ_texts(a->differ, b->differ, v->columns, p->planner->arena, p->found, reterr);
 }
 
-static int keep_stats(struct pair *p, const struct side *s, const struct wh_column_stats **ret,
+static int keep_stats(struct pair *p, const struct wh_end *s, const struct wh_column_stats **ret,
                       struct wh_error *reterr)
 {
     struct wh_column_stats *v = wh_arena_alloc(p->planner->arena, (size_t)(s->n + 1) * sizeof(*v));
@@ -582,12 +357,84 @@ static int keep_stats(struct pair *p, const struct side *s, const struct wh_colu
     return v ? WH_OK : wh_plan_no_memory(reterr);
 }
 
+/* ---- a sample ---- */
+
+/* The share of the hashes that makes up about so many rows. */
+static int begin_sample(struct pair *p, struct wh_end *a, struct wh_end *b,
+                        const struct wh_validate_options *o, struct wh_validated *v,
+                        struct wh_error *reterr)
+{
+    double share = o->sample.fraction;
+    a->sampling.most = b->sampling.most = UINT64_MAX;
+    if (o->sample.rows == 0 && share <= 0)
+        return WH_OK;
+    v->sampled = true;
+    v->sampled_by = joined(p, a->keys, (size_t)a->n_keys);
+    if (o->sample.rows) { /* counted, so that the same rows are chosen each time */
+        bool hash = a->hash;
+        a->hash = false;
+        int st = wh_end_read(a, reterr);
+        a->hash = hash;
+        WH_TRY(st);
+        share = a->rows ? (double)o->sample.rows / (double)a->rows : 1;
+    }
+    v->sample = o->sample;
+    v->sample.most = share >= 1 ? UINT64_MAX : (uint64_t)(share * 18446744073709549568.0);
+    a->sampling = b->sampling = v->sample;
+    return WH_OK;
+}
+
 /* ---- both ends ---- */
 
-static int read_both(struct pair *p, struct side *a, struct side *b,
+/* Rows that the run refused are at one end only. What the archive cannot tell is no difference. */
+static int judge_after_run(struct pair *p, struct wh_end *a, struct wh_end *b,
+                           struct wh_validated *v, struct wh_error *reterr)
+{
+    struct wh_refusals r = {0};
+    v->refused = p->moved->rows_dirty;
+    v->sign = '*';
+    if (a->rows - v->refused != b->rows)
+        return WH_OK;
+    if (!a->hash) {
+        v->sign = '=';
+        return WH_OK;
+    }
+    WH_TRY(wh_validate_refusals(p->run, p->flow, a, p->column, &r, reterr));
+    if (r.rows < v->refused || r.unknown) {
+        v->sign = '?';
+        v->note = r.unknown ? "a value of them cannot be made again from the archive"
+                            : "the archive does not hold all of them";
+        return WH_OK;
+    }
+    if (a->unfit == r.unfit && a->raw == r.raw && !b->unfit && !b->raw &&
+        wh_u128_eq(a->sum.sum, wh_u128_add(b->sum.sum, r.sum)))
+        v->sign = '=';
+    return WH_OK;
+}
+
+static int judge(struct pair *p, struct wh_end *a, struct wh_end *b, struct wh_validated *v,
+                 struct wh_error *reterr)
+{
+    bool fit = !a->unfit && !b->unfit && !a->raw && !b->raw;
+    v->rows_source = a->rows;
+    v->rows_target = b->rows;
+    v->unfit_source = a->unfit + a->raw;
+    v->unfit_target = b->unfit + b->raw;
+    v->compared_source = a->compared;
+    v->compared_target = b->compared;
+    v->sum_source = a->sum.sum;
+    v->sum_target = b->sum.sum;
+    if (p->moved && p->moved->rows_dirty)
+        return judge_after_run(p, a, b, v, reterr);
+    v->sign = a->rows == b->rows && fit && wh_u128_eq(a->sum.sum, b->sum.sum) ? '=' : '*';
+    return WH_OK;
+}
+
+static int read_both(struct pair *p, struct wh_end *a, struct wh_end *b,
                      const struct wh_validate_options *o, const struct wh_list *keys,
                      struct wh_validated *v, struct wh_error *reterr)
 {
+    bool sampled = o->sample.rows || o->sample.fraction > 0;
     v->n_columns = a->n;
     v->columns = compared_names(p);
     if (!v->columns)
@@ -596,20 +443,14 @@ static int read_both(struct pair *p, struct side *a, struct side *b,
         WH_TRY(wh_stats_new(a->n, &a->stats, reterr));
         WH_TRY(wh_stats_new(b->n, &b->stats, reterr));
     }
+    if (o->level == WH_VALIDATE_ROWS || sampled)
+        WH_TRY(begin_keys(p, a, b, keys, reterr));
     if (o->level == WH_VALIDATE_ROWS)
-        WH_TRY(begin_rows(p, a, b, o, keys, v, reterr));
+        WH_TRY(begin_rows(p, a, b, o, v, reterr));
     WH_TRY(begin_both(p, a, b, reterr));
-    WH_TRY(read_pass(a, b, WH_PASS_SUM, reterr));
-    v->rows_source = a->rows;
-    v->rows_target = b->rows;
-    v->unfit_source = a->unfit;
-    v->unfit_target = b->unfit;
-    v->sum_source = a->sum.sum;
-    v->sum_target = b->sum.sum;
-    v->sign =
-        a->rows == b->rows && a->unfit == 0 && b->unfit == 0 && wh_u128_eq(a->sum.sum, b->sum.sum)
-            ? '='
-            : '*';
+    WH_TRY(begin_sample(p, a, b, o, v, reterr));
+    WH_TRY(wh_ends_read(a, b, WH_PASS_SUM, reterr));
+    WH_TRY(judge(p, a, b, v, reterr));
     WH_TRY(keep_stats(p, a, &v->stats_source, reterr));
     WH_TRY(keep_stats(p, b, &v->stats_target, reterr));
     return find_rows(p, a, b, v, reterr);
@@ -632,6 +473,8 @@ static int infinite_both(struct pair *p, const int64_t *ia, const int64_t *ib, i
     for (int64_t i = 0; i < n && from->infinite && to->infinite; i++) {
         struct wh_type ta, tb;
 
+        if (ia[i] >= a->n_children)
+            continue; /* made of others */
         WH_TRY(wh_type_of(a->children[ia[i]], &ta, reterr));
         WH_TRY(wh_type_of(b->children[ib[i]], &tb, reterr));
         if (ta.kind == tb.kind && ta.unit == tb.unit && ta.zoned == tb.zoned)
@@ -642,6 +485,19 @@ static int infinite_both(struct pair *p, const int64_t *ia, const int64_t *ib, i
     if (to->infinite)
         to->infinite(p->sc, of_b, b->n_children);
     return WH_OK;
+}
+
+/* In words, so that "equal" says of what. */
+static int left_out(struct pair *p, const struct wh_list *ignore, struct wh_validated *v,
+                    struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 16);
+    const struct wh_flow *f = p->flow;
+    for (int64_t i = 0; i < f->n_columns; i++)
+        if (f->columns[i].varies && !is_ignored(ignore, f->columns[i].name))
+            wh_ignore(wh_buf_printf(&b, "%s%s", b.n ? ", " : "", f->columns[i].name));
+    v->left_out = b.n ? wh_arena_strdup(p->planner->arena, b.p) : NULL;
+    return b.n && !v->left_out ? wh_plan_no_memory(reterr) : WH_OK;
 }
 
 static int look(struct pair *p, const struct wh_validate_options *o, const struct wh_list *keys,
@@ -655,47 +511,86 @@ static int look(struct pair *p, const struct wh_validate_options *o, const struc
     }
     WH_TRY(st);
     WH_TRY(compared(p, &o->ignore, &ia, &ib, &n, reterr));
+    WH_TRY(left_out(p, &o->ignore, v, reterr));
     WH_TRY(infinite_both(p, ia, ib, n, reterr));
-    struct side a = {.ep = p->flow->from,
-                     .sc = p->flow->sc,
-                     .schema = &p->flow->source_schema,
-                     .compare = &p->compare,
-                     .index = ia,
-                     .n = n,
-                     .flow = p->flow,
-                     .hash = o->level != WH_VALIDATE_COUNT};
-    struct side b = {.ep = p->flow->to,
-                     .sc = p->sc,
-                     .schema = &p->target,
-                     .compare = &p->compare,
-                     .index = ib,
-                     .n = n,
-                     .hash = a.hash};
+    struct wh_end a = {.ep = p->flow->from,
+                       .sc = p->flow->sc,
+                       .schema = &p->flow->source_schema,
+                       .compare = &p->compare,
+                       .index = ia,
+                       .n = n,
+                       .flow = p->flow,
+                       .chained = p->flow->scan.chained,
+                       .flow_column = p->column,
+                       .hooks = &p->hooks[0],
+                       .hash = o->level != WH_VALIDATE_COUNT};
+    struct wh_end b = {.ep = p->flow->to,
+                       .sc = p->sc,
+                       .chained = p->scan.chained,
+                       .schema = &p->target,
+                       .compare = &p->compare,
+                       .index = ib,
+                       .n = n,
+                       .hooks = &p->hooks[1],
+                       .hash = a.hash};
     st = read_both(p, &a, &b, o, keys, v, reterr);
-    side_done(&a);
-    side_done(&b);
+    wh_end_done(&a);
+    wh_end_done(&b);
     release(p);
     return st;
 }
 
 /* ---- a job ---- */
 
-static void validate_flow(struct wh_planner *p, struct wh_flow *f,
-                          const struct wh_validate_options *o, const struct wh_list *keys,
-                          struct wh_validated *v)
+/* What is wanted of all pairs. */
+struct wanted {
+    struct wh_planner *p;
+    const struct wh_validate_options *given; /* NULL: as each stream asks for it */
+    const struct wh_list *keys;              /* per stream of the job; NULL: none were said */
+    const struct wh_validate_run *run;       /* NULL: no run went before */
+    wh_validated_fn each;
+    void *arg;
+    int64_t different;
+    struct wh_error first;
+};
+
+/* The stream of a flow is one of the job's, or an override's of it. */
+static const struct wh_list *keys_said(const struct wanted *w, const struct wh_flow *f)
 {
-    struct pair pair = {.planner = p, .flow = f};
+    const struct wh_job *job = w->p->job;
+    for (size_t i = 0; i < job->n_streams; i++) {
+        if (f->stream == &job->streams[i])
+            return &w->keys[i];
+        for (size_t j = 0; j < job->streams[i].n_overrides; j++)
+            if (f->stream == job->streams[i].overrides[j].stream)
+                return &w->keys[i];
+    }
+    return &w->keys[0];
+}
+
+static void validate_flow(const struct wanted *w, struct wh_flow *f,
+                          const struct wh_validate_options *o, struct wh_validated *v)
+{
+    const struct wh_list none = {0};
+    struct pair pair = {.planner = w->p, .flow = f, .run = w->run};
     int64_t from = wh_now_ns();
-    *v = (struct wh_validated){.sign = '?'};
-    v->source = wh_plan_name_text(p->arena, &f->source);
-    v->target = wh_plan_name_text(p->arena, &f->tgt.ret_object);
+    *v = (struct wh_validated){.sign = '?', .flow = f};
+    v->source = wh_plan_name_text(w->p->arena, &f->source);
+    v->target = wh_plan_name_text(w->p->arena, &f->tgt.ret_object);
     if (f->refused) {
         v->error = *f->error;
         v->target = f->table;
         return;
     }
     struct wh_error error = {0};
-    if (look(&pair, o, keys, v, &error) != WH_OK)
+    pair.own[0].wake_fd = pair.own[1].wake_fd = -1;
+    pair.hooks = w->run && w->run->hooks ? w->run->hooks : pair.own;
+    pair.moved = w->run ? &w->run->flows[f->index] : NULL;
+    int st = look(&pair, o, w->keys ? keys_said(w, f) : &none, v, &error);
+    if (st != WH_OK && !error.code[0])
+        wh_ignore(wh_fail(&error, st, "E4021", "%s and %s cannot be compared: %s", f->from->name,
+                          f->to->name, wh_status_name(st)));
+    if (st != WH_OK)
         v->error = error;
     close_back(&pair);
     wh_schema_release(&pair.compare);
@@ -716,50 +611,109 @@ static enum wh_validate_level level_of(const struct wh_flow *f)
     return levels[asked(f) & 3];
 }
 
-/* given NULL: as each stream asks for it. keys: per stream of the job; NULL: none were said. */
-static int validate_flows(struct wh_planner *p, const struct wh_validate_options *given,
-                          const struct wh_list *keys, wh_validated_fn each, void *arg,
-                          int64_t *ret_different, struct wh_error *reterr)
+/* Rows that were at the destination before are in no comparison with what was added to them. */
+static bool added_to_others(const struct wanted *w, const struct wh_flow *f)
 {
-    struct wh_error first = {0};
-    const struct wh_list none = {0};
-    for (size_t i = 0; i < p->plan->n_flows; i++) {
-        struct wh_flow *f = p->plan->flows[i];
-        struct wh_validated v;
-        struct wh_validate_options o = {.level = level_of(f)};
-        if (given)
-            o = *given;
-        if (!given && asked(f) == 0)
-            continue;
-        if (f->frame) /* values are compared, not bytes */
-            f->from->connector->source->use_frames(f->sc, false);
-        if (!given && f->stream->write.mode == WH_MODE_APPEND && f->tgt.existing_rows != 0 &&
-            f->tgt.exists) {
-            v = (struct wh_validated){.sign = '?', .source = f->table, .target = f->table};
-            wh_ignore(wh_fail(&v.error, WH_E_UNSUPPORTED, "E1060",
-                              "the destination held rows before this append: not compared"));
-            v.excused = true;
-        } else {
-            validate_flow(p, f, &o, keys ? &keys[f->stream - p->job->streams] : &none, &v);
-            if (v.error.status && !first.status)
-                first = v.error;
-            *ret_different += v.sign != '=';
-        }
-        each(arg, &v);
-    }
-    if (first.status)
-        *reterr = first;
-    return first.status;
+    return w->run && f->stream->write.mode == WH_MODE_APPEND && w->run->flows[f->index].rows_before;
 }
 
-int wh_validate_plan(struct wh_plan *plan, struct wh_services *services, wh_validated_fn each,
-                     void *arg, int64_t *ret_different, struct wh_error *reterr)
+static void one_flow(struct wanted *w, struct wh_flow *f)
+{
+    struct wh_validate_options o = {.level = level_of(f)};
+    struct wh_validated v;
+    if (w->given)
+        o = *w->given;
+    else if (asked(f) == 0)
+        return;
+    if (f->frame) /* values are compared, not bytes */
+        f->from->connector->source->use_frames(f->sc, false);
+    if (added_to_others(w, f)) {
+        v = (struct wh_validated){.sign = '?', .flow = f, .source = f->table, .target = f->table};
+        wh_ignore(wh_fail(&v.error, WH_E_UNSUPPORTED, "E1060",
+                          "the destination held rows before this append: not compared"));
+        v.excused = true;
+    } else {
+        validate_flow(w, f, &o, &v);
+        if (v.error.status && !w->first.status)
+            w->first = v.error;
+        w->different += v.sign != '=' && !v.note;
+    }
+    w->each(w->arg, &v);
+}
+
+/* ---- only at the destination ---- */
+
+static int extras(struct wanted *w, const struct wh_stream *s, struct wh_error *reterr)
+{
+    struct wh_name *names WH_CLEANUP(wh_freep) = NULL;
+    const char *why = NULL;
+    size_t n = 0;
+    WH_TRY(wh_validate_extra(w->p, s, &names, &n, &why, reterr));
+    for (size_t i = 0; i < n; i++) {
+        struct wh_validated v = {.sign = '+'};
+        v.target = wh_plan_name_text(w->p->arena, &names[i]);
+        w->different++;
+        w->each(w->arg, &v);
+    }
+    if (why) {
+        struct wh_validated v = {.sign = '?', .source = s->name, .target = s->to.text, .note = why};
+        w->each(w->arg, &v);
+    }
+    return WH_OK;
+}
+
+static int validate_flows(struct wanted *w, int64_t *ret_different, struct wh_error *reterr)
+{
+    const struct wh_job *job = w->p->job;
+    for (size_t i = 0; i < w->p->plan->n_flows && w->first.status != WH_E_CANCELLED; i++)
+        one_flow(w, w->p->plan->flows[i]);
+    for (size_t i = 0; w->given && i < job->n_streams; i++) {
+        struct wh_error e = {0};
+        if (extras(w, &job->streams[i], &e) != WH_OK && !w->first.status)
+            w->first = e;
+    }
+    *ret_different = w->different;
+    if (w->first.status)
+        *reterr = w->first;
+    return w->first.status;
+}
+
+int wh_validate_plan(struct wh_plan *plan, struct wh_services *services,
+                     const struct wh_validate_run *run, wh_validated_fn each, void *arg,
+                     int64_t *ret_different, struct wh_error *reterr)
 {
     WH_CLEANUP(wh_planner_done)
     struct wh_planner p = {
         .plan = plan, .arena = plan->arena, .job = plan->job, .services = services};
-    *ret_different = 0;
-    return validate_flows(&p, NULL, NULL, each, arg, ret_different, reterr);
+    struct wanted w = {.p = &p, .run = run, .each = each, .arg = arg};
+    return validate_flows(&w, ret_different, reterr);
+}
+
+/* Only a source that keeps its past, or has none, can be read as it was. */
+static int can_look_back(const struct wh_job *job, const struct wh_validate_options *o,
+                         struct wh_error *reterr)
+{
+    for (size_t i = 0; i < job->n_streams && o->as_of; i++) {
+        const struct wh_connector *c = job->streams[i].from.connector;
+        if (c->caps->flags & WH_CAP_AS_OF)
+            continue;
+        int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1074",
+                         "%s cannot be read as it was at %s: it keeps no rows of the past", c->name,
+                         o->as_of);
+        wh_error_where(reterr, "%s", job->streams[i].from.where);
+        wh_error_hint(reterr, "name a backup or dump of that time as the source, or compare while "
+                              "the run still has both ends: --validate checksum");
+        return st;
+    }
+    return WH_OK;
+}
+
+/* The plan resolves names, mapping and types; overwriting is the mode that accepts a target of the
+ * same name. Nothing of it is carried out. */
+static void accept_any(struct wh_stream *s)
+{
+    s->write.mode = WH_MODE_OVERWRITE;
+    s->write.keys = (struct wh_list){0};
 }
 
 int wh_validate_job(struct wh_job *job, struct wh_services *services,
@@ -770,20 +724,14 @@ int wh_validate_job(struct wh_job *job, struct wh_services *services,
     struct wh_plan *plan = NULL;
     if (!keys)
         return wh_plan_no_memory(reterr);
-    /* The plan resolves names, mapping and types; overwriting is the mode that accepts a target of
-     * the same name. Nothing of it is carried out. */
+    WH_TRY(can_look_back(job, options, reterr));
+    job->as_of = options->as_of;
     for (size_t i = 0; i < job->n_streams; i++) {
         keys[i] = job->streams[i].write.keys;
-        job->streams[i].write.mode = WH_MODE_OVERWRITE;
-        job->streams[i].write.keys = (struct wh_list){0};
-        for (size_t j = 0; j < job->streams[i].n_overrides; j++) {
-            struct wh_stream *s = job->streams[i].overrides[j].stream;
-
-            if (s) {
-                s->write.mode = WH_MODE_OVERWRITE;
-                s->write.keys = (struct wh_list){0};
-            }
-        }
+        accept_any(&job->streams[i]);
+        for (size_t j = 0; j < job->streams[i].n_overrides; j++)
+            if (job->streams[i].overrides[j].stream)
+                accept_any(job->streams[i].overrides[j].stream);
     }
     *ret_different = 0;
     int st = wh_plan_make(job, services, NULL, &plan, reterr);
@@ -792,7 +740,8 @@ int wh_validate_job(struct wh_job *job, struct wh_services *services,
         return st != WH_OK ? st : wh_fail(reterr, WH_E_USAGE, "E1028", "nothing to validate");
     }
     struct wh_planner p = {.plan = plan, .arena = plan->arena, .job = job, .services = services};
-    st = validate_flows(&p, options, keys, each, arg, ret_different, reterr);
+    struct wanted w = {.p = &p, .given = options, .keys = keys, .each = each, .arg = arg};
+    st = validate_flows(&w, ret_different, reterr);
     wh_planner_done(&p);
     wh_plan_free(plan);
     return st;

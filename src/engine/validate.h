@@ -38,15 +38,28 @@ struct wh_differences {
     const char *keys;                /* "id, day"; NULL: no key, rows are compared whole */
 };
 
+/* Which rows' values are compared: those whose key falls into a part of all hashes, so both ends
+ * choose alike, in any order and without an index. All rows are counted. */
+struct wh_sampling {
+    double fraction; /* 0: all, or `rows` */
+    int64_t rows;    /* about so many; 0: all, or `fraction` */
+    uint64_t seed;
+    uint64_t most; /* made from them: the greatest hash that is in */
+};
+
 struct wh_validate_options {
     enum wh_validate_level level;
     struct wh_list ignore; /* columns at the destination that are not compared */
     size_t rows;           /* of those that differ, how many are listed; 0: 20 */
+    struct wh_sampling sample;
+    const char *as_of; /* the source as it was at that time; NULL: as it is */
 };
 
 struct wh_validated {
+    const struct wh_flow *flow;  /* NULL: of none */
     const char *source, *target; /* true names, for people */
-    char sign;                   /* '=' equal, '*' different, '-' not at the destination */
+    char sign;                   /* '=' equal, '*' different, '-' not at the destination, '+' only
+                                    there, '?' not compared */
     int64_t rows_source, rows_target;
     int64_t unfit_source, unfit_target; /* rows that do not fit the compared types */
     struct wh_u128 sum_source, sum_target;
@@ -58,6 +71,17 @@ struct wh_validated {
     const char *const *columns;
     const struct wh_column_stats *stats_source, *stats_target;
     const struct wh_differences *differences;
+    /* Of a sample: whose values were compared, chosen by which key (NULL: by the whole row). */
+    bool sampled;
+    int64_t compared_source, compared_target;
+    const char *sampled_by;
+    struct wh_sampling sample;
+    /* After a run: rows that it refused, which are missing at the destination with reason. */
+    int64_t refused;
+    const char *note; /* why it is not compared though nothing failed; NULL */
+    /* Columns that the source computes anew each time, "loaded, seen"; they are not compared. NULL:
+     * none. */
+    const char *left_out;
 };
 
 typedef void (*wh_validated_fn)(void *arg, const struct wh_validated *);
@@ -68,10 +92,30 @@ wh_status wh_validate_job(struct wh_job *, struct wh_services *, const struct wh
                           wh_validated_fn each, void *arg, int64_t *ret_different,
                           struct wh_error *reterr);
 
+struct wh_state;
+struct wh_attempt_hooks;
+
+/* Of one flow that was carried out. */
+struct wh_validate_moved {
+    int64_t rows_dirty;  /* refused: archived instead of written */
+    int64_t rows_before; /* at the destination before the run; -1 unknown */
+};
+
+/* A run whose rows are compared while it still owns its targets. */
+struct wh_validate_run {
+    struct wh_state *state;
+    const char *run;
+    const struct wh_validate_moved *flows; /* per flow of the plan */
+    struct wh_attempt_hooks *hooks;        /* two: cancelled from another thread to stop it */
+};
+
 /* The same for the flows of a plan that was carried out, whose streams ask for it (`validate:`).
- * The plan's scans and targets are used again. Pairs whose destination held rows before an append
- * cannot be compared: they are given with sign '?' and E1060. */
-wh_status wh_validate_plan(struct wh_plan *, struct wh_services *, wh_validated_fn each, void *arg,
-                           int64_t *ret_different, struct wh_error *reterr);
+ * The plan's scans and targets are used again. Rows that the run refused and archived are missing
+ * at the destination with reason. What cannot be compared without anybody's fault is given with
+ * sign '?': `excused` and E1060 where the destination held rows before an append, `note` where
+ * refused rows cannot be told from others. */
+wh_status wh_validate_plan(struct wh_plan *, struct wh_services *, const struct wh_validate_run *,
+                           wh_validated_fn each, void *arg, int64_t *ret_different,
+                           struct wh_error *reterr);
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/clock.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +228,8 @@ static bool load(struct wh_arena *arena, struct wh_zone *z, const char *path)
     while (text && n < size) {
         ssize_t got = read(fd, text + n, size - n);
 
+        if (got < 0 && errno == EINTR)
+            continue;
         if (got <= 0)
             break;
         n += (size_t)got;

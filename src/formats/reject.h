@@ -9,6 +9,7 @@
 /* Borrowed during the call. */
 struct wh_text_reject {
     struct wh_bytes raw; /* as it stands in the file, without its line end */
+    int64_t raw_of;      /* > 0: raw is only the beginning of (at least) so many bytes */
     int64_t offset;      /* in the stream */
     int64_t line;        /* from 1; 0 = not known */
     int32_t column;      /* of the schema, -1 = the whole record */

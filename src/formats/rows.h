@@ -58,6 +58,11 @@ static inline int64_t wh_text_rows_offset(const struct wh_text_rows *r)
     return r->json ? wh_json_offset(r->json) : wh_csv_offset(r->csv);
 }
 
+static inline int64_t wh_text_rows_line(const struct wh_text_rows *r)
+{
+    return r->json ? wh_json_line(r->json) : wh_csv_line(r->csv);
+}
+
 static inline int64_t wh_text_rows_count(const struct wh_text_rows *r)
 {
     return r->json ? wh_json_rows(r->json) : wh_csv_rows(r->csv);

@@ -157,6 +157,58 @@ int64_t textin_line_at(const struct textin *t, size_t pos)
                    : 0;
 }
 
+int64_t textin_line_on(struct textin *t, size_t pos)
+{
+    size_t from = t->line_pos;
+    int64_t line = t->line;
+
+    if (!line)
+        return 0;
+    if (t->mark_line && t->mark_at >= t->base + (int64_t)from &&
+        t->mark_at <= t->base + (int64_t)pos) {
+        from = (size_t)(t->mark_at - t->base);
+        line = t->mark_line;
+    }
+    line += textin_count_lines(t->buf + from, pos - from, t->cfg.cr_ends, false);
+    t->mark_at = t->base + (int64_t)pos;
+    t->mark_line = line;
+    return line;
+}
+
+void textin_lines_add(struct textin_lines *l, const uint8_t *p, size_t n)
+{
+    if (!n)
+        return;
+    l->n += l->cr && p[0] != '\n';
+    l->n += textin_count_lines(p, n - 1, l->cr_ends, false) + (p[n - 1] == '\n');
+    l->cr = l->cr_ends && p[n - 1] == '\r';
+}
+
+int64_t textin_lines_end(const struct textin_lines *l)
+{
+    return l->n + l->cr;
+}
+
+/* ---- places of records ------------------------------------------------------------------------
+ */
+
+enum textin_place textin_place_of(const struct ArrowSchema *field)
+{
+    struct wh_str place;
+
+    if (!wh_meta_get(field, WH_META_PLACE, &place))
+        return TEXTIN_CELL;
+    return wh_str_eqs(place, "line") ? TEXTIN_LINE : TEXTIN_OFFSET;
+}
+
+wh_status textin_put_place(struct textin *t, enum textin_place place, size_t pos,
+                           struct wh_column *to)
+{
+    int64_t v = place == TEXTIN_LINE ? textin_line_on(t, pos) : t->base + (int64_t)pos;
+
+    return place == TEXTIN_LINE && v <= 0 ? WH_E_BUG : wh_put_i64(to, v);
+}
+
 /* ---- the window ------------------------------------------------------------------------------ */
 
 /* The undelivered rest to the front of the buffer. */
@@ -218,10 +270,12 @@ wh_status textin_scratch(struct textin *t)
 
 /* ---- rejects --------------------------------------------------------------------------------- */
 
-wh_status textin_reject(struct textin *t, size_t from, size_t n, int32_t column, const char *code,
-                        const char *text)
+/* `shown` of the record's n bytes are handed over. */
+static wh_status reject(struct textin *t, size_t from, size_t shown, size_t n, int32_t column,
+                        const char *code, const char *text)
 {
-    struct wh_text_reject rj = {.raw = {t->buf + from, n},
+    struct wh_text_reject rj = {.raw = {t->buf + from, shown},
+                                .raw_of = shown < n ? (int64_t)n : 0,
                                 .offset = t->base + (int64_t)from,
                                 .line = textin_line_at(t, from),
                                 .column = column,
@@ -230,11 +284,17 @@ wh_status textin_reject(struct textin *t, size_t from, size_t n, int32_t column,
     return t->cfg.reject ? t->cfg.reject(t->cfg.arg, &rj) : WH_E_LIMIT;
 }
 
+wh_status textin_reject(struct textin *t, size_t from, size_t n, int32_t column, const char *code,
+                        const char *text)
+{
+    return reject(t, from, n, n, column, code, text);
+}
+
 wh_status textin_too_long(struct textin *t, size_t from, size_t n)
 {
     size_t most = t->cfg.max_row < SHOWN ? t->cfg.max_row : SHOWN;
-    return textin_reject(t, from, n < most ? n : most, -1, "E6010",
-                         "the row is larger than max_row_bytes");
+    return reject(t, from, n < most ? n : most, n, -1, "E6010",
+                  "the row is larger than max_row_bytes");
 }
 
 wh_status textin_never_ends(struct textin *t, size_t from, size_t n, const char *what)

@@ -41,6 +41,7 @@ struct textin {
     int64_t base; /* stream offset of buf[0] */
     int64_t line; /* of buf[line_pos]; 0 = not known */
     size_t line_pos;
+    int64_t mark_at, mark_line; /* textin_line_on: where it was asked last */
 
     uint8_t *scratch; /* made by textin_scratch */
     size_t scratch_cap;
@@ -68,6 +69,26 @@ wh_status textin_scratch(struct textin *);
 int64_t textin_count_lines(const uint8_t *p, size_t n, bool cr_ends, bool plain);
 bool textin_is_ascii(const uint8_t *p, size_t n, bool plain);
 int64_t textin_line_at(const struct textin *, size_t pos); /* 0 = not known */
+/* The same for places that seldom go back: counts from the place before. */
+int64_t textin_line_on(struct textin *, size_t pos);
+
+/* Line ends of a text that comes in pieces, which may part a CR from its LF. */
+struct textin_lines {
+    int64_t n;
+    bool cr_ends, cr; /* cr: the last byte was one, and is not counted yet */
+};
+WH_EXPORT void textin_lines_add(struct textin_lines *, const uint8_t *p, size_t n);
+WH_EXPORT int64_t textin_lines_end(const struct textin_lines *); /* nothing follows, or no LF */
+
+/* Columns of a schema that are no cells, but places of their rows. */
+enum textin_place {
+    TEXTIN_CELL,
+    TEXTIN_LINE,
+    TEXTIN_OFFSET,
+};
+WH_EXPORT enum textin_place textin_place_of(const struct ArrowSchema *field);
+/* For the record at pos. WH_E_BUG: its line is not known. */
+wh_status textin_put_place(struct textin *, enum textin_place, size_t pos, struct wh_column *);
 /* The record at pos, wherever it ends, is behind the range. */
 static inline bool textin_at_stop(const struct textin *t)
 {

@@ -461,6 +461,31 @@ bool pg_effective(const char *const *keys, const char *const *values, const char
     return found;
 }
 
+void pg_place(const char *const *keys, const char *const *values, char *out, size_t size)
+{
+    static const char *const wanted[] = {"host", "hostaddr", "port", "dbname", "user", "options"};
+    struct keywords w = {.n = 0};
+    size_t at = 0;
+
+    for (size_t i = 0; keys[i] && w.n < MAX_KEYS - 1; i++)
+        add_key(&w, keys[i], values[i]);
+    /* No such mode: all is read and filled in, and then libpq goes no further. */
+    add_key(&w, "sslmode", "not connecting");
+    PGconn *pg = PQconnectStartParams(w.k, w.v, 0);
+    PQconninfoOption *all = pg ? PQconninfo(pg) : NULL;
+
+    *out = '\0';
+    for (size_t i = 0; all && i < sizeof wanted / sizeof *wanted; i++)
+        for (PQconninfoOption *o = all; o->keyword && at < size; o++)
+            if (strcmp(o->keyword, wanted[i]) == 0 && o->val && *o->val) {
+                int n = snprintf(out + at, size - at, "%s%s=%s", at ? " " : "", wanted[i], o->val);
+
+                at += n > 0 ? (size_t)n : 0;
+            }
+    PQconninfoFree(all);
+    PQfinish(pg);
+}
+
 /* ---- ending ------------------------------------------------------------------------------------
  */
 

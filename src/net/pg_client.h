@@ -49,6 +49,9 @@ const char *pg_who(const struct pg_conn *); /* "db1:5432/shop as etl", for messa
 /* The value that a libpq keyword will have, with service files and the environment looked at. */
 bool pg_effective(const char *const *keys, const char *const *values, const char *want, char *out,
                   size_t size);
+/* Where these keywords lead, with service files and the environment looked at, and nobody asked:
+ * "host=/tmp port=5433 dbname=prod user=etl". */
+void pg_place(const char *const *keys, const char *const *values, char *out, size_t size);
 /* The server's notices and warnings never go to stderr: the `back`-th last one (0 = the last), or
  * NULL. */
 const char *pg_notice(const struct pg_conn *, int back);

@@ -2,6 +2,8 @@
 /* COPY in both directions. */
 #include "net/pg_internal.h"
 
+#include "core/log.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -20,8 +22,8 @@ enum {
  */
 
 /* Statements in front of the COPY in the same packet are allowed; their results are dropped. */
-int pg_begin_copy(struct pg_conn *c, const char *sql, ExecStatusType wanted,
-                  struct wh_error *reterr)
+static int begin_copy(struct pg_conn *c, const char *sql, ExecStatusType wanted,
+                      struct wh_error *reterr)
 {
     int st;
 
@@ -53,6 +55,14 @@ int pg_begin_copy(struct pg_conn *c, const char *sql, ExecStatusType wanted,
         if (got != PGRES_COMMAND_OK && got != PGRES_TUPLES_OK)
             return pg_misused(c, "COPY in another direction", reterr);
     }
+}
+
+int pg_begin_copy(struct pg_conn *c, const char *sql, ExecStatusType wanted,
+                  struct wh_error *reterr)
+{
+    int64_t begun = wh_log_statement_begins();
+
+    return pg_logged(c, begun, sql, begin_copy(c, sql, wanted, reterr), reterr);
 }
 
 /* After the last row or CopyDone: the server's verdict. */

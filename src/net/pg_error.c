@@ -253,6 +253,10 @@ static void say_next(const char *state, struct wh_error *reterr)
         {"28P01", "check user and password (a password in the URL, PGPASSWORD, ~/.pgpass); special "
                   "characters in a URL are percent-encoded"},
         {"28", "the server's pg_hba.conf decides who may come from where, and how"},
+        {"53300",
+         "fewer lanes (-j N) take fewer connections: a lane has one at each end, and a run "
+         "two more; or wait for other runs, or raise the server's max_connections or the "
+         "role's limit"},
         {"3D000", "'psql -l' lists the databases; in a URL the name stands behind the '/'"},
     };
 
@@ -261,6 +265,16 @@ static void say_next(const char *state, struct wh_error *reterr)
             wh_error_hint(reterr, "%s", rows[i].hint);
             return;
         }
+}
+
+/* "no password supplied" does not say whose. */
+static void name_user(const struct pg_conn *c, char *words, size_t size)
+{
+    const char *user = PQuser(c->pg);
+    size_t n = strlen(words);
+
+    if (user && *user && !strstr(words, user) && n < size)
+        snprintf(words + n, size - n, " (user \"%.64s\")", user);
 }
 
 int pg_connect_error(struct pg_conn *c, struct wh_error *reterr)
@@ -280,12 +294,16 @@ int pg_connect_error(struct pg_conn *c, struct wh_error *reterr)
         const char *code = row->status == WH_LOST || !*row->prefix ? "E2001" : row->code;
 
         st = row->status == WH_LOST ? WH_E_IO : row->status;
+        if (strcmp(code, "E2005") == 0)
+            name_user(c, words, sizeof words);
         wh_ignore(wh_fail(reterr, st, code, "%s", words));
         fill(reterr, state, row);
         say_next(state, reterr);
         return st;
     }
     said = words_of(message);
+    if (strcmp(said->code, "E2005") == 0)
+        name_user(c, words, sizeof words);
     st = wh_fail(reterr, said->status, said->code, "%s", words);
     if (said->hint)
         wh_error_hint(reterr, "%s", said->hint);

@@ -118,4 +118,8 @@ int64_t pg_tag_rows(const PGresult *);
 int pg_begin_copy(struct pg_conn *, const char *sql, ExecStatusType wanted,
                   struct wh_error *reterr);
 
+/* --debug sql: begun is what wh_log_statement_begins said; returns st. */
+int pg_logged(const struct pg_conn *, int64_t begun, const char *sql, int st,
+              const struct wh_error *);
+
 #endif

@@ -2,6 +2,9 @@
 /* Statements: one or several in one packet, with and without parameters, and their rows. */
 #include "net/pg_internal.h"
 
+#include "core/clock.h"
+#include "core/log.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,13 +166,31 @@ static int wrap(PGresult *r, int st, struct pg_rows **ret, struct wh_error *rete
     return WH_OK;
 }
 
+int pg_logged(const struct pg_conn *c, int64_t begun, const char *sql, int st,
+              const struct wh_error *err)
+{
+    char who[160];
+
+    if (!begun)
+        return st;
+    snprintf(who, sizeof who, "%.100s [%d]",
+             c->ctx && c->ctx->connection ? c->ctx->connection : "?",
+             c->pg ? PQbackendPID(c->pg) : 0);
+    wh_log_statement(who, sql, wh_now_ns() - begun,
+                     st == WH_OK              ? NULL
+                     : err && err->message[0] ? err->message
+                                              : wh_status_name(st));
+    return st;
+}
+
 wh_status pg_exec(struct pg_conn *c, const char *sql, struct wh_error *reterr)
 {
+    int64_t begun = wh_log_statement_begins();
     PGresult *r = NULL;
     int st = run_simple(c, sql, &r, reterr);
 
     PQclear(r);
-    return st;
+    return pg_logged(c, begun, sql, st, reterr);
 }
 
 /* One statement with parameters; `name`: it is prepared. */
@@ -210,14 +231,11 @@ static int run_with(struct pg_conn *c, const char *sql, int n, const char *const
 wh_status pg_query(struct pg_conn *c, const char *sql, int n, const char *const *params,
                    struct pg_rows **ret, struct wh_error *reterr)
 {
+    int64_t begun = wh_log_statement_begins();
     PGresult *r = NULL;
-    int st;
+    int st = params ? run_with(c, sql, n, params, &r, reterr) : run_simple(c, sql, &r, reterr);
 
-    if (!params) {
-        st = run_simple(c, sql, &r, reterr);
-        return wrap(r, st, ret, reterr);
-    }
-    st = run_with(c, sql, n, params, &r, reterr);
+    pg_logged(c, begun, sql, st, reterr);
     return wrap(r, st, ret, reterr);
 }
 
@@ -352,7 +370,12 @@ wh_status pg_query_after(struct pg_conn *c, const char *first, const char *sql, 
 
     WH_TRY(add_pieces(&p, first, reterr));
     WH_TRY(add_piece(&p, sql, strlen(sql), n, params, reterr));
+    int64_t begun = wh_log_statement_begins();
+
     st = run_pipeline(c, &p, results, reterr);
+    if (begun && *first)
+        pg_logged(c, begun, first, WH_OK, NULL);
+    pg_logged(c, begun, sql, st, reterr);
     for (int i = 0; i < p.n - 1; i++)
         PQclear(results[i]);
     return wrap(results[p.n - 1], st, ret, reterr);
@@ -414,9 +437,13 @@ wh_status pg_query_commit(struct pg_conn *c, const char *sql, int n, const char 
     }
     WH_TRY(add_piece(&p, sql, strlen(sql), n, params, reterr));
     WH_TRY(add_piece(&p, "commit", 6, 0, NULL, reterr));
+    int64_t begun = wh_log_statement_begins();
+
     c->committing = true;
     st = run_pipeline(c, &p, results, &err);
     c->committing = false;
+    pg_logged(c, begun, sql, st, &err);
+    pg_logged(c, begun, "commit", st, &err);
     /* Lost behind the answer is no loss. */
     if (st == WH_OK || (st == WH_LOST && results[1]))
         st = check_commit(c, results[1], &err);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,34 @@ static int64_t writer_pid(const char *path)
     return pid;
 }
 
+/* A place that cannot be used is a mistake (E7001); that it cannot be used now may pass. */
+static const char *open_code(int err)
+{
+    switch (err) {
+    case EMFILE:
+    case ENFILE:
+        return "E8003";
+    case ENOMEM:
+        return "E8002";
+    case ENOSPC:
+    case EDQUOT:
+    case EIO:
+        return "E7014";
+    default:
+        return "E7001";
+    }
+}
+
+static int open_fail(struct wh_error *reterr, int err, const char *what, const char *path)
+{
+    const char *code = open_code(err);
+    int st = wh_fail_errno(reterr, err, code, "cannot %s %s", what, path);
+
+    if (strcmp(code, "E7001") == 0)
+        wh_error_hint(reterr, "name another place with --state PATH or $WHERRY_STATE");
+    return st;
+}
+
 static int db_fail(struct wh_state *s, int rc, struct wh_error *reterr, const char *doing)
 {
     const char *why = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
@@ -64,11 +93,18 @@ static int db_fail(struct wh_state *s, int rc, struct wh_error *reterr, const ch
             wh_error_hint(reterr, "process %" PRId64 " holds its write lock: wait, or end it", pid);
     } else if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB) {
         st = wh_fail(reterr, WH_E_STATE, "E7003", "state %s is damaged (%s)", s->path, why);
+        wh_error_hint(reterr,
+                      "rename that file and its -wal and -shm (mv state.db state.db.bad); then "
+                      "'wherry resume --rebuild-state DESTINATION' goes on with what is "
+                      "unfinished there, and anything else begins with a new state");
     } else if ((rc & 0xff) == SQLITE_NOMEM) {
         st = wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the state store while %s", doing);
     } else if ((rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_PERM) {
-        st = wh_fail(reterr, WH_E_STATE, "E7001", "cannot open state %s: %s", s->path, why);
-        wh_error_hint(reterr, "name another place with --state PATH or $WHERRY_STATE");
+        const char *code = open_code(s->db ? sqlite3_system_errno(s->db) : 0);
+
+        st = wh_fail(reterr, WH_E_STATE, code, "cannot open state %s: %s", s->path, why);
+        if (strcmp(code, "E7001") == 0)
+            wh_error_hint(reterr, "name another place with --state PATH or $WHERRY_STATE");
     } else {
         st = wh_fail(reterr, WH_E_STATE, "E7014", "state %s: %s while %s", s->path, why, doing);
     }
@@ -200,6 +236,8 @@ int wh_db_begin(struct wh_state *s, const char *run, uint32_t epoch, struct wh_e
 
 int wh_db_end(struct wh_state *s, int status, struct wh_error *reterr)
 {
+    if (status == WH_E_NOMEM && reterr && !reterr->code[0])
+        status = wh_fail(reterr, status, "E8002", "no memory for what the state holds");
     if (!s->in_transaction)
         return status;
     s->in_transaction = false;
@@ -246,8 +284,8 @@ int wh_db_text(struct wh_arena *a, sqlite3_stmt *q, int column, const char **ret
 {
     *ret = NULL;
     const char *t = (const char *)sqlite3_column_text(q, column);
-    if (!t)
-        return WH_OK;
+    if (!t) /* null, or SQLite had no memory for it */
+        return sqlite3_errcode(sqlite3_db_handle(q)) == SQLITE_NOMEM ? WH_E_NOMEM : WH_OK;
     *ret = wh_arena_strndup(a, t, (size_t)sqlite3_column_bytes(q, column));
     return *ret ? WH_OK : WH_E_NOMEM;
 }
@@ -355,6 +393,20 @@ static int refuse_strangers(struct wh_state *s, struct wh_error *reterr)
     return st;
 }
 
+/* Two that make a state at the same moment both read it and want it for themselves: SQLite refuses
+ * one at once, busy_timeout or not (https://sqlite.org/c3ref/busy_handler.html, on deadlock). */
+static int write_ahead(struct wh_state *s, struct wh_error *reterr)
+{
+    static const char sql[] = "pragma journal_mode=wal";
+    const int64_t until = wh_now_ns() + s->busy_ms * 1000000;
+    int rc;
+
+    while (((rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL)) & 0xff) == SQLITE_BUSY &&
+           wh_now_ns() < until)
+        wh_sleep_ms(2);
+    return rc == SQLITE_OK ? WH_OK : db_fail(s, rc, reterr, sql);
+}
+
 static int open_file(struct wh_state *s, struct wh_error *reterr)
 {
     char *slash = strrchr(s->path, '/');
@@ -362,18 +414,12 @@ static int open_file(struct wh_state *s, struct wh_error *reterr)
     if (!s->dir)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the state store");
     int e = slash && slash != s->path ? make_folders(s->dir) : 0;
-    if (e) {
-        int st = wh_fail_errno(reterr, e, "E7001", "cannot make the state folder %s", s->dir);
-        wh_error_hint(reterr, "name another place with --state PATH or $WHERRY_STATE");
-        return st;
-    }
+    if (e)
+        return open_fail(reterr, e, "make the state folder", s->dir);
     /* 0600 from the first byte on, whatever the umask says. */
     int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        int st = wh_fail_errno(reterr, errno, "E7001", "cannot open state %s", s->path);
-        wh_error_hint(reterr, "name another place with --state PATH or $WHERRY_STATE");
-        return st;
-    }
+    if (fd < 0)
+        return open_fail(reterr, errno, "open state", s->path);
     close(fd);
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, configure);
@@ -388,12 +434,35 @@ static int open_file(struct wh_state *s, struct wh_error *reterr)
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     s->log_pages = LOG_PAGES_FIRST;
     WH_TRY(refuse_strangers(s, reterr));
+    WH_TRY(write_ahead(s, reterr));
     WH_TRY(exec(s,
-                "pragma journal_mode=wal; pragma synchronous=normal; pragma foreign_keys=off;"
+                "pragma synchronous=normal; pragma foreign_keys=off;"
                 "pragma temp_store=memory; pragma cache_size=-512; pragma mmap_size=0",
                 reterr));
     sqlite3_wal_hook(s->db, after_commit, s);
     return wh_db_migrate(s, reterr);
+}
+
+/* A run may go on in another folder than the one in which the state was named. */
+static void make_absolute(struct wh_state *s)
+{
+    const char *slash = strrchr(s->path, '/'), *name = slash ? slash + 1 : s->path;
+    char folder[PATH_MAX];
+
+    if (s->path[0] == '/' || !realpath(s->dir, folder))
+        return;
+    size_t n = strlen(folder) + strlen(name) + 2;
+    char *path = wh_alloc(n), *dir = wh_strdup(folder);
+    if (!path || !dir) {
+        wh_free(path);
+        wh_free(dir);
+        return;
+    }
+    snprintf(path, n, "%s/%s", folder, name);
+    wh_free(s->path);
+    wh_free(s->dir);
+    s->path = path;
+    s->dir = dir;
 }
 
 int wh_state_open(const char *url, int64_t busy_ms, struct wh_state **ret, struct wh_error *reterr)
@@ -419,6 +488,7 @@ int wh_state_open(const char *url, int64_t busy_ms, struct wh_state **ret, struc
         wh_state_close(s);
         return st;
     }
+    make_absolute(s);
     *ret = s;
     return WH_OK;
 }
@@ -451,6 +521,7 @@ const char *wh_state_dir(const struct wh_state *s)
 void wh_transition(const char *what, const char *id, const char *from, const char *to)
 {
     static const char *file = "";
+    wh_log(WH_LOG_DEBUG, "state", "%s %s: %s -> %s", what, id, from, to);
     if (file && !*file)
         file = getenv("WH_TEST_TRANSITIONS"); /* once: the answer never changes */
     if (!file)

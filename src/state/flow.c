@@ -32,13 +32,13 @@ static int insert_flow(struct wh_state *s, const char *run, const struct wh_flow
     return wh_db_run(s, NULL, reterr,
                      "insert or replace into flow(run, flow, generation, stream, tbl, target,"
                      " state, source_schema, accept_schema, bounds, memo, cursor, drawn,"
-                     " next_unit, fingerprint, exit_code, error, started_us)"
-                     " values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                     "snusssnssbbbnisnsi", run, f->flow, f->generation, f->stream, f->table,
+                     " next_unit, fingerprint, exit_code, error, started_us, rows_before)"
+                     " values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                     "snusssnssbbbnisnsii", run, f->flow, f->generation, f->stream, f->table,
                      f->target, (int)f->state, f->source_schema, f->accept_schema, f->bounds,
                      f->memo, f->cursor, (int)f->drawn, f->next_unit ? f->next_unit : (int64_t)1,
                      f->fingerprint, f->exit_code, f->error,
-                     f->started_us ? f->started_us : wh_wall_us());
+                     f->started_us ? f->started_us : wh_wall_us(), f->rows_before);
 }
 
 int wh_state_flow_put(struct wh_state *s, const char *run, uint32_t epoch,
@@ -115,10 +115,10 @@ static int read_flow(struct wh_arena *a, sqlite3_stmt *q, struct wh_flow_record 
     f->drawn = sqlite3_column_int(q, 11);
     f->next_unit = sqlite3_column_int64(q, 12);
     f->exit_code = sqlite3_column_int(q, 14);
-    int64_t *const counts[] = {&f->rows_read,     &f->rows_written, &f->rows_dirty,
-                               &f->rows_filtered, &f->rows_skipped, &f->bytes_read,
-                               &f->bytes_written, &f->started_us,   &f->ended_us};
-    for (int i = 0; i < 9; i++)
+    int64_t *const counts[] = {
+        &f->rows_read,  &f->rows_written,  &f->rows_dirty, &f->rows_filtered, &f->rows_skipped,
+        &f->bytes_read, &f->bytes_written, &f->started_us, &f->ended_us,      &f->rows_before};
+    for (int i = 0; i < 10; i++)
         *counts[i] = sqlite3_column_int64(q, 16 + i);
     const struct {
         int column;
@@ -157,7 +157,7 @@ int wh_state_flows(struct wh_state *s, const char *run, struct wh_arena *a,
                        "select flow, generation, stream, tbl, target, state, source_schema,"
                        " accept_schema, bounds, memo, cursor, drawn, next_unit, fingerprint,"
                        " exit_code, error, rows_read, rows_written, rows_dirty, rows_filtered,"
-                       " rows_skipped, bytes_read, bytes_written, started_us, ended_us"
+                       " rows_skipped, bytes_read, bytes_written, started_us, ended_us, rows_before"
                        " from flow where run = ? order by flow",
                        "s", run));
     int st = WH_END;

@@ -63,6 +63,12 @@ static const char *const migrations[] = {
     "create table report("
     "  run text not null, kind integer not null, n integer not null, piece text not null,"
     "  primary key(run, kind, n)) without rowid;",
+    /* 4: how many rows a destination held before a run, for the comparison behind it. */
+    "alter table flow add column rows_before integer not null default -1;",
+    /* 5: the folder in which a run was begun: its relative paths mean what they meant there. */
+    "alter table run add column folder text;",
+    /* 6: where a run reads and writes, so that one that did elsewhere is not taken for another. */
+    "alter table run add column ends text;",
 };
 
 static int version_now(struct wh_state *s, int *ret, struct wh_error *reterr)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs: records, ownership by lock file and epoch, beats, ends. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -11,6 +13,10 @@
 
 #include "core/clock.h"
 #include "state/db.h"
+
+enum {
+    SWEEP_MOST = 256, /* files of dead owners that one claim looks at */
+};
 
 static const char *const run_states[] = {
     [WH_RUN_PLANNED] = "planned",     [WH_RUN_CLAIMED] = "claimed",
@@ -27,7 +33,8 @@ const char *wh_run_state_name(enum wh_run_state s)
 #define RUN_COLUMNS                                                                                \
     "run, job, file, identity, is_copy, scheduled, job_json, shape, version, state, epoch,"        \
     "exit_code, finished, snapshot, created_us, started_us, ended_us, host, pid,"                  \
-    "beat_us, limits, rows_read, rows_written, rows_dirty, rows_filtered, rows_skipped"
+    "beat_us, limits, rows_read, rows_written, rows_dirty, rows_filtered, rows_skipped, folder, "  \
+    "ends"
 
 static int read_run(struct wh_arena *a, sqlite3_stmt *q, struct wh_run_record *r)
 {
@@ -52,9 +59,10 @@ static int read_run(struct wh_arena *a, sqlite3_stmt *q, struct wh_run_record *r
     const struct {
         int column;
         const char **to;
-    } texts[] = {{0, &r->run},       {1, &r->job},      {2, &r->file},   {3, &r->identity},
-                 {5, &r->scheduled}, {6, &r->job_json}, {7, &r->shape},  {8, &r->version},
-                 {13, &r->snapshot}, {17, &r->host},    {20, &r->limits}};
+    } texts[] = {{0, &r->run},       {1, &r->job},      {2, &r->file},    {3, &r->identity},
+                 {5, &r->scheduled}, {6, &r->job_json}, {7, &r->shape},   {8, &r->version},
+                 {13, &r->snapshot}, {17, &r->host},    {20, &r->limits}, {26, &r->folder},
+                 {27, &r->ends}};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         WH_TRY(wh_db_text(a, q, texts[i].column, texts[i].to));
     return WH_OK;
@@ -93,16 +101,18 @@ static const char *host_name(char out[128])
 int wh_state_run_new(struct wh_state *s, const struct wh_run_record *r, struct wh_error *reterr)
 {
     WH_DB_GUARD(s);
-    char host[128];
+    char host[128], folder[PATH_MAX];
+    if (!getcwd(folder, sizeof(folder)))
+        folder[0] = 0;
     WH_TRY(wh_db_begin(s, NULL, 0, reterr));
     int st = wh_db_run(s, NULL, reterr,
                        "insert into run(run, job, file, identity, is_copy, scheduled, job_json,"
                        "shape, version, state, epoch, exit_code, finished, created_us, host, pid,"
-                       "beat_us) values (?,?,?,?,?,?,?,?,?,?,?,-1,0,?,?,?,?)",
-                       "ssssnssssnuisii", r->run, r->job, r->file, r->identity, r->is_copy,
+                       "beat_us, folder, ends) values (?,?,?,?,?,?,?,?,?,?,?,-1,0,?,?,?,?,?,?)",
+                       "ssssnssssnuisiiss", r->run, r->job, r->file, r->identity, r->is_copy,
                        r->scheduled, r->job_json, r->shape, r->version, (int)WH_RUN_PLANNED,
                        r->epoch, r->created_us ? r->created_us : wh_wall_us(), host_name(host),
-                       (int64_t)getpid(), (int64_t)0);
+                       (int64_t)getpid(), (int64_t)0, *folder ? folder : NULL, r->ends);
     st = wh_db_end(s, st, reterr);
     if (st == WH_OK)
         wh_transition("run", r->run, "none", "planned");
@@ -243,7 +253,7 @@ static int lock_held(const struct wh_state *s, const char *run, uint32_t epoch)
     int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return 0;
-    int held = flock(fd, LOCK_EX | LOCK_NB) != 0;
+    int held = flock(fd, LOCK_SH | LOCK_NB) != 0; /* two that look do not see each other */
     close(fd);
     return held;
 }
@@ -257,6 +267,27 @@ int wh_state_run_alive(struct wh_state *s, const struct wh_run_record *r, int64_
     if (r->host && strcmp(r->host, host_name(host)) == 0)
         return lock_held(s, r->run, r->epoch);
     return -1;
+}
+
+/* "pid (name) S ...": whether a process was stopped on purpose; one that cannot be seen was not. */
+static bool is_stopped(int64_t pid)
+{
+    char path[64], text[512];
+    snprintf(path, sizeof(path), "/proc/%" PRId64 "/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = 0;
+    const char *p = strrchr(text, ')');
+    return p && p[1] == ' ' && (p[2] == 'T' || p[2] == 't');
+}
+
+bool wh_state_run_there(struct wh_state *s, const struct wh_run_record *r)
+{
+    char host[128];
+    return r->epoch && r->host && strcmp(r->host, host_name(host)) == 0 &&
+           lock_held(s, r->run, r->epoch) > 0 && !is_stopped(r->pid);
 }
 
 static int take_lock(struct wh_state *s, const char *run, uint32_t epoch, struct wh_error *reterr)
@@ -308,6 +339,30 @@ static void forget_lock(const struct wh_state *s, const char *run, uint32_t epoc
         unlink(path);
 }
 
+/* Files of owners that were killed behind the end of their runs, which nobody will claim again. A
+ * file that nobody locks says the same as none; they are made and locked under the state's write
+ * lock alone, which is held here. */
+static void sweep_locks(const struct wh_state *s)
+{
+    char path[4096];
+    int left = SWEEP_MOST;
+
+    snprintf(path, sizeof path, "%s/locks", s->dir);
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && left > 0 && (e = readdir(d)) != NULL;) {
+        int fd = e->d_name[0] == '.' ? -1 : openat(dirfd(d), e->d_name, O_RDWR | O_CLOEXEC);
+
+        if (fd < 0)
+            continue;
+        left--;
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            unlinkat(dirfd(d), e->d_name, 0);
+        close(fd);
+    }
+    if (d)
+        closedir(d);
+}
+
 static int claim_in_transaction(struct wh_state *s, const char *run, int64_t stale_ms,
                                 struct wh_arena *a, uint32_t *ret_epoch, struct wh_error *reterr)
 {
@@ -341,6 +396,7 @@ static int claim_in_transaction(struct wh_state *s, const char *run, int64_t sta
         wh_error_hint(reterr, "wherry status %s shows it; --lock-wait 10m waits for its end", run);
         return st;
     }
+    sweep_locks(s);
     WH_TRY(take_lock(s, run, r.epoch + 1, reterr));
     int64_t now = wh_wall_us();
     st = wh_db_run(s, NULL, reterr,

@@ -77,6 +77,8 @@ struct wh_run_record {
     const char *limits; /* JSON of `limit RUN`, NULL = as planned */
     int64_t rows_read, rows_written, rows_dirty, rows_filtered, rows_skipped;
     const struct wh_report *report; /* at its end; NULL: as told before */
+    const char *folder; /* in which it was begun (run_new sees to it); NULL: not known */
+    const char *ends;   /* where it reads and writes (engine/ends.h); NULL: not known */
 };
 
 wh_status wh_state_run_new(struct wh_state *, const struct wh_run_record *,
@@ -102,6 +104,8 @@ wh_status wh_state_run_forget(struct wh_state *, const char *run, struct wh_erro
 void wh_state_run_unclaim(struct wh_state *, const char *run, uint32_t epoch);
 /* Whether a living process owns it: 1 yes, 0 no, -1 another host and not stale. */
 int wh_state_run_alive(struct wh_state *, const struct wh_run_record *, int64_t stale_ms);
+/* Whether its process is there and was not stopped, whatever any clock says; only of this host. */
+bool wh_state_run_there(struct wh_state *, const struct wh_run_record *);
 wh_status wh_state_run_set(struct wh_state *, const char *run, uint32_t epoch, enum wh_run_state,
                            struct wh_error *reterr);
 /* FENCED tells a stopped owner that it was taken over. Also reads `limits` back (arena may be
@@ -192,6 +196,7 @@ struct wh_flow_record {
     int64_t rows_read, rows_written, rows_dirty, rows_filtered, rows_skipped, bytes_read,
         bytes_written;
     int64_t started_us, ended_us;
+    int64_t rows_before; /* at the destination when the flow was planned; -1 unknown */
 };
 
 wh_status wh_state_flow_put(struct wh_state *, const char *run, uint32_t epoch,

@@ -11,7 +11,8 @@ static int held_by(struct wh_state *s, const char *identity, const struct wh_run
 {
     char since[32];
     wh_format_utc(r->started_us ? r->started_us : r->created_us, since);
-    if (wh_state_run_alive(s, r, stale_ms) != 0) {
+    /* By a clock that was set meanwhile it may seem silent: its process tells. */
+    if (wh_state_run_alive(s, r, stale_ms) != 0 || wh_state_run_there(s, r)) {
         int st = wh_fail(reterr, WH_HELD_BY, "E7006",
                          "%s is being written by run %s (process %" PRId64 " on %s since %s)",
                          identity, r->run, r->pid, r->host ? r->host : "?", since);

@@ -83,6 +83,6 @@ for name, said in (('a day back', ('-1d',)), ('ten years ahead', ('+3650d',)), (
 for name, said in (('a day back', '-1d'), ('ten years ahead', '+3650d')):
     bad('clock jumps %s before resume' % name, COMMAND, 0, None, act=killed_then(said), shows={'out.db#t': N}, **CLOCK)
 bad('clock of another process is behind', COMMAND, 10, 'E7006', 'process', act=beside_a_living_one('-1h'), **CLOCK)
-# By its clock the owner has not beaten for an hour: refused all the same, nothing is touched.
-bad('clock of another process is ahead', COMMAND, 2, 'E7005', 'wherry resume', act=beside_a_living_one('+1h'), open=True, **CLOCK)
+# By its clock the owner has not beaten for an hour, but its process is there.
+bad('clock of another process is ahead', COMMAND, 10, 'E7006', 'process', act=beside_a_living_one('+1h'), **CLOCK)
 bad('clock of a resume is ahead of the living run', COMMAND, 0, None, act=taken_from_a_living_one, shows={'out.db#t': N}, **CLOCK)

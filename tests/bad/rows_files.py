@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files that are not there, not what they seem, cut off, damaged, or not text."""
 import gzip
+import io
 import os
 import shutil
 import subprocess
+import tarfile
+import zipfile
 
 from table import bad
 
@@ -12,6 +15,44 @@ GZ = gzip.compress(ROWS.encode(), mtime=0)
 ZST = subprocess.run(['zstd', '-q', '-c'], input=ROWS.encode(), stdout=subprocess.PIPE, check=False).stdout \
     if shutil.which('zstd') else b''
 DB = ('out.db',)
+
+
+def zipped(*names, flags=0, method=zipfile.ZIP_DEFLATED):
+    b = io.BytesIO()
+    with zipfile.ZipFile(b, 'w', method) as z:
+        for name in names:
+            z.writestr(name, ROWS)
+    data = bytearray(b.getvalue())
+    data[6] |= flags if names else 0
+    return bytes(data)
+
+
+def encrypted(data):
+    """By what its directory says of the first member."""
+    return flipped(data, data.index(b'PK\1\2') + 8)
+
+
+def overlapped(data):
+    """The second member of the directory begins where the first one does."""
+    at = data.index(b'PK\1\2', data.index(b'PK\1\2') + 4)
+    return data[:at + 42] + b'\0\0\0\0' + data[at + 46:]
+
+
+def flipped(data, at):
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+
+
+def tarred(*names, kind=b'0', end=True):
+    b = io.BytesIO()
+    with tarfile.open(fileobj=b, mode='w', format=tarfile.USTAR_FORMAT) as z:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            info.size = 0 if kind == b'2' else len(ROWS)
+            z.addfile(info, io.BytesIO(ROWS.encode()))
+        size = z.offset
+    return b.getvalue() if end else b.getvalue()[:size]
+
 
 
 def fifo(name):
@@ -120,6 +161,37 @@ for kind, data in (('gzip', GZ), ('zstd', ZST)):
         else (data + subprocess.run(['zstd', '-q', '-c'], input=b'5001,x\n5002,y\n', stdout=subprocess.PIPE, check=False).stdout if data else b'')}, left=DB,
         shows={'out.db#a': 5000 if kind == 'gzip' else 5002}, needs=needs)
     bad(kind + ' that is none', 'copy %s out.db' % f, 2, 'E4011', f, files={f: ROWS}, needs=needs)
+for what, code, word, data in (('of no file', 'E1028', 'no file', zipped()),
+                               ('encrypted', 'E1014', 'is encrypted', zipped('a.csv', flags=1)),
+                               ('cut off', 'E4004', 'a.csv.zip', zipped('a.csv')[:-40]), ('cut before its directory', 'E4004', 'a.csv.zip', zipped('a.csv')[:9000])):
+    bad('zip ' + what, 'copy a.csv.zip out.db', 2, code, 'a.csv.zip' if code == 'E4004' else 'archive', word, files={'a.csv.zip': data})
+bad('zip of one file', 'copy a.csv.zip out.db', 0, None, files={'a.csv.zip': zipped('a.csv')}, left=DB, shows={'out.db#a': 5000})
+bad('a zip to write', 'copy a.csv out.csv.zip', 2, 'E1014', 'zip can be read, not written', files={'a.csv': ROWS})
+for what, status, code, words, data in (
+        ('of no tar', 2, 'E4011', ('no tar archive',), ROWS.encode()), ('of no byte', 2, 'E4004', ('end mark',), b''), ('cut in a member', 2, 'E4004', ('at byte 9000',), tarred('a.csv', 'b.csv')[:9000]),
+        ('cut before its end', 2, 'E4004', ('end mark',), tarred('a.csv', end=False)), ('of no table', 2, 'E1028', ('1 files', 'format=csv'), tarred('README')),
+        ('with a header changed', 2, 'E4005', ('checksum of a header', 'near byte'), flipped(tarred('a.csv', 'b.csv'), tarred('a.csv', 'b.csv').index(b'b.csv'))),
+        ('with a sparse file', 2, 'E1014', ("'a.csv'", 'sparse', 'members='), tarred('a.csv', kind=b'S')),
+        ('of another kind', 2, 'E1014', ('kind that is not known',), tarred('a.csv', kind=b'Q')), ('of volumes', 2, 'E1014', ('volumes',), tarred('a.csv', kind=b'M'))):
+    bad('tar ' + what, 'copy a.tar out.db', status, code, 'a.tar', *words, files={'a.tar': data})
+    bad('tar.gz ' + what, 'copy a.tar.gz out.db', status, code, 'a.tar.gz', *words, files={'a.tar.gz': gzip.compress(data, mtime=0)})
+bad('tar.gz cut off', 'copy a.tgz out.db', 2, 'E4004', 'a.tgz', files={'a.tgz': gzip.compress(tarred('a.csv'), mtime=0)[:-400]})
+bad('tar with links', 'copy a.tar out.db', 0, None, '1 links and devices', files={'a.tar': tarred('b.csv', kind=b'2', end=False) + tarred('a.csv')}, left=DB, shows={'out.db#a': 5000})
+bad('zip with a wrong sum', 'copy a.zip out.db', 2, 'E4005', 'a.csv', 'checksum', files={'a.zip': flipped(zipped('a.csv', method=0), 9000)})
+bad('zip by another method', 'copy a.zip out.db', 2, 'E1014', "'a.csv'", 'another method', files={'a.zip': zipped('a.csv', method=zipfile.ZIP_BZIP2)})
+bad('zip encrypted in its directory', 'copy a.zip out.db', 2, 'E1014', "'a.csv'", 'encrypted', 'members=', files={'a.zip': encrypted(zipped('a.csv', 'b.csv'))})
+bad('zip of one file that is encrypted', 'copy a.csv.zip out.db', 2, 'E1014', "'data'", 'encrypted', files={'a.csv.zip': encrypted(zipped('data'))})
+bad('zip with an encrypted file that nobody wants', 'copy a.csv.zip out.db', 0, None, files={'a.csv.zip': encrypted(zipped('README', 'a.csv'))}, left=DB, shows={'out.db#a': 5000})
+bad('zip of two shapes', 'copy a.zip out.db', 2, 'E1024', 'a.csv', 'b.json', files={'a.zip': zipped('a.csv', 'b.json')})
+bad('zip with members upon one another', 'copy a.zip out.db', 2, 'E4005', 'upon one another', files={'a.zip': overlapped(zipped('a.csv', 'b.csv'))})
+bad('members of no archive', 'copy a.csv out.db --from members=b.csv', 2, 'E1007', 'members', files={'a.csv': ROWS})
+bad('members that are not there', 'copy a.zip out.db --from members=c.csv', 2, 'E1028', 'a.zip', "'members'", files={'a.zip': zipped('a.csv', 'b.csv')})
+bad('members that would be lost', 'copy a.zip out.db --from members=a.csv --from after_read=delete', 2, 'E1007', '1 members', 'rename', files={'a.zip': zipped('a.csv', 'b.csv')})
+bad('members named twice', 'copy a.tar out.db --from duplicates=fail', 2, 'E1028', 'twice', files={'a.tar': tarred('a.csv', './a.csv')})
+bad('tar to write', 'copy a.csv out.tar --to format=csv', 2, 'E1014', 'archives can be read, not written', files={'a.csv': ROWS})
+bad('packed tar to write', 'copy a.csv out.tar.gz --to format=csv', 2, 'E1014', 'archives can be read, not written', files={'a.csv': ROWS})
+bad('compression=tar to write', 'copy a.csv out.csv --to compression=tar', 2, 'E1014', 'tar can be read, not written', files={'a.csv': ROWS})
+bad('files as they are into a table', "copy a.csv 'out.db#t' --from format=binary", 2, 'E1060', 'sqlite takes rows', files={'a.csv': ROWS})
 bad('plain text that is gzip', 'copy a.csv out.db', 2, 'E4006', 'a.csv', 'it is gzip data', '--from compression=gzip', files={'a.csv': GZ})
 bad('gzip cut off, not the sample', 'copy a.csv.gz out.db', 1, 'E4004', 'a.csv.gz', files={'a.csv.gz': gzip.compress(os.urandom(3000000).hex().encode().replace(b'0', b'\n'))[:-1000]},
     left=DB, open=True)

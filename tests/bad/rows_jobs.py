@@ -68,6 +68,9 @@ bad('stream key misspelt', 'run job.yaml', 2, 'E1001', lines('5:5'), "'colums'",
 bad('key of another level', 'run job.yaml', 2, 'E1001', lines('5:5'), "'keys'", files=job(stream(keys='[id]')))
 bad('option misspelt in a job', 'run job.yaml', 2, 'E1001', lines('2:'), "did you mean 'delimiter'?",
     files=job(HEAD + "streams: [{ from: { path: a.csv, delimeter: ',' }, to: out.db }]\n"))
+CONN = "version: 1\nconnections: { there: { type: file, root: out, %s } }\nstreams:\n  - { from: a.csv, to: 'there:b.csv' }\n"
+bad('setting of a connection misspelt', 'run job.yaml', 2, 'E1001', "'rooot' of connection there", "did you mean 'root'?", files={**A, 'job.yaml': CONN % 'rooot: x'})
+bad('a connection that would encrypt', 'run job.yaml', 2, 'E1001', "'encrypt' of connection there", 'in from or to', files={**A, 'job.yaml': CONN % "encrypt: '${file:k}'"})
 bad('all problems at once', 'run job.yaml', 2, 'E1001', lines('5:5'), lines('6:5'), lines('7:5'), files=job(stream(colums='[id]', wher='x', dirt='1')))
 bad('streams is a number', 'run job.yaml', 2, 'E1041', lines('2:10'), files=job(HEAD + 'streams: 5\n'))
 bad('streams is empty', 'run job.yaml', 2, 'E1041', lines('2:10'), files=job(HEAD + 'streams: []\n'))

@@ -40,6 +40,8 @@ bad('regular expression not closed', "copy 'a.db#/(/' out.db", 2, 'E1025', files
 bad('format unknown', 'copy a.xyz out.db', 2, 'E1024', 'a.xyz', files={'a.xyz': '1\n'})
 bad('a spreadsheet', 'copy a.xlsx out.db', 2, 'E1024', 'CSV', files={'a.xlsx': b'PK\3\4'})
 bad('no key for upsert', 'copy a.csv out.db --mode upsert', 2, 'E1062', '--key', files=A)
+bad('replace keys without a key', 'copy a.csv out.db --mode delete-insert --replace-keys', 2, 'E1062', '--key', files=A)
+bad('replace keys in another mode', 'copy a.csv out.db --replace-keys', 2, 'E1007', files=A)
 bad('replace without what', 'copy a.csv out.db --mode delete-insert', 2, 'E1063', files=A)
 bad('parameter unknown', 'run job.yaml --set nix=1', 2, None, "'nix'",
     files={**A, 'job.yaml': 'version: 1\nparams: { day: { type: date, default: "2024-01-01" } }\nstreams: [{ from: a.csv, to: out.db }]\n'})

@@ -195,3 +195,35 @@ def traps(t):
         t.check(code == want and says in err, 'wherry ' + words, 'exit %d\n%s' % (code, err))
         t.check(not os.path.exists(place.path('out.db')), 'nothing moved: ' + words)
         place.remove()
+
+
+def summary_of_refused(t):
+    """Red when --summary of what was refused is empty, is that of another run, or does not say why."""
+    place = harness.Place('summary')
+    with open(place.path('a.csv'), 'w', encoding='utf-8') as f:
+        f.write('id\n1\n')
+    with open(place.path('j.yaml'), 'w', encoding='utf-8') as f:
+        f.write('version: 1\nname: night\nstreams: [{ from: none.csv, to: out.db }]\n')
+    with open(place.path('bad.yaml'), 'w', encoding='utf-8') as f:
+        f.write('version: 1\nlineage: x\nstreams: [{ from: a.csv, too: out.db }]\n')
+    os.mkdir(place.path('jobs'))
+    with open(place.path('jobs', 'one.yaml'), 'w', encoding='utf-8') as f:
+        f.write('version: 1\nstreams: [{ from: a.csv, to: "null:" }]\n')
+    os.link(place.path('j.yaml'), place.path('jobs', 'two.yaml'))
+    for words, code, status, codes, name in (
+            (['run', 'j.yaml'], 2, 'refused', ['E4001'], 'night'), (['run', 'bad.yaml'], 2, 'refused', ['E1005', 'E1014'], None),
+            (['run', 'none.yaml'], 2, 'refused', ['E1030'], None), (['copy', 'a.csv', 'b.csv', '--bogus'], 2, 'refused', ['E1010'], None),
+            (['copy', 'a.csv', 'postgresql://u@127.0.0.1:9/d'], 5, 'failed', ['E2001'], 'copy'), (['resume', 'r-none'], 2, 'refused', ['E7007'], None),
+            (['run', '--plan', 'a.csv'], 2, 'refused', ['E1072'], None), (['run', 'jobs'], 2, 'refused', ['E4001'], 'night'),
+            (['-C', 'jobs', 'run', '../j.yaml'], 2, 'refused', ['E4001'], 'night')):
+        path = place.path('jobs' if '-C' in words else '', 's.json')
+        place.run('copy', 'a.csv', 'null:', '-q', '--summary', 's.json')
+        got, _, err = place.run(*words, '--summary', 's.json')
+        with open(path, encoding='utf-8') as f:
+            seen = json.load(f)
+        t.check(got == code and (seen['type'], seen['status'], seen['exit'], seen.get('job')) == ('run_finished', status, code, name) and
+                all(c in [e['code'] for e in seen['errors']] for c in codes) and all(e['message'] for e in seen['errors']) and
+                seen['retryable'] == (code == 5), 'of %s' % ' '.join(words), (got, seen))
+    code, _, err = place.run('run', 'bad.yaml')
+    t.check('leave it out' in err, 'what is not offered has a hint', err)
+    place.remove()

@@ -122,7 +122,10 @@ def passwords(t):
                 "streams: [{ from: '%s', to: 'p:planes' }]\n" % PLANES)
     code, _, err = place.run('run', 'j.yaml', '-q')
     t.check(code == 0 and os.path.exists(place.path('tiger!!')), 'the value of ${secret:pw} is used', err)
-    t.check(place.run('secret', 'rm', 'pw')[0] == 0 and place.run('secret', 'rm', 'pw')[0] == 2, 'removed once')
+    code, _, err = place.run('secret', 'rm', 'pw')
+    t.check(code == 2 and 'E1012' in err and '--yes' in err and place.run('secret', 'list')[1].startswith('dw.password\npw'),
+            'nobody is asked: no secret goes', err)
+    t.check(place.run('secret', 'rm', 'pw', '--yes')[0] == 0 and place.run('secret', 'rm', 'pw', '--yes')[0] == 2, 'removed once')
     code, _, err = place.run('plan', 'j.yaml')
     t.check(code == 2 and 'wherry secret set pw' in err, 'a missing one says how to set it', err)
     t.check(place.run('conn', 'rm', 'dw', '-y')[0] == 0 and place.run('secret', 'list')[1] == '', 'its password goes too')

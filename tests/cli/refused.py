@@ -108,6 +108,96 @@ def exported(t):
     place.remove()
 
 
+def beginnings(t):
+    """Red when a row that is kept only in its beginning passes for a whole one, or the place of a row for a
+    column of it."""
+    place = harness.Place('dirty-large')
+    with open(place.path('m.csv'), 'w', encoding='utf-8') as f:
+        f.write('id,n\n1,1\n2,two\n3,%s\n' % ('z' * (1 << 20)))
+    with open(place.path('j.yaml'), 'w', encoding='utf-8') as f:
+        f.write("""version: 1
+streams:
+  - { from: m.csv, to: out.db, dirty: { rows: 9 }, values: { max_row_bytes: 64kB }, types: { n: int64 }, columns: ['*', { to: at, source: line }] }
+""")
+    code, _, err = place.run('run', 'j.yaml')
+    t.check(code == 0 and sql(place, 'out.db', 'select id, n, at from m') == [(1, 1, 2)], 'copied', err + str(sql(place, 'out.db', 'select * from m')))
+    run = last_run(place)
+    code, out, err = place.run('dirty', 'export', run)
+    cut = {r['position'].split(',')[0]: (len(r['raw']), r.get('raw_cut_from')) for r in lines(out)}
+    large = cut.get('m.csv line 4', (0, None))
+    t.check(code == 0 and cut.get('m.csv line 3') == (5, None) and (large[1] or 0) > large[0] >= 4096, 'one is a beginning', cut)
+    code, _, err = place.run('dirty', 'export', run, '-o', 'bad.csv')
+    with open(place.path('bad.csv'), encoding='utf-8') as f:
+        text = f.read()
+    t.check(code == 3 and text == 'id,n\n2,two\n' and '1 more is left out' in err and 'm.csv line 4' in err, 'CSV: whole rows, as they were',
+            '%d %s\n%s' % (code, text[:200], err))
+    place.remove()
+
+
+def commands(err):
+    """What a message says to type."""
+    return [w.strip() for line in err.splitlines() for w in line.partition(': ')[2].split(';') if w.strip().startswith('wherry dirty export')]
+
+
+def both_ends(t):
+    """Red when rows of one table that were refused at the source and at the destination cannot be mended by what the
+    message says, a line stands under names that are not its own, or separators are mixed in one file."""
+    place = harness.Place('dirty-both')
+    with open(place.path('m.csv'), 'w', encoding='utf-8') as f:
+        f.write('id;n;t\n1;10;a\n2;twenty;b\n3;30\n4;40;c\n5;5;e\n')
+    args = ('m.csv', 'o.db#m', '--columns', 't,key=n', '--types', 'n=int64')
+    sql(place, 'o.db', 'create table m(t text, key integer, check (key <> 5))')
+    code, _, err = place.run('copy', *args, '--dirty', 'rows=9')
+    run = last_run(place)
+    code, out, err = place.run('dirty', 'export', run, 'm', '-o', 'x.csv')
+    words = commands(err)
+    t.check(code == 2 and 'E6032' in err and '2 as they lay in the source, 1 as they were mapped' in err and not os.path.exists(place.path('x.csv')) and
+            words == ['wherry dirty export %s m --side %s -o x.%s.csv' % (run, s, s) for s in ('raw', 'to')], 'says exactly what to do', err)
+    said = ''
+    for w in words:
+        code, _, err = place.run(*w.split()[1:])
+        said += err
+        t.check(code == 0, w, err)
+    with open(place.path('x.raw.csv'), encoding='utf-8') as f, open(place.path('x.to.csv'), encoding='utf-8') as g:
+        raw, to = f.read(), g.read()
+    t.check((raw, to) == ('3;30\n2;twenty;b\n', 't,key\ne,5\n') and 'without a header' in said and "without 'columns'" in said, 'a file each', raw + to + said)
+    with open(place.path('x.raw.csv'), 'w', encoding='utf-8') as f:
+        f.write('id;n;t\n' + raw.replace('3;30', '3;30;x').replace('twenty', '20'))
+    sql(place, 'o.db', 'create table b as select * from m', 'drop table m', 'create table m(t text, key integer)', 'insert into m select * from b')
+    for words in (('x.raw.csv', *args[1:]), ('x.to.csv', 'o.db#m')):
+        code, _, err = place.run('copy', *words)
+        t.check(code == 0, ' '.join(words), err)
+    t.check(sql(place, 'o.db', 'select * from m order by key') == [('e', 5), ('a', 10), ('b', 20), ('x', 30), ('c', 40)], 'every row, once',
+            sql(place, 'o.db', 'select * from m'))
+    code, out, _ = place.run('dirty', 'export', run, '--side', 'raw')
+    t.check([r['raw'] for r in lines(out)] == ['3;30', '2;twenty;b'], 'JSON lines of one side', out)
+    # Only lines, and only some columns were read: their names are not known.
+    sql(place, 'o.db', 'drop table m')
+    place.run('copy', *args, '--dirty', 'rows=9')
+    code, _, err = place.run('dirty', 'export', last_run(place), '-o', 'y.csv')
+    t.check(code == 2 and 'E6032' in err and 'names of their columns' in err and '--side raw' in err, 'no false names', err)
+    # Nothing is mapped: one file, one separator, whichever came first.
+    sql(place, 'o.db', 'create table p(id integer, n integer, t text, check (id <> 1 and id <> 4))')
+    place.run('copy', 'm.csv', 'o.db#p', '--types', 'n=int64', '--dirty', 'rows=9')
+    code, _, err = place.run('dirty', 'export', last_run(place), '-o', 'p.csv')
+    with open(place.path('p.csv'), encoding='utf-8') as f:
+        text = f.read().splitlines()
+    t.check(code == 0 and text[0] == 'id;n;t' and sorted(text[1:]) == ['1;10;a', '2;twenty;b', '3;30', '4;40;c'], 'one file', '%s %s' % (text, err))
+    # Several tables.
+    with open(place.path('j.yaml'), 'w', encoding='utf-8') as f:
+        f.write('version: 1\ndefaults: { dirty: { rows: 9 }, types: { n: int64 } }\nstreams:\n' +
+                ''.join("  - { name: %s, from: m.csv, to: 'q.db#%s' }\n" % (x, x) for x in 'ab'))
+    code, _, err = place.run('run', 'j.yaml')
+    code, _, err = place.run('dirty', 'export', last_run(place), '-o', 'z.csv')
+    t.check(code == 2 and 'E6032' in err and 'several tables' in err and len(commands(err)) == 2, 'several tables', err)
+    for w in commands(err):
+        t.check(place.run(*w.split()[1:])[0] == 0, w)
+    for words, code_wanted in ((['export', run, '--side', 'x'], 'E1002'), (['list', run, '--side', 'to'], 'E1010')):
+        code, _, err = place.run('dirty', *words)
+        t.check(code == 2 and code_wanted in err, words, err)
+    place.remove()
+
+
 def dropped(t):
     """Red when refused rows go without consent, or are said to be there when they are gone."""
     place = harness.Place('dirty-drop')
@@ -151,15 +241,24 @@ def replayed(t):
     code, _, err = place.run('dirty', 'replay', run)
     t.check(code == 3 and '7 refused again' in err, 'the cause is still there', err)
     again = last_run(place)
-    sql(place, 'd.db', 'drop table a', 'create table a(id integer primary key, v text, b blob, f real, x int)')
+    for which in (run, again, run):
+        code, _, err = place.run('dirty', 'replay', which)
+        t.check(code == 3 and '7 refused again' in err and sql(place, 'd.db', 'select count(*) from a') == [(0,)],
+                'as long as the cause is there it ends with 3', '%d %s' % (code, err))
+        t.check(which == again or 'run %s wrote the others; 7 are tried again' % again in err, 'what was refused again is tried again', err)
+    sql(place, 'd.db', 'drop table a', 'create table a(id integer primary key, v text, b blob, f real, x int, check (id < 4))')
+    code, out, _ = place.run('dirty', 'replay', run, '--json')
+    ends = [e for e in harness.events(out) if e['type'] == 'run_finished']
+    t.check(code == 3 and len(ends) == 1 and (ends[0]['exit'], ends[0]['rows_written'], ends[0]['rows_dirty']) == (3, 3, 4) and
+            harness.events(out)[-1] == ends[0], 'some of them', out)
+    sql(place, 'd.db', 'create table b as select * from a', 'drop table a',
+        'create table a(id integer primary key, v text, b blob, f real, x int)', 'insert into a select * from b')
     code, _, err = place.run('dirty', 'replay', run)
-    t.check(code == 0 and 'nothing was moved' in err and again in err and sql(place, 'd.db', 'select count(*) from a') == [(0,)],
-            'the first replay is over, and names the run that has the rows now', err)
-    code, _, err = place.run('dirty', 'replay', again)
     t.check(code == 0 and sql(place, 'd.db', 'select id, v, b, f from a order by id') == HARD, 'every value', err +
             str(sql(place, 'd.db', 'select * from a order by id')))
-    code, _, err = place.run('dirty', 'replay', again)
-    t.check(code == 0 and sql(place, 'd.db', 'select count(*) from a') == [(7,)], 'once', err)
+    for which in (run, again):
+        code, _, err = place.run('dirty', 'replay', which)
+        t.check(code == 0 and 'nothing was moved' in err and sql(place, 'd.db', 'select count(*) from a') == [(7,)], 'once', err)
     # Mapped columns, with a constant, refused before and after the mapping; rows that were there stay.
     run = refuse_all(place, ('--columns', 'key=id,v,f', '--mode', 'overwrite', '--guard', 'empty=allow'),
                      'key integer primary key, v text not null, f real, more text default \'m\', check (key > 99)')
@@ -178,6 +277,9 @@ def replayed(t):
         "insert into a values(1, 'older', x'01', 9)")
     code, _, err = place.run('dirty', 'replay', run)
     t.check(code == 0 and sql(place, 'd.db', 'select * from a order by id') == HARD, 'keys', err)
+    os.makedirs(place.state('holders'), exist_ok=True)   # of a holder that could not take it away
+    with open(place.state('holders', run.rsplit('-', 1)[1] + '.0'), 'w', encoding='ascii') as f:
+        f.write('1\n')
     code, out, err = place.run('gc', '--all', '--yes', '--json')
     left = place.leftovers()
     t.check(code == 0 and left == [] and not os.path.isdir(place.state('replay', run)), 'gc takes all of it', '%s %s' % (out, left))
@@ -190,6 +292,18 @@ def replay_refused(t):
     run = from_csv(place)
     code, _, err = place.run('dirty', 'replay', run)
     t.check(code == 2 and 'E6030' in err and 'dirty export' in err, 'rows that were none', err)
+    # Some that can be written, one that cannot: never 0, however often.
+    sql(place, 'some.db', 'create table m(id integer, n integer, t text, check (id <> 4))')
+    code, _, err = place.run('copy', 'm.csv', 'some.db', '--types', 'n=int64', '--dirty', 'rows=9')
+    some = last_run(place)
+    sql(place, 'some.db', 'drop table m', 'create table m(id integer, n integer, t text)')
+    for _ in range(2):
+        code, _, err = place.run('dirty', 'replay', some)
+        t.check(code == 3 and '2 refused rows could not be read' in err and
+                sql(place, 'some.db', 'select * from m') == [(4, 40, 'x "y", z')], 'rows that were none stay: 3', '%d %s' % (code, err))
+    code, out, _ = place.run('dirty', 'replay', some, '--json')
+    kinds = [(e['type'], 'could not be read' in e.get('text', '')) for e in harness.events(out)]
+    t.check(code == 3 and kinds[0] == ('warning', True) and kinds[-1][0] == 'run_finished', 'for programs', out)
     code, _, _ = place.run('copy', 'm.csv', 'two.db', '--types', 'n=int64')
     code, _, err = place.run('dirty', 'replay', last_run(place))
     t.check(code == 2 and 'E6030' in err and 'resume' in err, 'unfinished', err)

@@ -13,16 +13,38 @@ from terminal import Terminal
 SLOW = ['gen:lineitem?rows=400000,seed=3', 'out.db#l', '--rate', '2MB/s']
 
 
-def run_of(place, seconds=20):
-    """The id of the newest run that is under way."""
+def run_of(place, p=None, seconds=20):
+    """The id of the newest run that is under way. p: the process that was started for it: one that has ended begins
+    nothing any more. What was seen instead is told."""
     end = time.time() + seconds
+    code, out, err = None, '', ''
     while time.time() < end:
-        code, out, _ = place.run('status', '--json')
+        ended = p is not None and p.poll() is not None
+        code, out, err = place.run('status', '--json')
         found = [e['run'] for e in harness.events(out) if e.get('status') == 'running']
         if code == 0 and found:
             return found[0]
+        if ended:
+            break
         time.sleep(0.05)
-    raise AssertionError('no run began')
+    what = 'status: exit %s\n%s%s\nhistory:\n%s' % (code, out, err, place.run('history', '--json')[1])
+    if p is not None and p.poll() is not None:
+        what += '\nits process: exit %d\n%s%s' % harness.finish(p)
+    raise AssertionError('no run is seen as running\n' + what)
+
+
+def at_once(t):
+    """Red when one of those that make the state at the same moment is told that it is locked."""
+    place = harness.Place('at-once')
+    with open(place.path('a.csv'), 'w', encoding='ascii') as f:
+        f.write('id\n1\n')
+    wrong = []
+    for i in range(10 if harness.fast() else 40):
+        place.forget()
+        words = [['status'], ['history'], ['copy', 'a.csv', 'out.db#t%d' % i], ['status', '--json'], ['copy', 'a.csv', 'null:']]
+        wrong += [r for r in [harness.finish(p, 60) for p in [place.start(*w) for w in words]] if r[0] != 0]
+    t.check(not wrong, 'five commands on a state that is not there yet', wrong[:3])
+    place.remove()
 
 
 def rows(place, table='l'):
@@ -35,7 +57,7 @@ def rows(place, table='l'):
 def killed(place, *words, after=1.0):
     """A run that was killed in mid-copy; its id."""
     p = place.start('copy', *words)
-    run = run_of(place)
+    run = run_of(place, p)
     time.sleep(after)
     p.send_signal(signal.SIGKILL)
     harness.end(p)
@@ -46,7 +68,7 @@ def limit(t):
     """Red when a running run does not take a new pace, forgets it over a kill, or takes nonsense."""
     place = harness.Place('limit')
     p = place.start('copy', *SLOW)
-    run = run_of(place)
+    run = run_of(place, p)
     time.sleep(1)
     t.check(p.poll() is None, 'it goes at its pace')
     code, out, err = place.run('limit', run, '--rate', 'none', '-j', '1')
@@ -67,7 +89,7 @@ def limit(t):
     code, out, _ = place.run('limit', run, '--rows-per-second', '1e6', '--json')
     t.check(json.loads(out)['limits'] == {'rate': '50kB/s', 'rows_per_second': '1e6'}, 'one after the other', out)
     p = place.start('resume', run)
-    run_of(place)
+    run_of(place, p)
     time.sleep(4)
     t.check(p.poll() is None, 'its resume keeps to it')
     place.run('limit', run, '--rate', 'none')
@@ -83,6 +105,22 @@ def limit(t):
     place.remove()
 
 
+def speed(t):
+    """Red when a resumed run shows what an earlier attempt did as speed of its own, or a rate below zero."""
+    place = harness.Place('speed')
+    scale = {'k': 1e3, 'M': 1e6, 'G': 1e9, '': 1}
+    for point in ('commit-after:1', 'record-after:1'):
+        place.forget()
+        code, _, err = place.run('copy', 'gen:lineitem?rows=600000', point[:6] + '.db', '-j', '1', '-q', WH_TEST_KILL=point)
+        t.check(code == -9, 'killed with a unit in', '%d %s' % (code, err))
+        code, _, err = place.run('resume', '--rate', '20MB/s', '--stats', '200ms')
+        rates = [float(n) * scale[u] for n, u in re.findall(r'(-?[\d.]+) ([kMG]?)B/s written', err)]
+        rows = [float(n) * scale[u] for n, u in re.findall(r'(-?[\d.]+)([kM]?) rows/s  [\d.]+ [kM]?B/s', err)]
+        t.check(code == 0 and len(rates) > 1 and min(rates + rows) >= 0 and max(rates) < 60e6 and max(rows) < 1e6,
+                'speed of this attempt alone, ' + point, '%d %s' % (code, err))
+    place.remove()
+
+
 def watch(t):
     """Red when watch does not show a run of another process, does not end with it and its code, or its
     block is not drawn over on a terminal."""
@@ -90,7 +128,7 @@ def watch(t):
     code, _, err = place.run('watch')
     t.check(code == 2 and 'nothing runs' in err, 'nothing to watch', err)
     p = place.start('copy', *SLOW)
-    run = run_of(place)
+    run = run_of(place, p)
     w = place.start('watch', '--stats', '300ms', '--json')
     term = Terminal(place, 'sh')
     term.type('wherry watch ' + run[:14] + '; echo code $?')
@@ -167,7 +205,7 @@ def unlock(t):
     code, _, err = place.run('unlock', 'out.db')
     t.check(code == 2 and 'nothing is held' in err, 'nothing held', err)
     p = place.start('copy', *SLOW)
-    run = run_of(place)
+    run = run_of(place, p)
     end = time.time() + 10
     while place.run('unlock', 'out.db')[0] == 2 and time.time() < end:
         time.sleep(0.1)

@@ -8,8 +8,11 @@ import harness
 
 
 class Terminal:
+    count = 0
+
     def __init__(self, place, command, width=100, height=30, env=None):
-        self.place, self.socket = place, place.path('tmux')
+        Terminal.count += 1     # a server that is about to end still answers at its socket
+        self.place, self.socket = place, place.path('tmux-%d' % Terminal.count)
         self.env = dict(place.env, TMUX_TMPDIR=place.dir, TERM='xterm-256color', **(env or {}))
         bin_dir = place.path('bin')
         if not os.path.isdir(bin_dir):

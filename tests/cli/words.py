@@ -39,6 +39,18 @@ def complaints(v, text):
     return found
 
 
+def documented():
+    """The job files of all documents: those that are right, and those that are wrong on purpose."""
+    good, bad = [], []
+    for path in sorted(glob.glob(os.path.join(harness.ROOT, 'docs', '**', '*.md'), recursive=True)) + [os.path.join(harness.ROOT, 'README.md')]:
+        with open(path, encoding='utf-8') as f:
+            for block in re.findall(r'^```yaml\n(.*?)^```', f.read(), re.M | re.S):
+                if re.search(r'^streams:', block, re.M):
+                    where = os.path.relpath(path, harness.ROOT) + ' ' + block.split('\n')[0]
+                    (bad if block.startswith('# wrong') else good).append((where, block))
+    return good, bad
+
+
 def schema(t):
     """Red when the schema is no JSON Schema, an example is not valid by it, a default or help is lost on
     the way from the option tables, or a file cannot be written."""
@@ -50,6 +62,13 @@ def schema(t):
         with open(path, encoding='utf-8') as f:
             found = complaints(v, f.read())
         t.check(not found, '%s is valid by the schema' % os.path.relpath(path, harness.ROOT), '\n'.join(found))
+    good, bad = documented()
+    t.check(len(good) >= 10 and len(bad) >= 1, 'documents have jobs', '%d, %d' % (len(good), len(bad)))
+    for where, text in good:
+        found = complaints(v, text)
+        t.check(not found, '%s is valid by the schema' % where, '%s\n%s' % (text, found))
+    for where, text in bad:
+        t.check(complaints(v, text), '%s is not valid by the schema' % where, text)
     write = s['definitions']['write']['properties']
     t.check(write['mode'].get('default') == 'append' and 'upsert' in write['mode']['anyOf'][0]['enum'], 'modes', write)
     t.check('incremental' not in s['definitions']['stream']['properties'], 'refused keys are not offered')
@@ -124,6 +143,22 @@ SHELLS = [('bash', 'bash --norc --noprofile', 'eval "$(wherry completion bash)"'
           ('fish', 'fish -N', 'wherry completion fish | source')]
 
 
+def tab(term, typed, wanted):
+    """Types words on an empty line and asks for what follows; on a busy machine perhaps twice."""
+    for _ in range(3):
+        term.key('C-c')
+        term.key('C-l')
+        term.wait(lambda s: len(s.strip().splitlines()) <= 1, 3)
+        term.type(typed)
+        term.wait(lambda s: typed in s, 20)
+        for _ in range(2):      # the second one lists
+            term.key('Tab')
+            text, ok = term.wait(lambda s: wanted in s, 10)
+            if ok:
+                return text, ok
+    return text, ok
+
+
 def completion(t):
     """Red when Tab in a real bash, zsh or fish does not end a word that only one thing can be, or does
     not offer files where files are meant."""
@@ -132,21 +167,16 @@ def completion(t):
         with open(place.path('nightly_orders.yaml'), 'w', encoding='utf-8') as f:
             f.write('version: 1\n')
         term = Terminal(place, command)
+        # The prompt first: what is typed before a shell reads its terminal, some of them lose.
+        term.wait(lambda s: s.strip(), 60)
         term.type(load + '; echo rea""dy')
         term.key('Enter')
-        text, ok = term.wait(lambda s: re.search(r'^ready', s, re.M))
+        text, ok = term.wait(lambda s: re.search(r'^ready', s, re.M), 60)
         t.check(ok, shell + ': the script is taken', text)
         for typed, wanted in (('wherry connec', 'wherry connectors'), ('wherry copy a b --mode ups', '--mode upsert'),
                               ('wherry copy a b --mode=ups', '--mode=upsert'), ('wherry run nightly_o', 'nightly_orders.yaml'),
                               ('wherry plan --no-prog', '--no-progress'), ('wherry explain E701', 'E7010')):
-            term.key('C-c')
-            term.key('C-l')
-            term.type(typed)
-            term.key('Tab')
-            text, ok = term.wait(lambda s: wanted in s, 8)
-            if not ok:
-                term.key('Tab')     # a second one lists
-                text, ok = term.wait(lambda s: wanted in s, 8)
+            text, ok = tab(term, typed, wanted)
             t.check(ok, '%s: %s<Tab> gives %s' % (shell, typed, wanted), text)
         term.close()
         place.remove()

@@ -237,7 +237,7 @@ def gen_pair(t, sink_name, pg, out):
             words = ['gen:evil?rows=%d,nested=true,big=100000' % GEN_ROWS, sink.target(to), '--columns', 'id,' + quoted]
             code, text, err = place.run('copy', *words, *DIRTY, '--no-progress', '--json')
             event = harness.finished(text)
-            if code == 2 and not event:  # nothing was begun
+            if code == 2 and 'errors' in event:  # nothing was begun
                 verdict = Verdict()
                 verdict.plan = re.search(r'E\d{4}', err + text)[0]
                 cells[typ] = verdict.words()

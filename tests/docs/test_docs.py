@@ -106,6 +106,22 @@ def connectors_without_a_row(program):
             yield '%s has no row in README.md' % name
 
 
+def promises_without_a_test(program):
+    """Every mode of every destination stands in docs/guarantees.md, in words that the plan prints, with a test."""
+    words = set(re.findall(r'"(exactly once per \w+|at least once|idempotent)"', read('src/engine/plan_check.c')))
+    rows = [[c.strip() for c in line.strip('|').split('|')] for line in read('docs/guarantees.md').split('\n')
+            if line.startswith('| ')][2:]
+    for row in rows:
+        if len(row) != 6 or row[2] not in words:
+            yield '%s: not in the words of the plan' % row[0]
+        if not re.search(r'`tests/[^`]+`', row[-1]):
+            yield '%s: no test tries to break it' % row[0]
+    p = subprocess.run([program, 'connectors'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=30)
+    for name in re.findall(r'^([a-z]\w*)  ', p.stdout.decode(), re.M):
+        if name not in ('name', 'gen') and not any(re.match(name + r'\b', row[0]) for row in rows):
+            yield '%s has no row' % name
+
+
 def translations():
     for doc in DOCS:
         if re.search(r'\.[a-z]{2}\.md$', doc):
@@ -206,6 +222,7 @@ def main():
         report.check(['no program at %s' % program], 'the program is built')
     else:
         report.check(connectors_without_a_row(program), 'every connector has its row')
+        report.check(promises_without_a_test(program), 'docs/guarantees.md holds every destination')
         report.check(stale_errors_page(program), 'docs/errors.md is fresh')
         report.check(wrong_verdicts(program), 'a page that breaks its word is found')
         follow_pages(report, program)

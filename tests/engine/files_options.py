@@ -360,13 +360,70 @@ def put_away(t):
         for words, what in refusals:
             code, _, err = copied(place, 'in/**', 'o.db#t', '--from', 'after_read=delete', *words)
             t.check(code == 2 and sorted(tree(place)) == names, 'refused: ' + what, err)
+        for target in ('null:', '-'):
+            code, _, err = place.run('copy', 'in/**', target, '--from', 'after_read=delete')
+            t.check(code == 2 and 'keeps no row' in err and sorted(tree(place)) == names, 'nobody keeps the rows: ' + target, err)
         put(place, 'in/b.csv', 'a,b\nx\n1,2,3\n')
         code, _, err = copied(place, 'in/**', 'o.db#t', *options('after_read=delete'))
         t.check(code != 0 and sorted(tree(place)) == names, 'a run that failed keeps them', err)
+        put(place, 'in/b.csv', 'a,b\n1,2,3\n')
+        code, got, err = copied(place, 'in/**', 'o.db#t', *options('after_read=delete'), '--dirty', 'rows=1')
+        t.check(code == 0 and len(got) == 100 and sorted(tree(place)) == [n + '.done' for n in names] and 'not deleted' in err,
+                'rows were refused: nothing is deleted', '%d %d %s\n%s' % (code, len(got), sorted(tree(place)), err))
+        for n in list(tree(place)):
+            os.unlink(place.path(n))
+        filtered_and_selected(t, place)
         many_files(place)
         changed(t, place)
     finally:
         place.remove()
+
+
+def odd_folders(t):
+    """Red when a link that leads back into its own folder is followed for ever, a dangling one is an error,
+    or rights and times of a file are not kept."""
+    place = harness.Place('odd')
+    try:
+        put(place, 'in/sub/a.csv', 'a,b\n1,x\n')
+        os.symlink('..', place.path('in/sub/up'))
+        os.symlink('.', place.path('in/here'))
+        os.symlink('nowhere', place.path('in/dangling.csv'))
+        os.symlink('loop.csv', place.path('in/loop.csv'))
+        code, got, err = copied(place, 'in/**', 'o.db#t')
+        t.check(code == 0 and got == ['x'], 'links that go round', '%s %s' % (got, err))
+        put(place, 'old/b', 'x')
+        os.utime(place.path('old/b'), ns=(0, -86400 * 10 ** 9 - 500000000))
+        os.chmod(place.path('old/b'), 0)
+        code, _, err = place.run('copy', 'old/', 'new/', '--from', 'format=binary')
+        s = os.stat(place.path('new/b')) if code == 0 else None
+        t.check(s and s.st_mtime_ns == -86400 * 10 ** 9 - 500000000 and s.st_mode & 0o7777 == 0, 'before 1970, for nobody', '%s %s' % (s, err))
+    finally:
+        place.remove()
+
+
+def filtered_and_selected(t, place):
+    """Red when rows that the destination has no room for go with their file, or a part of a job takes files away that
+    the rest of it reads."""
+    put(place, 'in/k.csv', 'a,b\n1,x\n2,y\n')
+    db = sqlite3.connect(place.path('k.db'))
+    db.executescript("create table t(a integer primary key, b text); insert into t values (1, 'other')")
+    db.close()
+    for mode, left in (('insert-ignore', ['in/k.csv.done']), ('upsert', ['in/k.csv.done'])):
+        code, _, err = place.run('copy', 'in/k.csv', 'k.db#t', '--mode', mode, '--types', 'a=int64', *options('after_read=delete'))
+        t.check(code == 0 and sorted(tree(place)) == left and ('not deleted' in err) == (mode != 'upsert'),
+                'rows that were filtered: ' + mode, '%d %s\n%s' % (code, sorted(tree(place)), err))
+        put(place, 'in/k.csv', 'a,b\n1,x\n2,y\n')
+    streams = ['{ name: first, from: { path: in/k.csv, after_read: %s }, to: k.db }', '{ name: second, from: "in/*.csv", to: two.db }',
+               '{ name: third, from: { path: k2.csv, after_read: delete }, to: three.db }']
+    put(place, 'k2.csv', 'a\n1\n')
+    for how in ('delete', 'rename'):
+        put(place, 'j.yaml', 'version: 1\nstreams:\n' + ''.join('  - %s\n' % s.replace('%s', how) for s in streams))
+        code, _, err = place.run('run', 'j.yaml', '--select', 'first')
+        t.check(code == 2 and "'second'" in err and 'in/k.csv' in tree(place), 'a part that takes away: ' + how, '%d %s' % (code, err))
+    code, _, err = place.run('run', 'j.yaml', '--select', 'third')
+    t.check(code == 0 and not os.path.exists(place.path('k2.csv')), 'its own files', '%d %s' % (code, err))
+    for n in list(tree(place)) + ['j.yaml', 'k.db']:
+        os.unlink(place.path(n))
 
 
 def changed(t, place):

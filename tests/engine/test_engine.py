@@ -15,13 +15,18 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import again  # noqa: E402
+import archives  # noqa: E402
 import cases  # noqa: E402
+import columns  # noqa: E402
 import faults  # noqa: E402
 import files_options  # noqa: E402
+import files_packed  # noqa: E402
+import files_sealed  # noqa: E402
 import harness  # noqa: E402
 import kills  # noqa: E402
 import many  # noqa: E402
 import night  # noqa: E402
+import pieces  # noqa: E402
 import plans  # noqa: E402
 import statements  # noqa: E402
 import stops  # noqa: E402
@@ -39,20 +44,22 @@ EACH = [('kill first', lambda t, n: kills.every_point(t, n, cases.LARGE, True)),
 SOME = [('tables', many.tables, 'late'), ('tables', many.tables, 'paged'), ('tables', many.tables, 'held'),
         ('tables', many.tables, 'sessions'), ('tables', many.tables, 'manifest')]
 ALONE = [kills.last_unit, many.upserts, many.one_fails, many.two_resumes, many.discard_living, many.source_gone,
-         faults.out_of_tries, faults.holder_dies, stops.cancelled, stops.own_limits, plans.held_words, plans.refused_plan,
+         faults.out_of_tries, faults.kept_elsewhere, faults.holder_dies, stops.cancelled, stops.own_limits, plans.held_words, plans.refused_plan,
          again.same_identity, again.job_changed, again.copy_does_not_guess, again.targets, again.fresh,
          again.target_changed, again.living_owner_stopped,
          night.stopped_while_it_waits, night.lost_state, night.owner_elsewhere, night.restored,
          night.what_was_committed, night.closed_pipe,
          statements.statements, statements.statements_again, statements.statement_fails,
          files_options.which_files, files_options.nothing_to_read, files_options.ready, files_options.sums, files_options.codecs, files_options.provenance,
-         files_options.written_beside, files_options.put_away, files_options.put_away_killed]
+         columns.lines, columns.converted, columns.declared,
+         files_options.written_beside, files_options.put_away, files_options.odd_folders, files_options.put_away_killed] + files_packed.ALL + files_sealed.ALL + archives.ALL + pieces.ALL
 
 
 # No hard case keeps a memo, nor does one do anything after its publishing: there, what is real is killed.
 ELSEWHERE = dict.fromkeys(['remember-before', 'remember-after'] + ['finish-step-' + p for p in ('before', 'intended', 'applied', 'recorded')],
                           'tests/integration/postgresql/test_edges.py: killed_elsewhere')
 ELSEWHERE.update(dict.fromkeys(['retire-before', 'retire-after'], 'files_options.py: put_away_killed'))
+ELSEWHERE.update(dict.fromkeys(['compare-before', 'compared', 'compare-recorded'], 'tests/cli/validated.py: part_of_run'))
 
 
 def jobs():

@@ -55,8 +55,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             const char *secret = wh_node_text(wh_node_get(ref.connection, "password"), "");
 
             FUZZ_CHECK(ref.connector && ref.text && ref.connection && ref.options);
+            /* A secret of stars can be read out of what stands around the mask. */
             FUZZ_CHECK(strlen(secret) < 12 || strchr(text, '%') || strstr(secret, "${") ||
-                       !strstr(ref.text, secret));
+                       strstr(secret, "***") || !strstr(ref.text, secret));
             FUZZ_CHECK(wh_source_name(arena, &ref.name)[0]);
             check_printed(arena, &ref);
         }

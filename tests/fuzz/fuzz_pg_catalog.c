@@ -295,6 +295,11 @@ bool pg_effective(const char *const *keys, const char *const *values, const char
     return false;
 }
 
+void pg_place(const char *const *keys, const char *const *values, char *out, size_t size)
+{
+    *out = '\0';
+}
+
 const char *pg_notice(const struct pg_conn *c, int back)
 {
     return NULL;

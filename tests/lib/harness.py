@@ -109,7 +109,8 @@ class Place:
             db = sqlite3.connect('file:%s?mode=ro' % self.state('state.db'), uri=True, timeout=20)
             # A closed run (6) holds nothing, whatever its rows are.
             held = db.execute('select count(*) from target t join run r on r.run = t.run where r.state < 6').fetchone()[0]
-            open_runs = db.execute('select count(*) from run where finished = 0').fetchone()[0]
+            # A discarded one (7) is not taken up again, whether its end could be recorded or not.
+            open_runs = db.execute('select count(*) from run where finished = 0 and state <> 7').fetchone()[0]
             over = [r for (r,) in db.execute('select run from run where finished = 1')]
             db.close()
             # The lock file of an owner that died after it had recorded the end, with nothing to resume.
@@ -198,7 +199,8 @@ class Tally:
             self.passed += 1
         else:
             self.failed += 1
-            print('FAILED %s\n  %s' % (what, str(detail).strip().replace('\n', '\n  ')[-3000:]))
+            text = str(detail).strip().replace('\n', '\n  ')
+            print('FAILED %s\n  %s' % (what, text if len(text) <= 4000 else text[:1000] + '\n  [...]\n  ' + text[-3000:]))
         return ok
 
     def skip(self, why):

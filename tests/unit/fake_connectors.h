@@ -318,6 +318,8 @@ static wh_status lake_scan_open(void *sc, void *ep, void *se, struct wh_scan *io
     struct ArrowSchema all = {0};
 
     lake_counts.scans++;
+    if (strcmp(((struct lake_ep *)ep)->o->fail ? ((struct lake_ep *)ep)->o->fail : "", "lost") == 0)
+        return WH_LOST;
     if (io->object->n && !lake_has(((struct lake_ep *)ep)->o, io->object))
         return wh_fail(reterr, WH_E_NOT_FOUND, "E3001", "no table '%.*s'",
                        WH_STR_FMT(io->object->part[io->object->n - 1]));

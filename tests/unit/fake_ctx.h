@@ -74,8 +74,9 @@ static inline int64_t fake_grant(const struct wh_ctx *c, int64_t want)
     return want;
 }
 
-static inline int fake_reject_raw(const struct wh_ctx *c, struct wh_bytes raw, const char *position,
-                                  int32_t column, const char *code, const char *text)
+static inline int fake_reject_raw(const struct wh_ctx *c, struct wh_bytes raw, int64_t raw_of,
+                                  const char *position, int32_t column, const char *code,
+                                  const char *text)
 {
     struct fake_ctx *f = c->self;
     struct fake_reject *r = &f->rejects[f->n_rejects % 64];

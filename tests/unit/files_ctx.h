@@ -73,8 +73,8 @@ static inline int64_t files_ctx_grant(const struct wh_ctx *ctx, int64_t want)
 }
 
 static inline wh_status files_ctx_reject(const struct wh_ctx *ctx, struct wh_bytes raw,
-                                         const char *position, int32_t column, const char *code,
-                                         const char *text)
+                                         int64_t raw_of, const char *position, int32_t column,
+                                         const char *code, const char *text)
 {
     struct files_ctx *f = ctx->self;
     snprintf(f->reject_code, sizeof f->reject_code, "%s", code);

@@ -198,6 +198,7 @@ static inline void rig_scan_close(struct rig_scan *s)
 {
     wh_schema_release(&s->schema);
     FILE_CONNECTOR->source->scan_close(s->sc);
+    wh_options_wipe(FILE_CONNECTOR->from, (void *)(uintptr_t)s->io.opts);
     wh_free(s->sc);
     wh_buf_free(&s->text);
 }

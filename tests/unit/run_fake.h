@@ -32,9 +32,15 @@ enum fault {
     READ_RETRY,     /* reader_next fails with a retriable error, once */
     READ_FATAL,
     FENCE_COMMIT,
-    READ_HANGS,  /* the source does not answer until it is interrupted */
-    OPEN_HANGS,  /* a connection to the destination is not answered until it is interrupted */
-    READER_LIES, /* the source counts a row as skipped that it also delivers */
+    WRITE_HANGS,   /* the destination does not take rows until it is interrupted */
+    CLAIM_LOST,    /* claimed, and the answer gets lost, each time */
+    CLAIM_HANGS,   /* nor answer the claim */
+    NEVER_RETURNS, /* the source is not moved by an interrupt either */
+    CLAIM_NEVER,   /* nor is the claim */
+    READ_HANGS,    /* the source does not answer until it is interrupted */
+    OPEN_HANGS,    /* a connection to the destination is not answered until it is interrupted */
+    CHAIN_LIES,    /* the source corrects a range to another one */
+    READER_LIES,   /* the source counts a row as skipped that it also delivers */
 };
 
 struct fake_marker {
@@ -56,7 +62,7 @@ struct fake {
     bool shuffles;     /* rows come in another order each time */
     enum wh_grain grain;
     enum fault fault;
-    int64_t sleep_row_ns;
+    int64_t sleep_row_ns, sleep_commit_ns;
     /* What happened. */
     pthread_mutex_t mutex;
     uint8_t *have;  /* per id: how often committed */
@@ -64,7 +70,7 @@ struct fake {
     struct fake_marker *markers;
     size_t n_markers;
     _Atomic int faults, sends, flushes, writers, readers, sessions, evicts, claims, closes, acks;
-    _Atomic int open_writers, most_writers;
+    _Atomic int open_writers, most_writers, open_readers, most_readers;
     _Atomic int64_t early; /* rows acknowledged before they were committed */
     uint32_t epoch;
     _Atomic int interrupts;
@@ -135,11 +141,28 @@ static void fk_session_close(void *se)
     ((char *)se)[0] = 'x';
 }
 
+/* No answer until somebody interrupts. */
+static int fk_hang(struct wh_error *reterr)
+{
+    int64_t until = wh_now_ns() + 15000000000;
+    int before = fake.interrupts;
+
+    while (fake.interrupts == before && wh_now_ns() < until)
+        usleep(5000);
+    return wh_fail(reterr, WH_LOST, "E2008", "interrupted");
+}
+
 static wh_status fk_claim(void *ep, void *se, const struct wh_fence *f, const struct wh_objects *o,
                           struct wh_error *reterr)
 {
     fake.claims++;
+    if (fault_once(CLAIM_HANGS, 0))
+        return fk_hang(reterr);
+    while (fake.fault == CLAIM_NEVER)
+        usleep(10000);
     fake.epoch = f->epoch;
+    if (fake.fault == CLAIM_LOST)
+        return wh_fail(reterr, WH_LOST, "E2008", "connection reset");
     return WH_OK;
 }
 
@@ -234,6 +257,10 @@ static wh_status fk_reader_open(void *rd, void *sc, void *se, const struct wh_ct
 {
     struct fk_reader *r = rd;
 
+    int open = ++fake.open_readers;
+
+    if (open > fake.most_readers)
+        fake.most_readers = open;
     fake.readers++;
     memcpy(&r->t, split->token.p, sizeof r->t);
     r->at = r->t.from;
@@ -256,6 +283,8 @@ static wh_status fk_reader_next(void *rd, struct wh_batch *ret, struct wh_error 
     }
     if (fake.fault == READ_FATAL && r->t.index + 1 == fake.fail_unit)
         return wh_fail(reterr, WH_E_DATA, "E4003", "a quote never closes");
+    while (fake.fault == NEVER_RETURNS && r->t.index + 1 == fake.fail_unit)
+        usleep(10000);
     if (fault_once(READ_HANGS, r->t.index + 1)) {
         struct wh_error e;
 
@@ -325,11 +354,13 @@ static wh_status fk_reader_chain(void *rd, const struct wh_bytes *prev, struct w
     if (end == r->t.from)
         return WH_OK;
     r->right = (struct fk_token){end, r->t.to, r->t.index};
+    if (fake.fault == CHAIN_LIES)
+        r->right = (struct fk_token){end, 0, 0};
     *right = (struct wh_split){.token = {&r->right, sizeof r->right},
                                .est_rows = -1,
                                .est_bytes = -1,
                                .order_group = 1,
-                               .order_seq = (uint64_t)r->t.index};
+                               .order_seq = (uint64_t)r->right.index};
     return WH_REFUSED;
 }
 
@@ -349,6 +380,7 @@ static wh_status fk_acknowledge(void *sc, void *se, const struct wh_bytes *bookm
 
 static void fk_reader_close(void *rd)
 {
+    fake.open_readers--;
     wh_builder_free(((struct fk_reader *)rd)->b);
 }
 
@@ -529,6 +561,8 @@ static wh_status fk_writer_write(void *wr, const struct wh_batch *b, int64_t sen
     struct wh_view id;
 
     fake.sends++;
+    if (fault_once(WRITE_HANGS, w->unit.id))
+        return fk_hang(reterr);
     if (fault_once(LOST_ONCE, w->unit.id))
         return wh_fail(reterr, WH_LOST, "E2008", "connection reset");
     if (w->n_open == w->cap_open) {
@@ -588,6 +622,8 @@ static wh_status fk_writer_commit(void *wr, const struct wh_marker *m, struct wh
 {
     struct fk_writer *w = wr;
 
+    if (fake.sleep_commit_ns)
+        usleep((useconds_t)(fake.sleep_commit_ns / 1000));
     if (fault_once(UNKNOWN_UNDONE, w->unit.id))
         return wh_fail(reterr, WH_UNKNOWN, "E5003", "the answer got lost");
     if (fake.fault == FENCE_COMMIT)

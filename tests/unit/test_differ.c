@@ -29,7 +29,7 @@ static void feed(struct wh_differ *d, enum wh_pass pass, const struct table *t)
             assert_ok(wh_col_i64(wh_builder_column(b, k), t->row[i][k]));
     assert_ok(wh_builder_finish(b, &batch));
     assert_ok(wh_views_init(&schema, &batch.rows, views, &err));
-    assert_ok(wh_differ_add(d, pass, views, t->n, &err));
+    assert_ok(wh_differ_add(d, pass, views, NULL, t->n, &err));
     wh_batch_release(&batch);
     wh_builder_free(b);
 }
@@ -160,7 +160,7 @@ static void statistics(void **state)
                                : wh_col_null(wh_builder_column(b, 0)));
         assert_ok(wh_builder_finish(b, &batch));
         assert_ok(wh_views_init(&one, &batch.rows, &view, &err));
-        assert_ok(wh_stats_add(stats, &view, 3, &err));
+        assert_ok(wh_stats_add(stats, &view, NULL, 3, &err));
         wh_batch_release(&batch);
         wh_builder_free(b);
     }

@@ -57,7 +57,8 @@ static void test_many_files(void **state)
     rig_scan_open(&s, &r, rig_path(&r, "in"), NULL, 0);
     must(rig_read(&s, 0), s.err);
     assert_string_equal(s.text.p, "x|1\ny|2\n");
-    assert_string_equal(s.io.note, "1 files of other kinds left out");
+    assert_string_equal(s.io.note,
+                        "1 files of other kinds left out; 1 hidden files left out (hidden=true)");
     rig_scan_close(&s);
     rig_scan_open(&s, &r, rig_path(&r, "in/**"), KV("exclude=README"), 0);
     must(rig_read(&s, 0), s.err);
@@ -80,9 +81,10 @@ static void test_refusals(void **state)
         {"x.xlsx", NULL, "E1024", "save as CSV"},
         {"x.parquet", NULL, "E1024", "Parquet is not built yet"},
         {"x.csv.xz", NULL, "E1014", ".xz is not built yet"},
-        {"x.csv.zip", NULL, "E1014", "an archive of files"},
+        {"x.csv.tar", NULL, "E4004", "end mark is missing"},
         {"x.dat", NULL, "E1024", "does not tell the format"},
-        {"x.csv", "encrypt=aes", "E1014", "'encrypt' is not offered"},
+        {"x.csv", "encrypt=aes", "E1002", "no key of 256 bits"},
+        {"x.csv.enc", NULL, "E1024", "does not tell the format"},
         {"x.csv", "delimiter=\"", "E1007", "must differ"},
         {"none.csv", NULL, "E4001", "none.csv"},
         {"no/none.csv", NULL, "E2012", "no/"},
@@ -94,8 +96,9 @@ static void test_refusals(void **state)
     rig_puts(&r, "x.xlsx", "x");
     rig_puts(&r, "x.parquet", "x");
     rig_puts(&r, "x.csv.xz", "x");
-    rig_puts(&r, "x.csv.zip", "x");
+    rig_puts(&r, "x.csv.tar", "x");
     rig_puts(&r, "x.dat", "x");
+    rig_puts(&r, "x.csv.enc", "x");
     rig_puts(&r, "x.csv", "a\n1\n");
     rig_puts(&r, "empty.csv", "");
     rig_puts(&r, "bad.csv", "a,b\n\xd6\xd0\xce\xc4,1\n");

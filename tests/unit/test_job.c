@@ -34,6 +34,40 @@ static struct wh_job *must_read(const char *text)
     return job;
 }
 
+/* Red when a part of a job keeps other streams or tables than it names, has the shape of the whole,
+ * or is the whole again when it was stored and read. */
+static void selecting(void **state)
+{
+    static const char text[] = "version: 1\nstreams:\n"
+                               "  - { name: a, from: 'gen:lineitem?rows=5', to: 'null:' }\n"
+                               "  - { name: a/b, from: 'gen:lineitem?rows=5', to: 'null:' }\n"
+                               "  - { name: c, from: 'gen:lineitem?rows=5', to: 'null:' }\n";
+    static const char *two[] = {"c/t*", "a/b", "c/u"}, *none[] = {"d"};
+    struct wh_problems p = {.arena = arena};
+    WH_CLEANUP(wh_buf_free) struct wh_buf json = WH_BUF(1 << 20);
+    struct wh_job *job = must_read(text), *again;
+    struct wh_u128 whole = job->shape;
+
+    assert_int_equal(wh_job_select(job, (struct wh_list){two, 3}, &p), WH_OK);
+    assert_int_equal(job->n_streams, 2); /* a/b is a stream, not table b of a */
+    assert_string_equal(job->select, "a/b, c/t*, c/u");
+    assert_string_equal(job->streams[0].name, "a/b");
+    assert_int_equal(job->streams[0].n_only, 0);
+    assert_int_equal(job->streams[1].n_only, 2);
+    assert_true(job->shape.lo != whole.lo);
+    assert_int_equal(wh_job_to_json(job, &json), WH_OK);
+    again = must_read(json.p);
+    assert_string_equal(again->select, job->select);
+    assert_int_equal(again->streams[1].n_only, 2);
+    assert_true(again->shape.lo == job->shape.lo && again->shape.hi == job->shape.hi);
+    wh_job_free(again);
+    wh_job_free(job);
+    job = must_read(text);
+    assert_int_equal(wh_job_select(job, (struct wh_list){none, 1}, &p), WH_E_USAGE);
+    assert_string_equal(p.v[0].code, "E1028");
+    wh_job_free(job);
+}
+
 /* Red when a setting does not arrive where the engine looks for it. */
 static void settings_arrive(void **state)
 {
@@ -63,7 +97,8 @@ static void settings_arrive(void **state)
         "    guard: { empty: allow, min_rows: 5, max_shrink: 50% }\n"
         "    accept_lossy: [x, y]\n"
         "    parallel: 2\n"
-        "  - { name: two, from: 'gen:lineitem?rows=5', to: 'null:', validate: off }\n"
+        "  - { name: two, from: 'gen:lineitem?rows=5', to: 'null:', validate: off,"
+        " parallel: { read: 3, write: 1 } }\n"
         "run: { parallel: 3, tables: 2, consistent: require, on_stream_failure: stop,"
         " strict: true, lock_wait: 10s, retry: { times: 1, wait: 2s },"
         " limits: { memory: 128MB, rate: 20MB/s, rows_per_second: 5, max_duration: 1h30m },"
@@ -105,6 +140,10 @@ static void settings_arrive(void **state)
     assert_true(s->guard_max_shrink == 0.5);
     assert_string_equal(s->accept_lossy.v[1], "y");
     assert_int_equal(s->parallel, 2);
+    assert_int_equal(s->parallel_read + s->parallel_write, 0);
+    assert_int_equal(s[1].parallel, 0);
+    assert_int_equal(s[1].parallel_read, 3);
+    assert_int_equal(s[1].parallel_write, 1);
     assert_int_equal(s->validate, 3);
     assert_string_equal(job->streams[1].name, "two");
     assert_int_equal(job->streams[1].validate, 0);
@@ -196,7 +235,14 @@ static void refusals(void **state)
          "E1068 t.yaml:5:21: the statement is empty | leave it out"},
         {HEAD "    write: { mode: delete-insert }\n",
          "E1063 t.yaml:3:5: mode delete-insert needs to be told which rows to replace | "
-         "--replace-where SQL; in a job file write: { replace: { where: SQL } }"},
+         "--replace-where SQL or --replace-keys; in a job file write: { replace: { where: SQL } } "
+         "or { replace: { keys: true } }"},
+        {HEAD "    write: { mode: delete-insert, replace: { keys: true, where: a = 1 } }\n",
+         "E1007 t.yaml:5:52: 'where' and 'keys' of write.replace exclude each other | take one of "
+         "them"},
+        {HEAD "    write: { replace: { keys: true } }\n",
+         "E1007 t.yaml:3:5: write.replace belongs to mode delete-insert only | use mode "
+         "delete-insert, or leave replace out"},
         {HEAD "    write: { mode: delete-insert, replace: { where: ' ' } }\n",
          "E1063 t.yaml:5:44: write.replace.where is empty; it never means all rows | name the rows "
          "that are replaced"},
@@ -222,14 +268,26 @@ static void refusals(void **state)
          "E1067 t.yaml:5:15: after * only 'except (...)' may follow | write '* except (a, b)'"},
         {HEAD "    columns: [{ from: a, expr: b }]\n",
          "E1014 t.yaml:5:26: 'expr' of a column is not offered by this build yet: SQL expressions "
-         "are not part of this version | compute it in "
-         "the source with a query, or load the column as it is"},
+         "are not part of this version | change a column by 'convert:', or let the source "
+         "compute it: source_expr"},
+        {HEAD "    columns: [{ to: a, source_expr: ' ' }]\n",
+         "E1067 t.yaml:5:37: source_expr is empty | write { to: b, source_expr: 'a * 2' }"},
+        {HEAD "    columns: [{ source_expr: b }]\n",
+         "E1067 t.yaml:5:15: the column has no name: 'to' is missing | write { from: a, to: b }, { "
+         "to: b, value: x } or { to: b, source: table }"},
+        {HEAD "    columns: [{ from: a, to: a, source_expr: b }]\n",
+         "E1067 t.yaml:5:15: a column comes from exactly one of from, value, source, source_expr, "
+         "rest | write { from: a, to: b }, { to: b, value: x } or { to: b, source: table }"},
+        {HEAD "    columns: [{ to: a, source_expr: b, convert: trim }]\n",
+         "E1067 t.yaml:5:49: convert: changes a column of the source, and 'from' names it | write "
+         "{ from: a, convert: trim }"},
         {HEAD "    columns: [{ to: a }]\n",
-         "E1067 t.yaml:5:15: a column comes from exactly one of from, value, source | write { "
+         "E1067 t.yaml:5:15: a column comes from exactly one of from, value, source, source_expr, "
+         "rest | write { "
          "from: a, to: b }, { to: b, value: x } or { to: b, source: table }"},
-        {HEAD "    columns: [{ to: a, source: line }]\n",
-         "E1014 t.yaml:5:32: 'source: line' is not offered by this build yet | connection, host, "
-         "database, schema, table and file are offered"},
+        {HEAD "    columns: [{ to: a, source: key }]\n",
+         "E1014 t.yaml:5:32: 'source: key' is not offered: it is the key of a message, and no "
+         "source here has messages | name the column that is the key"},
         {HEAD "    types: { a: decimel }\n",
          "E1002 t.yaml:5:17: 'decimel' is no type | int32 int64 double decimal(18,2) text boolean "
          "date timestamp ..."},
@@ -340,8 +398,8 @@ static void shape(void **state)
         {SHAPED("", ", where: a > 1", ""), false,
          "streams.t.where: 'a > 1' now, not there before\n"},
         {SHAPED("", ", write: { mode: upsert, keys: [a] }", ""), false,
-         "streams.t.write.keys: 'a' now, not there before\nstreams.t.write.mode: '0' before, '3' "
-         "now\n"},
+         "streams.t.write.keys: 'a' now, not there before\nstreams.t.write.mode: 'append' before, "
+         "'upsert' now\n"},
         {SHAPED("", ", columns: [a]", ""), false,
          "streams.t.columns.0001: 'a from a' now, not there before\n"},
         {SHAPED("", ", values: { nan: 'null' }", ""), false, "streams.t.values: "},
@@ -596,8 +654,8 @@ int main(void)
         cmocka_unit_test(refusals),        cmocka_unit_test(all_problems_at_once),
         cmocka_unit_test(shape),           cmocka_unit_test(stored),
         cmocka_unit_test(from_outside),    cmocka_unit_test(overriding),
-        cmocka_unit_test(copying),         cmocka_unit_test(query_files),
-        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(selecting),       cmocka_unit_test(copying),
+        cmocka_unit_test(query_files),     cmocka_unit_test(out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

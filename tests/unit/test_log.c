@@ -144,6 +144,35 @@ static void masks_secrets(void **state)
     assert_non_null(strstr(line, "password *** refused"));
 }
 
+/* Red when a statement is not one line, is cut inside of a character, or is told unasked. */
+static void statements(void **state)
+{
+    char many[4000];
+
+    wh_log_open(file_fd, false, WH_LOG_WARN, "engine");
+    assert_int_equal(wh_log_statement_begins(), 0);
+    wh_log_statement("dw", "select 1", 5, NULL);
+    assert_string_equal(logged(), "");
+    wh_log_open(file_fd, false, WH_LOG_WARN, "sql");
+    assert_true(wh_log_statement_begins() > 0);
+    wh_log_statement("dw [7]", " select\n\t 1  from t", 1234567, NULL);
+    assert_non_null(strstr(logged(), "DEBUG sql: dw [7]: 1.2 ms: select 1 from t\n"));
+    wh_log_statement("dw", "x", 0, "no such table");
+    assert_non_null(strstr(logged(), "0.0 ms: x -- no such table\n"));
+    for (size_t i = 0; i < sizeof many - 1; i += 2)
+        memcpy(many + i, "\xc3\xa4", 2);
+    many[0] = '.'; /* so that the cut would fall inside of one */
+    many[1] = '.';
+    many[2] = '.';
+    memmove(many + 3, many + 4, sizeof many - 4);
+    many[sizeof many - 3] = 0;
+    wh_log_statement("dw", many, 0, NULL);
+    const char *line = logged();
+
+    assert_true(wh_utf8_valid(line, strlen(line)));
+    assert_non_null(strstr(line, "\xc3\xa4...\n"));
+}
+
 static void *write_lines(void *arg)
 {
     for (int i = 0; i < 200; i++)
@@ -195,13 +224,10 @@ static void hides_all_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(chooses_lines),
-        cmocka_unit_test(one_line_per_message),
-        cmocka_unit_test(json_lines),
-        cmocka_unit_test(long_messages),
-        cmocka_unit_test(masks_secrets),
-        cmocka_unit_test(lines_do_not_mix),
-        cmocka_unit_test(hides_all_without_memory),
+        cmocka_unit_test(chooses_lines),    cmocka_unit_test(one_line_per_message),
+        cmocka_unit_test(json_lines),       cmocka_unit_test(long_messages),
+        cmocka_unit_test(masks_secrets),    cmocka_unit_test(statements),
+        cmocka_unit_test(lines_do_not_mix), cmocka_unit_test(hides_all_without_memory),
     };
 
     return cmocka_run_group_tests(tests, open_file, NULL);

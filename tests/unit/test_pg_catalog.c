@@ -241,7 +241,8 @@ static const char setup[] =
     "public.p1 "
     "for values from (0) to (10); insert into public.p select i % 10 from generate_series(1, 5000) "
     "i; "
-    "create view public.v as select 1 as one; create table public.wherry_run (a int); "
+    "create view public.v as select 1 as one; create table public.wherry_run (run text, "
+    "epoch int, state text); "
     "create table public.big (a int, b text); insert into public.big select i, repeat('x', 100) "
     "from "
     "generate_series(1, 20000) i; create table public.none ();";

@@ -223,6 +223,9 @@ static void refusals(void **state)
          "lake refuses the login"},
         {"  - { from: 'src:s.orders', to: 'dst:o', columns: ['*', { to: f, source: file }] }",
          "E1014", "'source: file' has no single value for orders in this build"},
+        {"  - { from: 'src:s.orders', to: 'dst:o', columns: ['*', { to: f, source_expr: 'id * 2' "
+         "}] }",
+         "E1014", "lake computes no columns: source_expr of 'f'"},
         {"  - { from: 'gen:lineitem?rows=1', to: 'dst:x*y' }", NULL, NULL},
     };
 
@@ -238,6 +241,17 @@ static void refusals(void **state)
         assert_true(p.error.where[0] != 0);
         done(&p);
     }
+}
+
+/* Red when what is lost before a run began is said to be resumed. */
+static void lost_early(void **state)
+{
+    struct planned p;
+
+    plan_streams(&p, "  - { from: { type: lake, name: x, fail: lost, table: t }, to: 'dst:o' }");
+    assert_string_equal(p.error.code, "E2008");
+    assert_string_equal(p.error.hint, "nothing had begun: start it again");
+    done(&p);
 }
 
 /* Red when the first refusal hides the others, or an exit code of less weight is told. */
@@ -538,7 +552,7 @@ static void resuming(void **state)
          "orders: the destination is not what the plan fixed"},
         {"{ from: { conn: src, table: orders, columns: 'id int64;a utf8', bounds: b1 }, to: "
          "'dst:o', where: a = 1 }",
-         "orders: mapping, mode, filter or destination differ from the plan"},
+         "orders: mapping, mode, filter, source or destination differ from the plan"},
         {"{ from: { conn: src, table: items, columns: 'id int64;a utf8', bounds: b1 }, to: 'dst:o' "
          "}",
          "table orders of the run is not there any more"},
@@ -659,14 +673,23 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_text),    cmocka_unit_test(as_json),
-        cmocka_unit_test(refusals),      cmocka_unit_test(all_refusals),
-        cmocka_unit_test(expansion),     cmocka_unit_test(nothing_expected),
-        cmocka_unit_test(case_of_names), cmocka_unit_test(merging),
-        cmocka_unit_test(promises),      cmocka_unit_test(lanes),
-        cmocka_unit_test(memory),        cmocka_unit_test(accepted_losses),
-        cmocka_unit_test(resuming),      cmocka_unit_test(later_tables),
-        cmocka_unit_test(cost),          cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(whole_text),
+        cmocka_unit_test(as_json),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(all_refusals),
+        cmocka_unit_test(lost_early),
+        cmocka_unit_test(expansion),
+        cmocka_unit_test(nothing_expected),
+        cmocka_unit_test(case_of_names),
+        cmocka_unit_test(merging),
+        cmocka_unit_test(promises),
+        cmocka_unit_test(lanes),
+        cmocka_unit_test(memory),
+        cmocka_unit_test(accepted_losses),
+        cmocka_unit_test(resuming),
+        cmocka_unit_test(later_tables),
+        cmocka_unit_test(cost),
+        cmocka_unit_test(out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

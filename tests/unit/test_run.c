@@ -3,6 +3,9 @@
 
 #include "run_fake.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 static struct rig rig;
 
 /* Why the first table failed; all empty if it did not. */
@@ -46,6 +49,79 @@ static void moves_all(void **state)
     assert_int_equal(fake.closes, 1);
     assert_int_equal(fake.acks, 13);
     assert_int_equal(fake.open_writers, 0);
+    end();
+}
+
+/* Red when more units are read or written at once than the stream allows for each side, when the
+ * wider side does not get ahead of the narrower one, or when a turn is lost on the way. */
+static void turns(void **state)
+{
+    static const struct {
+        int readers, writers; /* 0 = as many as lanes, which are four */
+        bool fused, fails;
+    } how[] = {{1, 0}, {0, 1}, {2, 3}, {3, 1, .fails = true}, {1, 0, .fails = true}, {1, 2, true}};
+    struct wh_source_ops source = fk_source;
+    struct wh_connector deaf = fk_connector;
+
+    source.acknowledge = NULL; /* whoever is told of the end keeps its session till then */
+    deaf.source = &source;
+    for (size_t i = 0; i < sizeof how / sizeof how[0]; i++) {
+        fake_reset(6000, 24);
+        fake.fault = how[i].fails ? READ_RETRY : FAULT_NONE;
+        fake.sleep_row_ns = how[i].writers == 1 ? 0 : 2000;
+        fake.sleep_commit_ns = 4000000;
+        rig_new(&rig);
+        const struct wh_run_start start = {.identity = rig.run};
+        rig_plan(&rig);
+        rig.from.connector = &deaf;
+        rig.flow.fused = how[i].fused;
+        rig.flow.readers = how[i].readers;
+        rig.flow.writers = how[i].writers;
+        assert_ok(wh_run_execute(&rig.plan, rig.services, rig.state, &start, &rig.listener,
+                                 &rig.result, &rig.error));
+        assert_int_equal(rig.result.exit_code, 0);
+        assert_all_once();
+        assert_int_equal(rig.result.counts.units_done, 24);
+        assert_int_equal(fake.open_readers, 0);
+        print_message("readers %d: %d at once; writers %d: %d at once\n", how[i].readers,
+                      fake.most_readers, how[i].writers, fake.most_writers);
+        assert_in_range(fake.most_readers, 1, how[i].readers ? how[i].readers : 4);
+        assert_in_range(fake.most_writers, 1, how[i].writers ? how[i].writers : 4);
+        if (how[i].readers == 1) /* one is read while others are committed */
+            assert_true(fake.most_writers > 1);
+        if (how[i].writers == 1) /* and read ahead while one is written */
+            assert_true(fake.most_readers > 1);
+        assert_int_equal(rig.retries, how[i].fails ? 1 : 0);
+        end();
+    }
+}
+
+/* Red when whoever waits for a turn stands in the way of a stop, or counts as one that does not
+ * move; or when a unit that was given back is lost. */
+static void turns_stopped(void **state)
+{
+    fake_reset(900, 9);
+    fake.sleep_commit_ns = 350000000;
+    rig_new(&rig);
+    rig.job.run.timeouts.no_progress =
+        600; /* more than one commit, less than the wait for a turn */
+    const struct wh_run_start start = {.identity = rig.run},
+                              again = {.identity = rig.run, .resume = true};
+    rig_plan(&rig);
+    rig.flow.writers = 1;
+    rig.stop_at_unit = 3;
+    assert_ok(wh_run_execute(&rig.plan, rig.services, rig.state, &start, &rig.listener, &rig.result,
+                             &rig.error));
+    assert_int_equal(rig.result.exit_code, 130);
+    assert_in_range(rig.result.counts.units_done, 3, 7);
+    rig_unplan(&rig);
+    rig.stop_at_unit = 0;
+    rig_plan(&rig);
+    rig.flow.readers = 1;
+    assert_ok(wh_run_execute(&rig.plan, rig.services, rig.state, &again, &rig.listener, &rig.result,
+                             &rig.error));
+    assert_int_equal(rig.result.exit_code, 0);
+    assert_all_once();
     end();
 }
 
@@ -361,6 +437,19 @@ static void chained(void **state)
     end();
 }
 
+/* Red when a source that corrects a range to another one makes the rows of its own be left out. */
+static void chain_lies(void **state)
+{
+    fake_reset(8000, 8);
+    fake.chained = true;
+    fake.shift = 3;
+    fake.fault = CHAIN_LIES;
+    rig_new(&rig);
+    RUN(1);
+    assert_string_equal(table_error()->code, "E9003");
+    end();
+}
+
 /* Red when what a cut leaves is lost or read twice, or a stop does not stop. */
 static void cut_and_resume(void **state)
 {
@@ -435,13 +524,91 @@ static void no_progress(void **state)
     RUN(5);
     assert_true(wh_now_ns() - from < 5000000000);
     assert_string_equal(rig.error.code[0] ? rig.error.code : rig.last_error.code, "E4010");
-    assert_non_null(strstr(rig.last_error.message, "it reads (source -> destination)"));
+    assert_non_null(strstr(rig.last_error.message, "source 'source' reads; the queue is empty"));
     rig.job.run.timeouts.no_progress = 0;
     rig_unplan(&rig);
     assert_ok(rig_run(&rig, true));
     assert_int_equal(rig.result.exit_code, 0);
     assert_all_once();
     end();
+}
+
+/* Red when a destination that hangs is waited for for ever, or the source is blamed. */
+static void no_progress_writing(void **state)
+{
+    fake_reset(1000, 4);
+    fake.fault = WRITE_HANGS;
+    fake.fail_unit = 2;
+    rig_new(&rig);
+    rig.job.run.timeouts.no_progress = 400;
+    int64_t from = wh_now_ns();
+    RUN(5);
+    assert_true(wh_now_ns() - from < 5000000000);
+    assert_string_equal(rig.last_error.code, "E4010");
+    assert_non_null(strstr(rig.last_error.message, "destination 'destination' writes"));
+    assert_non_null(strstr(rig.last_error.message, "source 'source' has given all its rows"));
+    rig.job.run.timeouts.no_progress = 0;
+    rig_unplan(&rig);
+    assert_ok(rig_run(&rig, true));
+    assert_int_equal(rig.result.exit_code, 0);
+    assert_all_once();
+    end();
+}
+
+/* Red when a claim that gets no answer (a lock that nobody lets go of) is waited for for ever. */
+static void no_progress_claiming(void **state)
+{
+    fake_reset(1000, 4);
+    fake.fault = CLAIM_HANGS;
+    rig_new(&rig);
+    rig.job.run.timeouts.no_progress = 400;
+    int64_t from = wh_now_ns();
+    wh_ignore(rig_run(&rig, false));
+    assert_int_equal(rig.result.exit_code, 5);
+    assert_true(wh_now_ns() - from < 5000000000);
+    assert_string_equal(rig.error.code, "E4010");
+    assert_non_null(strstr(rig.error.message, "claims 'destination'"));
+    end();
+}
+
+/* In a process of its own, which must end by itself; its exit code. */
+static int exit_of(enum fault fault)
+{
+    int how = 0;
+    pid_t pid;
+
+    fake_reset(1000, 4);
+    fake.fault = fault;
+    fake.fail_unit = 2;
+    rig_new(&rig);
+    rig.job.run.timeouts.no_progress = 300;
+    setenv("WH_TEST_ABANDON_MS", "600", 1);
+    pid = fork();
+    if (pid == 0) {
+        wh_ignore(rig_run(&rig, false));
+        _exit(99); /* it came back after all */
+    }
+    unsetenv("WH_TEST_ABANDON_MS");
+    for (int i = 0; i < 1500 && waitpid(pid, &how, WNOHANG) == 0; i++)
+        usleep(10000);
+    kill(pid, SIGKILL);
+    return WIFEXITED(how) ? WEXITSTATUS(how) : -1;
+}
+
+/* Red when a connector that no interrupt brings back keeps the process from ending, or its rows
+ * cannot be moved by a resume. */
+static void never_comes_back(void **state)
+{
+    assert_int_equal(exit_of(NEVER_RETURNS), 5);
+    struct wh_error err;
+    struct wh_run_record r;
+
+    assert_ok(wh_state_run_get(rig.state, rig.run, rig.job.arena, &r, &err));
+    assert_int_equal(r.exit_code, 5);
+    assert_false(r.finished);
+    rig_free(&rig);
+    assert_int_equal(exit_of(CLAIM_NEVER), 5);
+    rig_free(&rig);
 }
 
 /* Red when a stop waits for a server that does not answer a log-in. */
@@ -521,6 +688,52 @@ static void one_writer(void **state)
     end();
 }
 
+/* Red when a process that read the run's record, and then slept while another one carried the run
+ * on, records all tables anew over what was moved. */
+static void read_too_early(void **state)
+{
+    struct wh_run_start late = {.resume = true};
+    const uint32_t read = 0; /* before anybody claimed it */
+
+    fake_reset(1000, 4);
+    fake.fault = READ_FATAL;
+    fake.fail_unit = 3;
+    rig_new(&rig);
+    RUN(1);
+    rig_unplan(&rig);
+    fake.fault = FAULT_NONE;
+    rig_plan(&rig);
+    late.identity = rig.run;
+    late.epoch = &read;
+    assert_int_equal(wh_run_execute(&rig.plan, rig.services, rig.state, &late, &rig.listener,
+                                    &rig.result, &rig.error),
+                     WH_HELD_BY);
+    assert_string_equal(rig.error.code, "E7018");
+    assert_int_equal(rig.result.exit_code, 10);
+    rig_unplan(&rig);
+    assert_ok(rig_run(&rig, true)); /* and the run is as it was */
+    assert_int_equal(rig.result.exit_code, 0);
+    assert_all_once();
+    end();
+}
+
+/* Red when a run whose claim may have been made, its answer being lost, is taken back: its targets
+ * would be held by a run that nobody knows. */
+static void claim_answer_lost(void **state)
+{
+    fake_reset(1000, 4);
+    fake.fault = CLAIM_LOST;
+    rig_new(&rig);
+    RUN(5);
+    assert_non_null(rig.result.resume);
+    rig_unplan(&rig);
+    fake.fault = FAULT_NONE;
+    assert_ok(rig_run(&rig, true));
+    assert_int_equal(rig.result.exit_code, 0);
+    assert_all_once();
+    end();
+}
+
 /* Red when an ended run is carried out a second time. */
 static void resume_of_nothing(void **state)
 {
@@ -558,15 +771,23 @@ int main(void)
         cmocka_unit_test(another_order),
         cmocka_unit_test(again_and_late),
         cmocka_unit_test(chained),
+        cmocka_unit_test(chain_lies),
         cmocka_unit_test(cut_and_resume),
         cmocka_unit_test(commit_interval),
         cmocka_unit_test(signalled),
         cmocka_unit_test(no_progress),
+        cmocka_unit_test(no_progress_writing),
+        cmocka_unit_test(no_progress_claiming),
+        cmocka_unit_test(never_comes_back),
         cmocka_unit_test(connects_for_ever),
         cmocka_unit_test(memory_over),
         cmocka_unit_test(rate),
         cmocka_unit_test(one_writer),
+        cmocka_unit_test(turns),
+        cmocka_unit_test(turns_stopped),
         cmocka_unit_test(resume_of_nothing),
+        cmocka_unit_test(read_too_early),
+        cmocka_unit_test(claim_answer_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -273,7 +273,8 @@ static int see(void *arg, const struct wh_object *o)
     return WH_OK;
 }
 
-/* Fails if our own or SQLite's own tables are listed, or one broken view hides the others. */
+/* Fails if our own or SQLite's own tables are listed, another's of such a name is not, or one
+ * broken view hides the others. */
 static void catalog_lists(void **state)
 {
     struct side s;
@@ -285,11 +286,14 @@ static void catalog_lists(void **state)
     new_db(db, "create table b(k integer primary key autoincrement, v text, w text, "
                "unique(v)); insert into b(v) values('x'), ('y'); create table a(x, y);"
                "create view bad as select * from gone; create table wherry_run(x);"
+               "create table wherry_target(object text primary key, run text);"
+               "create table wherry_stage_notes(x);"
                "create table wherry_stage_0123456789ab_f1_g1(x); create virtual table f using "
                "fts5(body); create table p(c text, d text, primary key(d, c));");
     side_open(&s, db, NULL, NULL, NULL);
     assert_ok(LITE->endpoint->catalog(s.ep, s.se, NULL, see, &seen, &s.err));
-    assert_string_equal(seen.text, "a/0/2/0 b/0/3/2 bad/1/-1/-1 f/3/1/-1 p/0/2/0 ");
+    assert_string_equal(seen.text, "a/0/2/0 b/0/3/2 bad/1/-1/-1 f/3/1/-1 p/0/2/0 wherry_run/0/1/0 "
+                                   "wherry_stage_notes/0/1/0 ");
     scan_begin(&s, &n);
     assert_non_null(wh_meta_get(n.schema.children[0], WH_META_KEY, &key));
     assert_true(wh_str_eqs(key, "1"));

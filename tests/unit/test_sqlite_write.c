@@ -463,7 +463,9 @@ static void run_mode(enum wh_mode mode, const char *before, const char *where, c
     static const int64_t k[] = {2, 3, 4};
     static const char *const v[] = {"new2", "new3", "new4"};
     struct side s;
-    struct goal g = {.io = {.mode = mode, .replace_where = where}};
+    bool by_key = where && strcmp(where, "keys") == 0;
+    struct goal g = {
+        .io = {.mode = mode, .replace_where = by_key ? NULL : where, .replace_keys = by_key}};
     struct ArrowSchema schema;
     struct wh_batch batch;
     struct wh_tally tally;
@@ -516,6 +518,7 @@ static void modes(void **state)
     run_mode(WH_MODE_UPDATE, KEYED, NULL, "1|old1|w1\n2|new2|w2\n3|new3|w3", 1);
     run_mode(WH_MODE_OVERWRITE, KEYED, NULL, "2|new2|d\n3|new3|d\n4|new4|d", 0);
     run_mode(WH_MODE_DELETE_INSERT, KEYED, "k >= 2", "1|old1|w1\n2|new2|d\n3|new3|d\n4|new4|d", 0);
+    run_mode(WH_MODE_DELETE_INSERT, KEYED, "keys", "1|old1|w1\n2|new2|d\n3|new3|d\n4|new4|d", 0);
 }
 
 /* Fails if overwrite loses an index, a trigger, a view, a constraint, or another table's reference;

@@ -10,9 +10,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -75,6 +77,54 @@ static void test_files_are_private(void **state)
     assert_int_equal(st.st_mode & 0777, 0600);
     assert_int_equal(stat(wh_state_dir(f->s), &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
+}
+
+/* One of those that make a state at the same moment: 0 = it has it. */
+static int opens(const char *path, const atomic_int *go)
+{
+    struct wh_state *s = NULL;
+    struct wh_error e;
+
+    while (!atomic_load(go))
+        ;
+    if (wh_state_open(path, 20000, &s, &e) != WH_OK) {
+        fprintf(stderr, "%s %s\n", e.code, e.message);
+        return 1;
+    }
+    wh_state_close(s);
+    return 0;
+}
+
+/* Red when a process is refused because another one makes the state at the same moment. */
+static void test_many_make_it_at_once(void **state)
+{
+    struct fixture *f = *state;
+    atomic_int *go =
+        mmap(NULL, sizeof *go, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int refused = 0;
+
+    assert_true(go != MAP_FAILED);
+    for (int round = 0; round < 60; round++) {
+        char path[128];
+        pid_t pid[4];
+
+        snprintf(path, sizeof path, "%s/s%d.db", f->dir, round);
+        atomic_store(go, 0);
+        for (int i = 0; i < 4; i++) {
+            pid[i] = fork();
+            if (pid[i] == 0)
+                _exit(opens(path, go));
+        }
+        atomic_store(go, 1);
+        for (int i = 0; i < 4; i++) {
+            int how = 0;
+
+            waitpid(pid[i], &how, 0);
+            refused += how != 0;
+        }
+    }
+    munmap(go, sizeof *go);
+    assert_int_equal(refused, 0);
 }
 
 static void test_run_is_kept_and_found_by_prefix(void **state)
@@ -147,6 +197,38 @@ static void test_killed_owner_is_known_at_once(void **state)
     assert_int_equal(epoch, 2);
     close(ready[0]);
     close(ready[1]);
+}
+
+static bool lock_there(const struct fixture *f, const char *name)
+{
+    char path[160];
+
+    snprintf(path, sizeof path, "%s/deep/locks/%s", f->dir, name);
+    return access(path, F_OK) == 0;
+}
+
+/* Fails if lock files of owners that died behind the end of their runs pile up, or if that of a
+ * living one goes with them. */
+static void test_dead_locks_are_swept(void **state)
+{
+    struct fixture *f = *state;
+    struct wh_error e;
+    char path[160];
+    uint32_t one, two;
+
+    new_run(f, "r-1");
+    new_run(f, "r-2");
+    assert_int_equal(wh_state_run_claim(f->s, "r-1", 30000, &one, &e), WH_OK);
+    snprintf(path, sizeof path, "%s/deep/locks/r-dead.e7", f->dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(wh_state_run_claim(f->s, "r-2", 30000, &two, &e), WH_OK);
+    assert_false(lock_there(f, "r-dead.e7"));
+    assert_true(lock_there(f, "r-1.e1"));
+    assert_true(lock_there(f, "r-2.e1"));
+    wh_state_run_unclaim(f->s, "r-1", one);
+    wh_state_run_unclaim(f->s, "r-2", two);
 }
 
 static int take(struct fixture *f, const char *run, uint32_t epoch, const char *a, const char *b,
@@ -446,9 +528,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_files_are_private, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_make_it_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_run_is_kept_and_found_by_prefix, setup, teardown),
         cmocka_unit_test_setup_teardown(test_older_epoch_is_fenced, setup, teardown),
         cmocka_unit_test_setup_teardown(test_killed_owner_is_known_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dead_locks_are_swept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_target_outlives_its_owner, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flows_are_put_together, setup, teardown),
         cmocka_unit_test_setup_teardown(test_units_keep_cursor_counts_and_rest, setup, teardown),

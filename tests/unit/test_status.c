@@ -34,6 +34,9 @@ static void table_is_complete(void **state)
     assert_null(wh_error_page(NULL));
     assert_int_equal(wh_error_exit("E3006", true), 1);
     assert_int_equal(wh_error_exit("E3006", false), 2);
+    assert_int_equal(wh_error_exit("E3001", false), 2);
+    assert_int_equal(wh_error_exit("E3001", true), 1);
+    assert_int_equal(wh_error_exit("E7008", true), 2);
     assert_int_equal(wh_error_exit("E2001", false), 5);
     assert_int_equal(wh_error_exit("E9001", false), 1);
     assert_int_equal(wh_error_exit("E0000", false), 1);

@@ -14,6 +14,7 @@ DEPTH = {'check': {'WH_TEST_KILLS': '5', 'WH_TEST_KILL_ROWS': '50000', 'WH_TEST_
          'all': {'WH_TEST_KILLS': '20', 'WH_TEST_KILL_ROWS': '500000', 'WH_TEST_PG_ROWS': '2000000'},
          'soak': {'WH_TEST_KILLS': '200', 'WH_TEST_KILL_ROWS': '500000', 'WH_TEST_PG_ROWS': '2000000'}}
 FUZZ_RUNS = {'all': 1000000, 'soak': 10000000}
+SIM_SEEDS = {'check': '200', 'all': '10000', 'soak': '200000'}
 FUZZ_LEAST = 100000     # fewer inputs than this prove too little, however loaded the machine is
 FUZZ_SECONDS = {'all': 180, 'soak': 7200}
 # The slowest first, so that two at a time end together; and bytes of an input, where less is enough
@@ -279,6 +280,12 @@ def kill(s):
     check_edges(s, log)
 
 
+@stage('fault', tiers=('all', 'soak'))
+def fault(s):
+    """allocations, system calls and statements fail, networks and disks give way, servers crash; then resume (soak: one by one)"""
+    scripts(s, 'fault', {'WH_TEST_FAULTS': '60' if s.tier == 'soak' else '8'}, timeout=6 * 3600)
+
+
 @stage('postgresql')
 def postgresql(s):
     """reading and writing a real PostgreSQL server, judged by psql and pg_dump"""
@@ -349,6 +356,15 @@ def tsan(s):
 def model(s):
     """the marker protocol in Promela: holds, and fails as it must without marker, epoch, lookup"""
     s.script(['/usr/bin/python3', 'tests/model/run.py'] + (['--all'] if s.tier != 'check' else []), timeout=2400)
+
+
+@stage('sim', rest=True)
+def sim(s):
+    """a simulated world decided by seeds: kills, zombies, lost answers, clocks; planted faults are found"""
+    path = s.build('gcc')
+    s.script([os.path.join(path, 'tests', 'sim', 'sim'), '--seeds', SIM_SEEDS[s.tier], '--jobs', '2'], 'seeds', timeout=3600)
+    if s.tier != 'check':
+        s.script([os.path.join(path, 'tests', 'sim', 'sim'), '--mutants', '4000', '--jobs', '2'], 'planted faults', timeout=1200)
 
 
 @stage('builtin')

@@ -253,8 +253,14 @@ static void answer(struct gen_scan *sc, struct wh_scan *io)
 
     sc->row_bytes = sc->shape->row_bytes(sc);
     sc->unit_rows = sc->opts.unit_rows ? sc->opts.unit_rows : unit / sc->row_bytes;
+    if (io->parts > 0)
+        sc->unit_rows = sc->rows / io->parts + (sc->rows % io->parts != 0);
+    else if (io->unit_rows > 0)
+        sc->unit_rows = io->unit_rows;
     if (sc->unit_rows < 1)
         sc->unit_rows = 1;
+    if (io->parts > 0 || io->unit_rows > 0)
+        io->unit_bytes = bytes_of(sc, sc->unit_rows);
     snprintf(io->method, sizeof io->method, "ranges of %lld rows", (long long)sc->unit_rows);
     io->limit_done = io->limit > 0;
     io->splittable = true;
@@ -510,7 +516,8 @@ static const struct wh_source_ops source_ops = {
 };
 
 static const struct wh_capabilities caps = {
-    .flags = WH_CAP_WHOLE_DATABASE | WH_CAP_PROJECTION | WH_CAP_LIMIT | WH_CAP_LOCAL,
+    .flags = WH_CAP_WHOLE_DATABASE | WH_CAP_PROJECTION | WH_CAP_LIMIT | WH_CAP_LOCAL |
+             WH_CAP_PARTS | WH_CAP_AS_OF, /* they are formulas */
     .snapshot = WH_SNAP_POINT,
     .grade = "G1",
     .limits = "made-up rows only; nothing can be written",

@@ -246,7 +246,7 @@ static const struct wh_sink_ops sink_ops = {
 };
 
 static const struct wh_capabilities caps = {
-    .flags = WH_CAP_LOCAL,
+    .flags = WH_CAP_LOCAL | WH_CAP_KEEPS_NOTHING,
     .modes = 1u << WH_MODE_APPEND | 1u << WH_MODE_OVERWRITE | 1u << WH_MODE_TRUNCATE,
     .commit_class = WH_CLASS_K,
     .atomics = 1u << WH_ATOMIC_UNIT | 1u << WH_ATOMIC_TABLE,

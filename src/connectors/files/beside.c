@@ -40,7 +40,8 @@ static wh_status sum_of(void *arg, const char *name, struct wh_error *reterr)
     char sum[WH_DIGEST_HEX], beside[SINK_NAME];
     enum wh_digest_kind kind = b->fl->md5 == FILES_MD5_SHA256 ? WH_SHA256 : WH_MD5;
     struct wh_str base = files_base_name(wh_str(name));
-    WH_TRY(files_digest(&b->fl->storage, name, kind, b->fl->ctx, sum, reterr));
+    struct files_storage bare = files_storage_bare(&b->fl->storage);
+    WH_TRY(files_digest(&bare, name, kind, b->fl->ctx, sum, reterr));
     wh_buf_clear(b->text);
     if (wh_buf_printf(b->text, "%s  %.*s\n", sum, WH_STR_FMT(base)) != WH_OK)
         return no_memory(reterr);

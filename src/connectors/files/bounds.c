@@ -8,6 +8,7 @@
 
 enum {
     BOUNDS_VERSION = 3,
+    BOUNDS_MEMBERS = 4, /* the same with members of archives at the end */
 };
 
 static wh_status no_memory(struct wh_error *reterr)
@@ -51,11 +52,58 @@ static bool unpack_dialect(struct unpack *u, struct wh_csv_dialect *d)
     return !u->bad;
 }
 
+static void pack_member(struct pack *k, const struct files_member *m)
+{
+    pack_u64(k, m != NULL);
+    if (!m)
+        return;
+    pack_text(k, m->archive);
+    pack_u64(k, m->how);
+    pack_u64(k, m->codec);
+    pack_u64(k, (uint64_t)m->offset);
+    pack_u64(k, (uint64_t)m->packed);
+    pack_u64(k, (uint64_t)m->archive_size);
+    pack_u64(k, m->lone);
+    pack_u64(k, m->has_crc);
+    pack_u64(k, m->crc);
+}
+
+static wh_status unpack_member(struct unpack *u, struct files_entry *e)
+{
+    if (!unpack_u64(u))
+        return u->bad ? WH_E_STATE : WH_OK;
+    struct wh_str archive = unpack_bytes(u);
+    uint64_t how = unpack_u64(u), codec = unpack_u64(u);
+    struct files_member *m = e->member = wh_calloc(1, sizeof *m);
+    if (!m || !(m->archive = wh_strndup(archive.s, archive.n)))
+        return WH_E_NOMEM;
+    m->how = (enum files_how)how;
+    m->codec = (enum wh_codec)codec;
+    m->offset = (int64_t)unpack_u64(u);
+    m->packed = (int64_t)unpack_u64(u);
+    m->archive_size = (int64_t)unpack_u64(u);
+    m->lone = unpack_u64(u) != 0;
+    m->has_crc = unpack_u64(u) != 0;
+    m->crc = (uint32_t)unpack_u64(u);
+    bool fits = how <= FILES_HOW_STREAM && codec < WH_CODEC_COUNT && m->offset >= 0 &&
+                m->packed >= 0 && e->size >= 0 && !u->bad;
+    return fits ? WH_OK : WH_E_STATE;
+}
+
+static bool has_members(const struct files_list *l)
+{
+    bool any = false;
+    for (size_t i = 0; i < l->n; i++)
+        any |= l->v[i].member != NULL;
+    return any;
+}
+
 wh_status files_freeze(struct files_scan *sc)
 {
     struct pack k = {&sc->bounds, WH_OK};
+    bool members = has_members(&sc->list);
     wh_buf_clear(&sc->bounds);
-    pack_u64(&k, BOUNDS_VERSION);
+    pack_u64(&k, members ? BOUNDS_MEMBERS : BOUNDS_VERSION);
     pack_u64(&k, (uint64_t)sc->unit_bytes); /* what was drawn goes on in the same steps */
     pack_u64(&k, sc->list.is_stdin);
     pack_text(&k, sc->list.root);
@@ -85,6 +133,12 @@ wh_status files_freeze(struct files_scan *sc)
         pack_u64(&k, sc->layout);
         pack_u64(&k, sc->refuse_unknown);
     }
+    for (size_t i = 0; sc->kind.format == FILES_FORMAT_BINARY && i < sc->list.n; i++)
+        pack_u64(&k, sc->list.v[i].said_n);
+    for (size_t i = 0; members && i < sc->list.n; i++)
+        pack_member(&k, sc->list.v[i].member);
+    if (sc->key_check[0])
+        pack_text(&k, sc->key_check);
     return k.st;
 }
 
@@ -114,7 +168,7 @@ static wh_status thaw_list(struct files_scan *sc, struct unpack *u)
     return WH_OK;
 }
 
-static wh_status thaw_rest(struct files_scan *sc, struct unpack *u)
+static wh_status thaw_rest(struct files_scan *sc, struct unpack *u, bool members)
 {
     struct wh_str encoding = unpack_bytes(u);
     snprintf(sc->encoding_text, sizeof sc->encoding_text, "%.*s", WH_STR_FMT(encoding));
@@ -155,17 +209,27 @@ static wh_status thaw_rest(struct files_scan *sc, struct unpack *u)
         sc->layout = (enum wh_json_layout)unpack_u64(u);
         sc->refuse_unknown = unpack_u64(u) != 0;
     }
+    for (size_t i = 0; sc->kind.format == FILES_FORMAT_BINARY && i < sc->list.n; i++) {
+        sc->list.v[i].said_n = (size_t)unpack_u64(u);
+        if (sc->list.v[i].said_n > strlen(sc->list.v[i].shown))
+            return WH_E_STATE;
+    }
+    for (size_t i = 0; members && i < sc->list.n; i++)
+        WH_TRY(unpack_member(u, &sc->list.v[i]));
+    struct wh_str check = u->n && !u->bad ? unpack_bytes(u) : WH_STR("");
+    snprintf(sc->key_check, sizeof sc->key_check, "%.*s", WH_STR_FMT(check));
     return u->bad ? WH_E_STATE : WH_OK;
 }
 
 wh_status files_thaw(struct files_scan *sc, struct wh_bytes bounds, struct wh_error *reterr)
 {
     struct unpack u = unpack_of(bounds);
-    bool known = unpack_u64(&u) == BOUNDS_VERSION;
+    uint64_t version = unpack_u64(&u);
+    bool known = version == BOUNDS_VERSION || version == BOUNDS_MEMBERS;
     sc->unit_bytes = known ? (int64_t)unpack_u64(&u) : 0;
     int st = sc->unit_bytes > 0 ? thaw_list(sc, &u) : WH_E_STATE;
     if (st == WH_OK)
-        st = thaw_rest(sc, &u);
+        st = thaw_rest(sc, &u, version == BOUNDS_MEMBERS);
     if (st == WH_E_NOMEM)
         return no_memory(reterr);
     if (st != WH_OK)

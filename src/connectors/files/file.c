@@ -86,7 +86,8 @@ struct listing {
 static wh_status list_one(void *arg, const struct wh_file_info *f)
 {
     const struct listing *l = arg;
-    if (f->is_folder || f->name.s[0] == '.' || f->name.s[0] == '_' || !files_known_name(f->name))
+    if (f->is_folder || f->is_special || f->name.s[0] == '.' || f->name.s[0] == '_' ||
+        !files_known_name(f->name))
         return WH_OK;
     struct wh_object o = {.name = {.part = {f->name}, .n = 1},
                           .kind = WH_OBJ_FILE,
@@ -150,13 +151,15 @@ const struct wh_endpoint_ops files_endpoint_ops = {
  */
 
 static const struct wh_capabilities caps = {
-    .flags = WH_CAP_PROJECTION | WH_CAP_LIMIT | WH_CAP_STDIO | WH_CAP_LOCAL,
+    .flags = WH_CAP_PROJECTION | WH_CAP_LIMIT | WH_CAP_STDIO | WH_CAP_LOCAL | WH_CAP_AS_IS |
+             WH_CAP_PARTS,
     .modes = 1u << WH_MODE_APPEND | 1u << WH_MODE_OVERWRITE,
     .commit_class = WH_CLASS_P,
     .atomics = 1u << WH_ATOMIC_TABLE,
     .snapshot = WH_SNAP_POINT,
     .grade = "G1",
-    .limits = "csv, tsv, json and jsonl, plain, gzip, zstd, bzip2 or lz4; a file on standard "
+    .limits = "csv, tsv, json and jsonl, plain, gzip, zstd, bzip2, lz4 or snappy; files as they "
+              "are; a file on standard "
               "streams cannot be "
               "resumed",
 };

@@ -12,6 +12,7 @@
 #include "core/buf.h"
 #include "formats/codec/codec.h"
 #include "local.h"
+#include "formats/codec/seal.h"
 #include "formats/rows.h"
 
 /* ---- options ----------------------------------------------------------------------------------
@@ -20,9 +21,10 @@
 enum files_format {
     FILES_FORMAT_AUTO,
     FILES_FORMAT_CSV,
-    FILES_FORMAT_TSV,   /* CSV with a tab */
-    FILES_FORMAT_JSON,  /* an array of objects, or objects behind one another */
-    FILES_FORMAT_JSONL, /* one object per line */
+    FILES_FORMAT_TSV,    /* CSV with a tab */
+    FILES_FORMAT_JSON,   /* an array of objects, or objects behind one another */
+    FILES_FORMAT_JSONL,  /* one object per line */
+    FILES_FORMAT_BINARY, /* files as they are */
 };
 
 static inline bool files_is_json(enum files_format f)
@@ -66,6 +68,7 @@ enum files_after {
 
 enum files_compression {
     FILES_COMPRESSION_AUTO = -1, /* by the name */
+    FILES_COMPRESSION_TAR = 24,  /* an archive */
     /* else enum wh_codec */
 };
 
@@ -81,7 +84,8 @@ struct files_from {
     int64_t min_size, ready_wait, levels;
     int on_missing, duplicates, md5;
     bool hidden;
-    const char *encrypt; /* refused when set */
+    struct wh_secret encrypt;
+    struct wh_list members; /* of archives */
 };
 
 struct files_to {
@@ -93,7 +97,7 @@ struct files_to {
     int64_t level, part_size, part_rows;
     const char *encoding, *list;
     int md5, on_missing;
-    const char *encrypt; /* refused when set */
+    struct wh_secret encrypt;
 };
 
 extern const struct wh_options files_connection_table, files_from_table, files_to_table;
@@ -107,6 +111,8 @@ wh_status files_decimal(const char *text, struct wh_csv_dialect *d, struct wh_er
 wh_status files_check_stdin(const struct files_from *, struct wh_error *reterr);
 /* WH_E_USAGE (E1007) for an option that means nothing for JSON. */
 wh_status files_check_json_from(const struct files_from *, struct wh_error *reterr);
+wh_status files_check_as_is_from(const struct files_from *, struct wh_error *reterr);
+wh_status files_check_as_is_to(const struct files_to *, struct wh_error *reterr);
 wh_status files_check_json_to(const struct files_to *, struct wh_error *reterr);
 
 /* ---- endpoint and session ---------------------------------------------------------------------
@@ -141,6 +147,8 @@ struct files_kind {
     enum wh_codec codec;
 };
 
+/* The name without ".enc", where files are encrypted. */
+struct wh_str files_unsealed(struct wh_str name, bool sealed);
 /* Name without folder, codec and format suffix. */
 struct wh_str files_stem(struct wh_str name);
 /* WH_E_UNSUPPORTED (E1014, E1024) for formats and codecs that this build cannot do. */
@@ -156,22 +164,55 @@ bool files_hides(const char *name);
 bool files_any_hides(const char *path);
 struct wh_str files_base_name(struct wh_str path);
 
+/* How the content of an archive's member is come by. */
+enum files_how {
+    FILES_HOW_RANGE,    /* a piece of the archive as it stands: any place of it */
+    FILES_HOW_STORED,   /* the same, with a checksum: from its beginning on */
+    FILES_HOW_DEFLATED, /* of a zip */
+    FILES_HOW_STREAM,   /* of a packed tar: behind all that comes before it */
+};
+
+/* A file in an archive. */
+struct files_member {
+    char *archive; /* relative to the root */
+    enum files_how how;
+    enum wh_codec codec;    /* of the archive; NONE but for STREAM */
+    int64_t offset, packed; /* of the content, of a zip of its header; bytes there */
+    int64_t archive_size;   /* bytes */
+    bool lone;              /* the archive's name tells its format */
+    bool has_crc;
+    uint32_t crc;
+};
+
 /* One file of a scan. */
 struct files_entry {
-    char *name;  /* relative to the root */
+    char *name;  /* relative to the root; of a member behind that of its archive */
     char *shown; /* as the user would write it */
     char etag[72];
     int64_t size;
+    size_t
+        said_n; /* of `shown`: the folder that was asked for; what follows is the path below it */
+    struct files_member *member; /* NULL: a file of its own */
 };
+
+/* The file on the storage. */
+static inline const char *files_stored(const struct files_entry *e)
+{
+    return e->member ? e->member->archive : e->name;
+}
 
 struct files_list {
     char *root; /* absolute folder */
     struct files_entry *v;
     size_t n, cap;
     int64_t others;                   /* files of a folder that were left out */
+    int64_t hidden, special;          /* the same: by their names; no files, links to nothing */
     int64_t filtered, missing, twice; /* too small or of another time; paths that found nothing;
                                          named again */
+    int64_t links, unread;            /* members: that are no files; that are not taken */
+    int64_t names_n;                  /* bytes of names, where members are among them */
     bool is_stdin;
+    bool as_is; /* what a target of files as they are has written */
 };
 
 void files_list_free(struct files_list *);
@@ -180,6 +221,14 @@ void files_list_free(struct files_list *);
 wh_status files_find(const struct files_endpoint *, const struct wh_name *object,
                      const struct files_from *opts, struct files_list *ret,
                      struct wh_error *reterr);
+/* archive.c: puts the members of archives in their places. END: none is left. */
+wh_status files_look_into(const struct files_endpoint *, const struct files_from *opts,
+                          int compression, const struct wh_seal_key *, struct files_list *,
+                          struct wh_error *reterr);
+/* True for a name that is an archive's, as far as names and the option tell. */
+bool files_is_archive(struct wh_str name, int compression);
+/* The name without what makes it an archive. */
+struct wh_str files_archive_stem(struct wh_str name);
 /* Splits a path into an absolute folder (which must exist) and the rest. */
 wh_status files_split_path(const struct files_endpoint *, const char *path, char **ret_root,
                            char **ret_rest, struct wh_error *reterr);
@@ -187,10 +236,53 @@ wh_status files_split_path(const struct files_endpoint *, const char *path, char
 struct files_storage {
     const struct wh_storage_ops *ops;
     void *st;
+    const struct wh_seal_key *key; /* files are encrypted with it; borrowed; NULL: they are not */
 };
 wh_status files_storage_open(struct files_storage *, const struct wh_storage_ops *,
                              const char *root, struct wh_error *reterr);
+/* The same with files that are encrypted; key NULL: with files as they are. */
+wh_status files_storage_open_sealed(struct files_storage *, const struct wh_storage_ops *,
+                                    const char *root, const struct wh_seal_key *key,
+                                    struct wh_error *reterr);
+/* One more of its kind. */
+wh_status files_storage_again(struct files_storage *, const struct files_storage *like,
+                              const char *root, struct wh_error *reterr);
+/* The same storage with files as they lie there; never closed. */
+struct files_storage files_storage_bare(const struct files_storage *);
+/* The key that an option leads to, in *room; *ret = NULL: none was given. */
+wh_status files_key_of(const struct wh_secret *, struct wh_seal_key *room,
+                       const struct wh_seal_key **ret, struct wh_error *reterr);
+/* A resume must have the key that the run began with: `then` is its check, or empty. */
+wh_status files_same_key(const struct wh_seal_key *, struct wh_str then, struct wh_error *reterr);
 void files_storage_close(struct files_storage *);
+
+/* ---- the bytes of a member (member.c) ----------------------------------------------------------
+ */
+
+/* The text of a packed archive, standing where somebody left it. */
+struct files_stream;
+struct files_streams {
+    atomic_flag lock;
+    struct files_stream *v[4];
+    unsigned next;
+};
+void files_streams_free(struct files_streams *);
+wh_status files_stream_open(const struct files_storage *, const char *root, const char *archive,
+                            enum wh_codec, struct files_stream **ret, struct wh_error *reterr);
+/* *ret_n = 0 only at the end of the archive, which is then known to be whole. */
+wh_status files_stream_read(struct files_stream *, void *buf, size_t n, size_t *ret_n,
+                            struct wh_error *reterr);
+void files_stream_close(struct files_stream *);
+
+struct files_input_config;
+struct files_content;
+wh_status files_content_open(const struct files_input_config *, struct files_content **ret,
+                             struct wh_error *reterr);
+/* `offset` is heeded by RANGE only, the others go on. *ret_n = 0 only at the end, which is then
+ * known to be where it should, with the sum that was told. */
+wh_status files_content_read(struct files_content *, void *buf, size_t n, int64_t offset,
+                             size_t *ret_n, struct wh_error *reterr);
+void files_content_close(struct files_content *);
 
 /* ---- the bytes of one file (input.c) -----------------------------------------------------------
  */
@@ -205,7 +297,10 @@ struct files_input_config {
     const char *encoding; /* NULL or UTF-8: as it is */
     int64_t offset;       /* of the first byte; 0 with codec or encoding */
     const struct wh_ctx *ctx;
-    bool peek; /* standard input: look without taking */
+    bool peek;                       /* standard input: look without taking */
+    const struct files_entry *entry; /* of a member; NULL else */
+    const char *root;                /* of the storage, for a member */
+    struct files_streams *streams;   /* of the scan, for a member */
 };
 wh_status files_input_open(const struct files_input_config *, struct files_input **ret,
                            struct wh_error *reterr);
@@ -229,6 +324,12 @@ const char *files_encoding_of_mark(const void *p, size_t n);
 struct files_correction {
     uint32_t file;
     int64_t start, right;
+};
+
+/* A place in a file whose line is known. */
+struct files_known_line {
+    uint32_t file;
+    int64_t at, line;
 };
 
 /* A reader of text that cannot be jumped in, kept where it was cut: the rest of its file is read on
@@ -261,6 +362,9 @@ struct files_scan {
     int md5; /* enum files_md5 */
     enum files_after after;
     char *after_folder; /* absolute; of MOVE */
+    struct wh_seal_key key_room;
+    const struct wh_seal_key *key;     /* NULL: nothing is encrypted */
+    char key_check[WH_SEAL_CHECK + 1]; /* of the plan's key, or "" */
     struct wh_csv_dialect dialect;
     bool has_header;
     int64_t skip_lines, n_fields;
@@ -271,15 +375,25 @@ struct files_scan {
     bool *places;               /* JSON: per schema column, it is no key; names are the keys */
     enum wh_json_layout layout; /* of the first JSON file */
     bool refuse_unknown;        /* JSON: a key of no column is a dirty row */
+    bool tells_lines;           /* the schema has a column of them */
     int64_t unit_bytes, limit, row_bytes; /* row_bytes: mean size in the sample */
     bool ranges;
-    struct wh_buf bounds, token, cursor;
+    struct wh_buf bounds, token, cursor, warn;
     atomic_flag lock; /* of what follows */
     struct files_correction *corrections;
     size_t n_corrections;
+    struct files_known_line *lines;
+    size_t n_lines;
     struct files_parked parked[FILES_PARKED];
+    struct files_streams streams;
     int next_parked;
 };
+
+/* Whose bytes: storage, name, codec, member, charset. */
+wh_status files_input_of(struct files_scan *, size_t file, const struct files_storage *,
+                         struct files_input_config *ret, struct wh_error *reterr);
+/* The text is the bytes of a piece of a file: it can be entered anywhere. */
+bool files_enters_anywhere(const struct files_scan *, size_t file);
 
 /* What a split's token says. */
 struct files_token {
@@ -326,9 +440,31 @@ struct files_reader {
     int64_t begin;   /* first record start of this split */
     int64_t data_at; /* of the file; 0 = not looked */
     bool proven, wrong, done;
-    int64_t right; /* where it should have begun, if wrong */
+    int64_t right;             /* where it should have begun, if wrong */
+    struct files_as_is *as_is; /* of files as they are (asis_read.c), instead of input and rows */
     struct wh_buf out, end;
 };
+
+/* asis_read.c: pieces of files. `at` is the offset of the next one. */
+enum {
+    FILES_PIECE = 1 << 20, /* pieces begin at multiples of it, so that copies hash alike */
+};
+wh_status files_as_is_open(struct files_reader *, struct wh_error *reterr);
+wh_status files_as_is_next(struct files_reader *, struct wh_batch *ret, struct wh_error *reterr);
+void files_as_is_close(struct files_reader *);
+/* False: everything was given. */
+bool files_as_is_place(const struct files_reader *, int64_t *ret_at, int64_t *ret_rows);
+/* Columns of places, behind the others (lines.c). */
+wh_status files_add_places(struct files_scan *, const struct wh_scan *, struct wh_error *reterr);
+/* Kept for the ranges behind it; forgotten where there are too many. */
+void files_note_line(struct files_scan *, uint32_t file, int64_t at, int64_t line);
+/* The nearest known line at or before a place; false: none. */
+bool files_line_before(struct files_scan *, uint32_t file, int64_t at,
+                       struct files_known_line *ret);
+/* The line of rd->begin: from there on line ends are counted, so that a file whose ranges are read
+ * in order is read twice at most. first_line: of data_at. */
+wh_status files_count_lines(struct files_reader *, int64_t first_line, int64_t *ret,
+                            struct wh_error *reterr);
 
 void files_park(struct files_scan *, struct files_parked *take);
 bool files_unpark(struct files_scan *, uint32_t file, int64_t at, struct files_parked *ret);

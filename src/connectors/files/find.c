@@ -65,8 +65,10 @@ static wh_status add(struct finding *g, const struct wh_file_info *f)
         return st;
     }
     struct files_entry *e = &l->v[l->n++];
-    *e = (struct files_entry){
-        .name = wh_buf_take(&name), .shown = wh_buf_take(&shown), .size = f->size};
+    *e = (struct files_entry){.name = wh_buf_take(&name),
+                              .shown = wh_buf_take(&shown),
+                              .size = f->size,
+                              .said_n = g->said.n};
     memcpy(e->etag, f->etag, sizeof e->etag);
     return WH_OK;
 }
@@ -79,9 +81,8 @@ static bool is_ours(const char *name)
            wh_str_eqs(base, "_SUCCESS");
 }
 
-static bool wanted(const struct finding *g, const char *name)
+static bool wanted(const struct finding *g, const char *name, bool hidden)
 {
-    bool hidden = g->opts && g->opts->hidden;
     int64_t levels = g->opts ? g->opts->levels : 0;
     if (g->pattern ? !files_match(g->pattern, name, hidden) : !hidden && files_any_hides(name))
         return false;
@@ -97,7 +98,8 @@ static bool wanted(const struct finding *g, const char *name)
     if (g->opts && any_match(&g->opts->exclude, name))
         return false;
     /* Beside checked files lie their sums. */
-    return !(g->pattern && g->opts && g->opts->md5 != FILES_MD5_OFF && files_is_sum(name));
+    bool any_name = g->pattern || (g->opts && g->opts->format == FILES_FORMAT_BINARY);
+    return !(any_name && g->opts && g->opts->md5 != FILES_MD5_OFF && files_is_sum(name));
 }
 
 static wh_status consider(void *arg, const struct wh_file_info *f)
@@ -108,12 +110,15 @@ static wh_status consider(void *arg, const struct wh_file_info *f)
     char *name = wh_strndup(f->name.s, f->name.n);
     if (!name)
         return WH_E_NOMEM;
-    bool take = wanted(g, name);
+    bool take = wanted(g, name, g->opts && g->opts->hidden);
     /* A folder may hold a README: only names of a known format are data, unless format= is set. */
-    if (take && !g->pattern && !g->explicit_format && !files_known_name(f->name)) {
-        g->list->others++;
-        take = false;
-    }
+    bool sealed = g->opts && g->opts->encrypt.text;
+    bool known =
+        g->pattern || g->explicit_format || files_known_name(files_unsealed(f->name, sealed));
+    g->list->hidden += !take && known && !f->is_special && wanted(g, name, true);
+    g->list->special += take && known && f->is_special;
+    g->list->others += take && !known && !f->is_special;
+    take = take && known && !f->is_special;
     int st = take ? add(g, f) : WH_OK;
     wh_free(name);
     return st;
@@ -130,6 +135,9 @@ static wh_status nothing(const char *path, const struct files_list *l, struct wh
                       "%lld files there are too small, or not of the time that was asked for; "
                       "on_missing=skip is content with none",
                       (long long)l->filtered);
+    else if (l->hidden)
+        wh_error_hint(reterr, "%lld files there have hidden names; hidden=true takes them",
+                      (long long)l->hidden);
     else if (l->others)
         wh_error_hint(reterr,
                       "%lld files there have names of no known format; format=csv takes them",
@@ -499,12 +507,16 @@ static wh_status find_parts(struct finding *g, const char *path, struct wh_error
     if (wh_json_parse(arena, name.p, text.p, text.n, &doc, &problems) != WH_OK)
         return wh_fail(reterr, WH_E_USAGE, "E1002", "'%s' is no manifest", name.p);
     const struct wh_node *files = wh_node_get(doc, "files");
+    g->list->as_is = !strcmp(wh_node_text(wh_node_get(doc, "format"), ""), "binary");
     for (size_t i = 0; st == WH_OK && files && i < files->n; i++) {
+        size_t before = g->list->n;
         const char *part = wh_node_text(wh_node_get(files->items[i], "name"), "");
         wh_buf_clear(&name);
         if (wh_buf_printf(&name, "%.*s%s", (int)(stem - path), path, part) != WH_OK)
             return no_memory(reterr);
         st = find_one(g, name.p, reterr);
+        if (g->list->n > before)
+            g->list->v[before].said_n = (size_t)(stem - path);
     }
     return st;
 }

@@ -27,8 +27,9 @@ struct block {
 struct files_input {
     struct files_input_config cfg;
     void *in;
-    bool opened, plain;
-    int64_t offset; /* of the next raw byte */
+    struct files_content *member; /* instead of in */
+    bool opened, plain, packed;   /* packed: unpacking is worth a helper */
+    int64_t offset;               /* of the next raw byte */
 
     uint8_t *raw;
     size_t raw_n, raw_at;
@@ -113,7 +114,9 @@ static void convert(struct files_input *f, struct block *b)
 static wh_status pull(struct files_input *f, void *buf, size_t n, size_t *ret_n,
                       struct wh_error *reterr)
 {
-    if (f->cfg.name)
+    if (f->member)
+        WH_TRY(files_content_read(f->member, buf, n, f->offset, ret_n, reterr));
+    else if (f->cfg.name)
         WH_TRY(f->cfg.storage->ops->pread(f->in, buf, n, f->offset, ret_n, reterr));
     else
         WH_TRY(files_tap_read(f->cfg.ctx, f->offset, f->cfg.peek, buf, n, ret_n, reterr));
@@ -221,7 +224,7 @@ static wh_status next_block(struct files_input *f, struct wh_error *reterr)
         return b->st;
     }
     /* Only a helper is worth running ahead: by ourselves it would be no earlier. */
-    if (!b->last && f->decoder && f->cfg.ctx && f->cfg.ctx->task && !f->cfg.peek) {
+    if (!b->last && f->packed && f->cfg.ctx && f->cfg.ctx->task && !f->cfg.peek) {
         struct wh_task *task = NULL;
         if (f->cfg.ctx->task(f->cfg.ctx, fill, f, &task) == WH_OK) {
             f->task = task;
@@ -277,7 +280,9 @@ static wh_status open_stages(struct files_input *f, struct wh_error *reterr)
         }
         f->converts = true;
     }
-    f->plain = !f->decoder && !f->converts;
+    f->packed = f->decoder || (f->cfg.entry && (f->cfg.entry->member->how == FILES_HOW_DEFLATED ||
+                                                f->cfg.entry->member->how == FILES_HOW_STREAM));
+    f->plain = !f->packed && !f->converts;
     if (f->plain)
         return WH_OK;
     f->raw = wh_alloc(RAW);
@@ -299,7 +304,9 @@ wh_status files_input_open(const struct files_input_config *cfg, struct files_in
         f->offset = cfg->offset;
         st = open_stages(f, reterr);
     }
-    if (st == WH_OK && cfg->name) {
+    if (st == WH_OK && cfg->entry) {
+        st = files_content_open(cfg, &f->member, reterr);
+    } else if (st == WH_OK && cfg->name) {
         const struct wh_storage_ops *ops = cfg->storage->ops;
         f->in = wh_calloc(1, ops->in_size);
         f->opened = f->in;
@@ -322,6 +329,7 @@ void files_input_close(struct files_input *f)
     if (f->opened)
         f->cfg.storage->ops->read_close(f->in);
     wh_free(f->in);
+    files_content_close(f->member);
     wh_decoder_free(f->decoder);
     if (f->converts)
         iconv_close(f->charset);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/log.h"
 #include "local.h"
 
 enum {
@@ -88,6 +89,7 @@ static wh_status local_open(void *st, const void *opts, struct wh_error *reterr)
     if (fd < 0)
         return trouble(reterr, errno, "E4002", "cannot open folder", root);
     l->root = fd + 1;
+    wh_log(WH_LOG_DEBUG, "files", "folder %s", root);
     return WH_OK;
 }
 
@@ -108,6 +110,7 @@ static void describe(const struct stat *s, struct wh_str name, struct wh_file_in
                                  .mtime_us = (int64_t)s->st_mtim.tv_sec * 1000000 +
                                              s->st_mtim.tv_nsec / 1000,
                                  .is_folder = S_ISDIR(s->st_mode),
+                                 .mode = s->st_mode & (S_IFREG | 07777),
                                  .is_special = !S_ISDIR(s->st_mode) && !S_ISREG(s->st_mode)};
     snprintf(ret->etag, sizeof ret->etag, "%llu-%lld.%09ld-%lld", (unsigned long long)s->st_ino,
              (long long)s->st_mtim.tv_sec, s->st_mtim.tv_nsec, (long long)s->st_size);
@@ -215,8 +218,24 @@ static wh_status read_folder(const struct local *l, const char *folder, struct f
     return st;
 }
 
+/* The folders that a walk is in, from the innermost on. */
+struct above {
+    dev_t device;
+    ino_t inode;
+    const struct above *next;
+};
+
+/* A link to a folder that the walk is in leads round and round. */
+static bool goes_round(const struct above *in, const struct stat *s)
+{
+    for (; in; in = in->next)
+        if (in->device == s->st_dev && in->inode == s->st_ino)
+            return true;
+    return false;
+}
+
 static wh_status walk(struct local *l, const char *folder, int depth, bool recursive,
-                      wh_list_fn each, void *arg, struct wh_error *reterr)
+                      const struct above *in, wh_list_fn each, void *arg, struct wh_error *reterr)
 {
     struct found f = {0};
     int st = depth > DEPTH_MAX ? wh_fail(reterr, WH_E_LIMIT, "E4002",
@@ -225,14 +244,21 @@ static wh_status walk(struct local *l, const char *folder, int depth, bool recur
     for (size_t i = 0; st == WH_OK && i < f.n; i++) {
         struct stat s;
         struct wh_file_info info;
-        if (fstatat(root_of(l), f.v[i], &s, 0) < 0)
-            continue; /* gone meanwhile, or a dangling link: not a file */
+        if (fstatat(root_of(l), f.v[i], &s, 0) < 0) {
+            if (errno != ENOENT && errno != ELOOP) {
+                st = trouble(reterr, errno, "E4002", "cannot look at", f.v[i]);
+                break;
+            }
+            if (fstatat(root_of(l), f.v[i], &s, AT_SYMLINK_NOFOLLOW) < 0)
+                continue; /* gone meanwhile; a link to nothing is told as such */
+        }
         describe(&s, wh_str(f.v[i]), &info);
-        if (!info.is_folder && !S_ISREG(s.st_mode))
+        if (info.is_folder && goes_round(in, &s))
             continue;
         st = each(arg, &info);
+        const struct above here = {s.st_dev, s.st_ino, in};
         if (st == WH_OK && info.is_folder && recursive)
-            st = walk(l, f.v[i], depth + 1, true, each, arg, reterr);
+            st = walk(l, f.v[i], depth + 1, true, &here, each, arg, reterr);
     }
     drop(&f);
     return st;
@@ -242,11 +268,15 @@ static wh_status local_list(void *st, const char *prefix, bool recursive, wh_lis
                             void *arg, struct wh_error *reterr)
 {
     struct wh_file_info info;
+    struct stat s;
     WH_TRY(check_name(prefix, reterr));
     WH_TRY(local_stat(st, prefix, &info, reterr));
     if (!info.is_folder)
         return each(arg, &info);
-    return walk(st, prefix, 0, recursive, each, arg, reterr);
+    if (fstatat(root_of(st), *prefix ? prefix : ".", &s, 0) < 0)
+        return trouble(reterr, errno, "E4002", "cannot look at", *prefix ? prefix : ".");
+    const struct above here = {s.st_dev, s.st_ino, NULL};
+    return walk(st, prefix, 0, recursive, &here, each, arg, reterr);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -265,6 +295,7 @@ static wh_status local_read_open(void *in, void *st, const char *name, struct wh
         wh_error_hint(reterr, "a pipe is read as '-': wherry copy - ... < %s", name);
         return bad;
     }
+    wh_log(WH_LOG_DEBUG, "files", "read %s, %lld bytes", name, (long long)s.st_size);
     snprintf(i->name, sizeof i->name, "%s", name);
     wh_ignore(posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL));
     return WH_OK;
@@ -333,6 +364,7 @@ static wh_status local_put_open(void *out, void *st, const char *temporary, stru
     if (fd < 0)
         return trouble(reterr, errno, "E5001", "cannot make", temporary);
     *o = (struct local_out){.fd = fd + 1, .st = st};
+    wh_log(WH_LOG_DEBUG, "files", "write %s", temporary);
     snprintf(o->name, sizeof o->name, "%s", temporary);
     return WH_OK;
 }
@@ -430,6 +462,7 @@ static wh_status local_publish(void *st, const char *temporary, const char *name
         if (renameat(root, temporary, root, name) < 0)
             return trouble(reterr, errno, "E5001", "cannot publish", name);
     }
+    wh_log(WH_LOG_DEBUG, "files", "%s becomes %s", temporary, name);
     return sync_folder(l, name, reterr);
 }
 
@@ -438,6 +471,7 @@ static wh_status local_remove(void *st, const char *name, struct wh_error *reter
     WH_TRY(check_name(name, reterr));
     if (unlinkat(root_of(st), name, 0) < 0 && errno != ENOENT)
         return trouble(reterr, errno, "E5001", "cannot remove", name);
+    wh_log(WH_LOG_DEBUG, "files", "remove %s", name);
     return WH_OK;
 }
 
@@ -451,6 +485,7 @@ static wh_status local_move(void *st, const char *from, const char *to, struct w
             return WH_REFUSED;
         return trouble(reterr, errno, "E5001", "cannot move", from);
     }
+    wh_log(WH_LOG_DEBUG, "files", "move %s to %s", from, to);
     WH_TRY(sync_folder(st, to, reterr));
     return sync_folder(st, from, reterr);
 }
@@ -465,6 +500,21 @@ static wh_status local_make_folder(void *st, const char *name, struct wh_error *
     struct wh_file_info info;
     WH_TRY(local_stat(st, name, &info, reterr));
     return info.is_folder ? WH_OK : trouble(reterr, EEXIST, "E5001", "cannot make folder", name);
+}
+
+static wh_status local_attributes(void *st, const char *name, uint32_t mode, int64_t mtime_us,
+                                  struct wh_error *reterr)
+{
+    int64_t us = mtime_us % 1000000, s = mtime_us / 1000000;
+    const struct timespec times[2] = {
+        {.tv_nsec = UTIME_OMIT},
+        {.tv_sec = (time_t)(us < 0 ? s - 1 : s), .tv_nsec = (us < 0 ? us + 1000000 : us) * 1000}};
+    WH_TRY(check_name(name, reterr));
+    if (mode && fchmodat(root_of(st), name, mode & 07777, 0) < 0)
+        return trouble(reterr, errno, "E5001", "cannot set the rights of", name);
+    if (mtime_us && utimensat(root_of(st), name, times, 0) < 0)
+        return trouble(reterr, errno, "E5001", "cannot set the time of", name);
+    return WH_OK;
 }
 
 static wh_status local_remove_folder(void *st, const char *name, struct wh_error *reterr)
@@ -499,5 +549,6 @@ const struct wh_storage_ops wh_storage_local = {
     .remove_folder = local_remove_folder,
     .move = local_move,
     .put_keep = local_put_keep,
+    .attributes = local_attributes,
     .forget = local_forget,
 };

@@ -17,7 +17,7 @@ static const struct wh_enum formats[] = {
     {13, "orc", "Apache ORC", "not built yet: csv, tsv, json and jsonl are"},
     {14, "avro", "Apache Avro", "not built yet: csv, tsv, json and jsonl are"},
     {15, "arrow", "Arrow IPC", "not built yet: csv, tsv, json and jsonl are"},
-    {16, "binary", "Files as they are", "not built yet: csv, tsv, json and jsonl are"},
+    {FILES_FORMAT_BINARY, "binary", "Files as they are, from a folder to a folder", NULL},
     {0, NULL, NULL, NULL}};
 
 static const struct wh_enum compressions[] = {
@@ -31,9 +31,10 @@ static const struct wh_enum compressions[] = {
     {WH_CODEC_BZIP2, "bz2", "bzip2", NULL},
     {WH_CODEC_LZ4, "lz4", "LZ4 frames", NULL},
     {WH_CODEC_DEFLATE, "deflate", "zlib streams, RFC 1950; read only", NULL},
-    {22, "snappy", "Snappy", "not built yet: gzip, zstd, bzip2 and lz4 are"},
-    {23, "zip", "zip", "an archive: unpack it first (unzip -p x.zip | wherry copy - ...)"},
-    {24, "tar", "tar", "an archive: unpack it first"},
+    {WH_CODEC_SNAPPY, "snappy", "Snappy, framed; Hadoop's framing is read too", NULL},
+    {WH_CODEC_SNAPPY, "sz", "Snappy", NULL},
+    {WH_CODEC_ZIP, "zip", "An archive; read only", NULL},
+    {FILES_COMPRESSION_TAR, "tar", "An archive, packed or not; read only", NULL},
     {0, NULL, NULL, NULL}};
 
 static const struct wh_enum headers[] = {
@@ -90,8 +91,7 @@ static const struct wh_option connection_rows[] = {
 const struct wh_options files_connection_table = {connection_rows, sizeof(struct wh_local_options),
                                                   "file connection"};
 
-#define FROM        struct files_from
-#define LATER(T, f) WH_OPT_STR(T, f, .flags = WH_OPT_ADVANCED, .help = "Not offered by this build")
+#define FROM struct files_from
 static const struct wh_option from_rows[] = {
     WH_OPT_LIST(FROM, path, .flags = WH_OPT_PATH, .help = "More files, globs or folders to read"),
     WH_OPT_ENUM(FROM, format, formats, .def = "auto", .help = "What the files hold"),
@@ -132,7 +132,10 @@ static const struct wh_option from_rows[] = {
                 .help = "Sums beside the files (x.md5, x.sha256, MD5SUMS) are compared first"),
     WH_OPT_STR(FROM, after_read, .def = "keep",
                .help = "When the run is closed: keep, delete, rename (to x.done), move:FOLDER"),
-    LATER(FROM, encrypt),
+    WH_OPT_SECRET(FROM, encrypt, .flags = WH_OPT_REFERENCE,
+                  .help = "Key of files that are encrypted: ${file:/p}, ${cred:x}, ${env:X}"),
+    WH_OPT_LIST(FROM, members,
+                .help = "Only members of archives whose name matches one of these globs"),
     WH_OPT_END};
 const struct wh_options files_from_table = {from_rows, sizeof(FROM), "file source"};
 
@@ -166,27 +169,13 @@ static const struct wh_option to_rows[] = {
                 .help = "Sums beside the files: x.md5 or x.sha256"),
     WH_OPT_ENUM(TO, on_missing, missing_to, .def = "make", .flags = WH_OPT_WRITING,
                 .help = "A folder that is not there"),
-    LATER(TO, encrypt),
+    WH_OPT_SECRET(TO, encrypt, .flags = WH_OPT_REFERENCE,
+                  .help = "Encrypt with this key: ${file:/p}, ${cred:x}, ${env:X}"),
     WH_OPT_END};
 const struct wh_options files_to_table = {to_rows, sizeof(TO), "file target"};
 
 /* ---- checks -----------------------------------------------------------------------------------
  */
-
-static wh_status refuse_later(const struct wh_options *table, const void *opts,
-                              struct wh_error *reterr)
-{
-    for (const struct wh_option *o = table->rows; opts && o->name; o++) {
-        const char *const *value = (const void *)((const char *)opts + o->offset);
-        if (o->type != WH_T_STRING || strcmp(o->help, "Not offered by this build") || !*value)
-            continue;
-        int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1014", "%s: '%s' is not offered by this build",
-                         table->what, o->name);
-        wh_error_hint(reterr, "leave it out; 'wherry connectors file' lists what works");
-        return st;
-    }
-    return WH_OK;
-}
 
 wh_status files_delimiter(const char *text, struct wh_csv_dialect *d, bool *ret_auto,
                           struct wh_error *reterr)
@@ -254,6 +243,8 @@ wh_status files_check_stdin(const struct files_from *o, struct wh_error *reterr)
                       : o->modified_since                              ? "modified_since"
                       : o->modified_until                              ? "modified_until"
                       : o->after_read && strcmp(o->after_read, "keep") ? "after_read"
+                      : o->members.n                                   ? "members"
+                      : o->encrypt.text                                ? "encrypt"
                                                                        : NULL;
     return set ? wh_fail(reterr, WH_E_USAGE, "E1007", "%s is for files, not for standard input",
                          set)
@@ -288,13 +279,50 @@ wh_status files_check_json_to(const struct files_to *o, struct wh_error *reterr)
     return set ? csv_only(set, reterr) : WH_OK;
 }
 
+static wh_status not_as_is(const char *option, struct wh_error *reterr)
+{
+    int st = wh_fail(reterr, WH_E_USAGE, "E1007",
+                     "%s means nothing with format=binary: files go as "
+                     "they are",
+                     option);
+    wh_error_hint(reterr, "leave it out");
+    return st;
+}
+
+wh_status files_check_as_is_from(const struct files_from *o, struct wh_error *reterr)
+{
+    struct wh_error err = {0};
+    if (files_check_json_from(o, &err) != WH_OK)
+        return not_as_is("a setting of delimited text (delimiter, header, quote ...)", reterr);
+    const char *set = !o                                          ? NULL
+                      : o->encoding                               ? "encoding"
+                      : o->compression > (int)WH_CODEC_NONE       ? "compression"
+                      : o->unknown_fields != FILES_UNKNOWN_REJECT ? "unknown_fields"
+                      : o->members.n                              ? "members"
+                                                                  : NULL;
+    return set ? not_as_is(set, reterr) : WH_OK;
+}
+
+wh_status files_check_as_is_to(const struct files_to *o, struct wh_error *reterr)
+{
+    struct wh_error err = {0};
+    if (files_check_json_to(o, &err) != WH_OK)
+        return not_as_is("a setting of delimited text (delimiter, header, quote ...)", reterr);
+    const char *set = o->encoding                           ? "encoding"
+                      : o->compression > (int)WH_CODEC_NONE ? "compression"
+                      : o->part_size                        ? "part_size"
+                      : o->part_rows                        ? "part_rows"
+                      : o->file_name                        ? "file_name"
+                                                            : NULL;
+    return set ? not_as_is(set, reterr) : WH_OK;
+}
+
 static wh_status check_from(const struct files_from *o, struct wh_error *reterr)
 {
     struct wh_csv_dialect d = wh_csv_dialect_default();
     bool any;
     const char *folder;
     enum files_after after;
-    WH_TRY(refuse_later(&files_from_table, o, reterr));
     WH_TRY(files_after_parse(o->after_read, &after, &folder, reterr));
     if (o->ready_wait && !o->ready_file)
         return wh_fail(reterr, WH_E_USAGE, "E1007", "ready_wait needs ready_file");
@@ -313,7 +341,8 @@ static wh_status check_to(const struct files_to *o, struct wh_error *reterr)
 {
     struct wh_csv_dialect d = wh_csv_dialect_default();
     bool any;
-    WH_TRY(refuse_later(&files_to_table, o, reterr));
+    if (o->compression == FILES_COMPRESSION_TAR)
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E1014", "tar can be read, not written");
     WH_TRY(files_delimiter(o->delimiter, &d, &any, reterr));
     WH_TRY(files_decimal(o->decimal, &d, reterr));
     if (o->null_text && strlen(o->null_text) > WH_CSV_NULL_TEXT_MAX)

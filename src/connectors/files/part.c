@@ -66,7 +66,7 @@ static wh_status put(struct sink_writer *w, const void *p, size_t n, struct wh_e
     return w->fl->storage.ops->put(w->out, p, n, reterr);
 }
 
-static wh_status begin_part(struct sink_writer *w, struct wh_error *reterr)
+wh_status sink_part_begin(struct sink_writer *w, struct wh_error *reterr)
 {
     struct sink_target *fl = w->fl;
     char base[64], name[SINK_NAME];
@@ -134,12 +134,17 @@ static wh_status pack_text(struct sink_writer *w, bool end, struct wh_error *ret
     return drain(w, end, reterr);
 }
 
+wh_status sink_part_drain(struct sink_writer *w, struct wh_error *reterr)
+{
+    return pack_text(w, false, reterr);
+}
+
 static bool part_open(const struct sink_writer *w)
 {
     return w->out || (w->fl->is_stdout && (w->part.rows || w->encoder));
 }
 
-static wh_status end_part(struct sink_writer *w, struct wh_error *reterr)
+wh_status sink_part_end(struct sink_writer *w, struct wh_error *reterr)
 {
     if (!part_open(w))
         return WH_OK;
@@ -157,6 +162,7 @@ static wh_status end_part(struct sink_writer *w, struct wh_error *reterr)
         w->out = NULL;
         if (sink_receipt_add(&w->receipt, &w->part) != WH_OK)
             return no_memory(reterr);
+        w->part.path = NULL; /* the receipt's now */
     }
     w->part.rows = 0;
     return WH_OK;
@@ -182,6 +188,8 @@ wh_status sink_writer_open(void *self, void *target, void *se, const struct wh_c
     if (!w->views)
         return no_memory(reterr);
     WH_TRY(sink_charset_open(fl, &w->charset, reterr));
+    if (fl->shape == FILES_FORMAT_BINARY)
+        return WH_OK;
     if (files_is_json(fl->shape))
         return wh_json_writer_new(&fl->schema, fl->shape == FILES_FORMAT_JSON, &w->json, reterr);
     return wh_csv_writer_new(&fl->format, &fl->schema, &w->csv, reterr);
@@ -206,9 +214,9 @@ static wh_status write_some(struct sink_writer *w, const int32_t *rows, int64_t 
                             struct wh_error *reterr)
 {
     if (part_open(w) && part_is_full(w))
-        WH_TRY(end_part(w, reterr));
+        WH_TRY(sink_part_end(w, reterr));
     if (!part_open(w))
-        WH_TRY(begin_part(w, reterr));
+        WH_TRY(sink_part_begin(w, reterr));
     size_t before = w->text.n;
     struct wh_buf *to = w->charset ? &w->plain : &w->text;
     WH_TRY(w->json ? wh_json_write(w->json, w->views, rows, first, n, to, reterr)
@@ -230,6 +238,11 @@ static wh_status write_batch(struct sink_writer *w, const struct wh_batch *b, co
         return wh_fail(reterr, WH_E_BUG, "E9003", "a frame for a target that takes none");
     WH_TRY(wh_views_init(schema, &b->rows, w->views, reterr));
     WH_TRY(wh_rowhash_add(&w->sum, w->views, schema->n_children, rows, first, n));
+    if (w->fl->shape == FILES_FORMAT_BINARY) {
+        WH_TRY(sink_as_is_write(w, rows, first, n, reterr));
+        w->rows += n;
+        return WH_OK;
+    }
     for (int64_t at = 0, k; at < n; at += k) {
         k = room_in_part(w, n - at);
         if (k <= 0) /* full: write_some begins the next one */
@@ -263,7 +276,7 @@ wh_status sink_writer_flush(void *self, int64_t deadline_ns, struct wh_acks *ret
 wh_status sink_writer_seal(void *self, struct wh_tally *ret, struct wh_error *reterr)
 {
     struct sink_writer *w = self;
-    WH_TRY(end_part(w, reterr));
+    WH_TRY(sink_part_end(w, reterr));
     *ret = (struct wh_tally){.rows = w->rows,
                              .bytes = w->bytes,
                              .has_hash = true,
@@ -325,6 +338,7 @@ void sink_writer_close(void *self)
     sink_charset_close(w->charset);
     wh_buf_free(&w->plain);
     sink_receipt_free(&w->receipt);
+    wh_free(w->part.path);
     wh_free(w->views);
     wh_buf_free(&w->text);
     wh_buf_free(&w->packed);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "find.h"
+#include "sealed.h"
 
 /* ---- what names say ---------------------------------------------------------------------------
  */
@@ -51,6 +52,13 @@ struct wh_str files_base_name(struct wh_str name)
     return name;
 }
 
+struct wh_str files_unsealed(struct wh_str name, bool sealed)
+{
+    if (sealed && name.n > 4 && wh_str_ieqs((struct wh_str){name.s + name.n - 4, 4}, ".enc"))
+        name.n -= 4;
+    return name;
+}
+
 static struct wh_str without_codec(struct wh_str name)
 {
     bool known;
@@ -81,21 +89,25 @@ wh_status files_kind_of(struct wh_str name, int format, int compression, struct 
     bool known;
     struct wh_str codec_suffix, base = files_base_name(name);
     enum wh_codec codec = wh_codec_of_name(base, &known, &codec_suffix);
+    if (format == FILES_FORMAT_BINARY) { /* whatever they are called */
+        *ret = (struct files_kind){FILES_FORMAT_BINARY, WH_CODEC_NONE};
+        return WH_OK;
+    }
+    /* Sources have been looked into by then, so this is a target, or an archive in an archive. */
+    if (compression == FILES_COMPRESSION_TAR ||
+        (!wh_str_ieqs(codec_suffix, ".zip") && files_is_archive(base, compression)))
+        return wh_fail(reterr, WH_E_UNSUPPORTED, "E1014",
+                       "'%.*s' is an archive of files: archives can be read, not written, and not "
+                       "within one another",
+                       WH_STR_FMT(name));
     if (compression != FILES_COMPRESSION_AUTO) {
         codec = (enum wh_codec)compression;
     } else if (!known) {
-        bool archive = wh_str_ieqs(codec_suffix, ".zip") || wh_str_ieqs(codec_suffix, ".tar") ||
-                       wh_str_ieqs(codec_suffix, ".tgz") || wh_str_ieqs(codec_suffix, ".7z");
-        int st = archive
-                     ? wh_fail(reterr, WH_E_UNSUPPORTED, "E1014",
-                               "'%.*s' is an archive of files, which are not looked into",
-                               WH_STR_FMT(name))
-                     : wh_fail(reterr, WH_E_UNSUPPORTED, "E1014", "'%.*s': %.*s is not built yet",
-                               WH_STR_FMT(name), WH_STR_FMT(codec_suffix));
-        wh_error_hint(reterr, archive
-                                  ? "unpack it, or pipe it in: unzip -p x.zip | wherry copy - ..."
-                                  : "this build reads plain, .gz, .zst, .bz2, .lz4 and .deflate "
-                                    "files");
+        int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1014", "'%.*s': %.*s is not built yet",
+                         WH_STR_FMT(name), WH_STR_FMT(codec_suffix));
+        wh_error_hint(reterr,
+                      "this build reads plain, .gz, .zst, .bz2, .lz4, .sz, .snappy and .deflate "
+                      "files, and the archives .zip, .tar and packed .tar");
         return st;
     }
     ret->codec = codec;
@@ -114,7 +126,9 @@ wh_status files_kind_of(struct wh_str name, int format, int compression, struct 
         int st = wh_fail(reterr, WH_E_USAGE, "E1024", "'%.*s': the name does not tell the format",
                          WH_STR_FMT(name));
         wh_error_hint(reterr,
-                      wh_str_eqs(name, "null")
+                      files_unsealed(name, true).n < name.n
+                          ? "if it is encrypted: encrypt='${file:/path/of.key}' (--from, --to)"
+                      : wh_str_eqs(name, "null")
                           ? "write 'null:' for rows that are counted and thrown away"
                           : "add format=csv (--from format=csv, --to format=csv), or json, jsonl");
         return st;
@@ -190,6 +204,11 @@ void files_list_free(struct files_list *l)
         wh_free(l->v[i].name);
     for (size_t i = 0; i < l->n; i++)
         wh_free(l->v[i].shown);
+    for (size_t i = 0; i < l->n; i++) {
+        if (l->v[i].member)
+            wh_free(l->v[i].member->archive);
+        wh_free(l->v[i].member);
+    }
     wh_free(l->v);
     wh_free(l->root);
     *l = (struct files_list){0};
@@ -203,6 +222,59 @@ wh_status files_storage_open(struct files_storage *s, const struct wh_storage_op
     if (!s->st)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a storage");
     return ops->open(s->st, &where, reterr);
+}
+
+wh_status files_storage_open_sealed(struct files_storage *s, const struct wh_storage_ops *ops,
+                                    const char *root, const struct wh_seal_key *key,
+                                    struct wh_error *reterr)
+{
+    struct files_sealed_options how = {{root}, ops, key};
+    if (!key)
+        return files_storage_open(s, ops, root, reterr);
+    ops = &files_sealed_storage;
+    *s = (struct files_storage){.ops = ops, .st = wh_calloc(1, ops->st_size), .key = key};
+    if (!s->st)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a storage");
+    return ops->open(s->st, &how, reterr);
+}
+
+struct files_storage files_storage_bare(const struct files_storage *s)
+{
+    struct files_storage bare = *s;
+    if (s->key && s->st)
+        files_sealed_under(s->st, &bare.ops, &bare.st);
+    bare.key = NULL;
+    return bare;
+}
+
+wh_status files_storage_again(struct files_storage *s, const struct files_storage *like,
+                              const char *root, struct wh_error *reterr)
+{
+    return files_storage_open_sealed(s, files_storage_bare(like).ops, root, like->key, reterr);
+}
+
+wh_status files_key_of(const struct wh_secret *said, struct wh_seal_key *room,
+                       const struct wh_seal_key **ret, struct wh_error *reterr)
+{
+    *ret = NULL;
+    if (!said->text)
+        return WH_OK;
+    WH_TRY(wh_seal_key_parse(said->text, room, reterr));
+    *ret = room;
+    return WH_OK;
+}
+
+wh_status files_same_key(const struct wh_seal_key *key, struct wh_str then, struct wh_error *reterr)
+{
+    char now[WH_SEAL_CHECK + 1] = "";
+    if (key)
+        WH_TRY(wh_seal_key_check(key, now, reterr));
+    if (wh_str_eqs(then, now))
+        return WH_OK;
+    int st = wh_fail(reterr, WH_E_STATE, "E4022",
+                     "'encrypt' leads to another key than when the run began");
+    wh_error_hint(reterr, "bring the key back, then 'wherry resume'; --fresh starts again");
+    return st;
 }
 
 void files_storage_close(struct files_storage *s)

@@ -21,6 +21,7 @@ enum {
     STEP_HEADER,
     STEP_SUMS,
     STEP_LIST,
+    STEP_LOOK,
 };
 
 static wh_status no_memory(struct wh_error *reterr)
@@ -184,7 +185,9 @@ static wh_status in_the_way(const struct job *j, const char *name, struct wh_err
 {
     int st = wh_fail(reterr, WH_E_STATE, "E5012", "'%s/%s' was made by somebody else meanwhile",
                      j->fl->root, name);
-    wh_error_hint(reterr, "remove it or use --mode overwrite, then 'wherry resume'");
+    wh_error_hint(reterr,
+                  "remove it, then 'wherry resume'; or give this run up (cancel) and begin again "
+                  "with --mode overwrite");
     return st;
 }
 
@@ -272,6 +275,8 @@ wh_status sink_each_file(const struct sink_target *fl, const struct wh_fence *fe
 {
     struct each_file e = {fl, fence, fn, arg};
     char name[SINK_NAME];
+    if (fl->shape == FILES_FORMAT_BINARY)
+        return sink_as_is_each(fl, receipts, fn, arg, reterr);
     if (fl->parts)
         return each_part(receipts, file_of_part, &e, reterr);
     sink_final_name(fl, fence, 1, name);
@@ -293,14 +298,20 @@ static wh_status manifest_line(void *arg, const struct sink_part *p, int64_t num
     char name[SINK_NAME];
     sink_final_name(j->fl, j->fence, number, name);
     const char *base = name + strlen(j->fl->folder);
+    int64_t bytes = j->fl->key ? wh_seal_stored(p->size) : p->size;
     int st = wh_buf_adds(j->text, number > 1 ? ",\n  {\"name\": " : "\n  {\"name\": ");
     if (st == WH_OK)
         st = wh_buf_json(j->text, base, strlen(base));
     if (st == WH_OK)
-        st = wh_buf_printf(j->text, ", \"rows\": %lld, \"bytes\": %lld, \"hash\": \"%016llx\"}",
-                           (long long)p->rows, (long long)p->size, (unsigned long long)p->hash);
+        st = wh_buf_printf(j->text, ", \"rows\": %lld, \"bytes\": %lld", (long long)p->rows,
+                           (long long)bytes);
+    if (st == WH_OK &&
+        !j->fl->key) /* the hash of a text tells who knows the text that it is there */
+        st = wh_buf_printf(j->text, ", \"hash\": \"%016llx\"", (unsigned long long)p->hash);
+    if (st == WH_OK)
+        st = wh_buf_adds(j->text, "}");
     j->rows += p->rows;
-    j->bytes += p->size;
+    j->bytes += bytes;
     return st == WH_OK ? WH_OK : no_memory(reterr);
 }
 
@@ -310,11 +321,13 @@ static wh_status manifest_text(struct job *j, struct wh_receipts *receipts, stru
     int st = wh_buf_adds(b, "{\"wherry_manifest\": 1, \"run\": ");
     if (st == WH_OK)
         st = wh_buf_json(b, j->fence->run.s, j->fence->run.n);
+    bool as_is = j->fl->shape == FILES_FORMAT_BINARY;
     if (st == WH_OK)
-        st = wh_buf_adds(b, ", \"files\": [");
+        st = wh_buf_printf(b, "%s, \"files\": [", as_is ? ", \"format\": \"binary\"" : "");
     if (st != WH_OK)
         return no_memory(reterr);
-    WH_TRY(each_part(receipts, manifest_line, j, reterr));
+    WH_TRY(as_is ? sink_as_is_manifest(j->fl, receipts, b, &j->rows, &j->bytes, reterr)
+                 : each_part(receipts, manifest_line, j, reterr));
     st = wh_buf_printf(b, "\n ], \"rows\": %lld, \"bytes\": %lld}\n", (long long)j->rows,
                        (long long)j->bytes);
     return st == WH_OK ? WH_OK : no_memory(reterr);
@@ -357,7 +370,8 @@ static wh_status remove_old(struct job *j, const char *manifest, struct wh_error
     return st;
 }
 
-/* An appended manifest keeps the files of the ones before: it is made per run. */
+/* An appended manifest keeps the files of the ones before: it is made per run. Of files as they are
+ * it names those that the last run brought, whatever the mode; others are nobody's to remove. */
 static wh_status publish_manifest(struct job *j, struct wh_receipts *receipts,
                                   struct wh_error *reterr)
 {
@@ -367,7 +381,9 @@ static wh_status publish_manifest(struct job *j, struct wh_receipts *receipts,
     j->text = &text;
     int st = manifest_text(j, receipts, reterr);
     manifest_name(fl, name);
-    if (fl->append) {
+    if (fl->shape == FILES_FORMAT_BINARY) {
+        ;
+    } else if (fl->append) {
         sink_run_tag(j->fence, tag);
         snprintf(name, sizeof name, "%.200s_wherry_manifest.%.200s.%s.json", fl->folder, fl->stem,
                  tag);
@@ -422,7 +438,8 @@ static wh_status pick(void *arg, const struct wh_file_info *f)
     struct wh_str name = f->name;
     if (base)
         name = (struct wh_str){base + 1, f->name.n - (size_t)(base + 1 - f->name.s)};
-    if (f->is_folder || name.n < (size_t)n || memcmp(name.s, prefix, (size_t)n) != 0)
+    if (f->is_folder || f->is_special || name.n < (size_t)n ||
+        memcmp(name.s, prefix, (size_t)n) != 0)
         return WH_OK;
     const char *g = memmem(name.s, name.n, ".g", 2);
     if (!t->all && g) {
@@ -498,13 +515,22 @@ static wh_status publish_steps(const struct sink_target *fl, struct adding *a)
         WH_TRY(add(a, STEP_PUBLISH, fl->append ? 0 : WH_STEP_DESTRUCTIVE, say));
         return beside_steps(fl, a);
     }
-    snprintf(say, sizeof say, "%s parts to %s/%s%s-*%s", fl->append ? "link" : "rename", fl->root,
-             fl->folder, fl->stem, fl->suffix);
+    /* Apart, so that a name that is taken is met while nothing shows. */
+    snprintf(say, sizeof say, "look whether the names in %s/%s are free", fl->root, fl->folder);
+    if (fl->shape == FILES_FORMAT_BINARY)
+        WH_TRY(add(a, STEP_LOOK, WH_STEP_LOOKS, say));
+    if (fl->shape == FILES_FORMAT_BINARY)
+        snprintf(say, sizeof say, "%s files into %s/%s, each under its path",
+                 fl->append ? "link" : "rename", fl->root, fl->folder);
+    else
+        snprintf(say, sizeof say, "%s parts to %s/%s%s-*%s", fl->append ? "link" : "rename",
+                 fl->root, fl->folder, fl->stem, fl->suffix);
     WH_TRY(add(a, STEP_PUBLISH, fl->append ? 0 : WH_STEP_DESTRUCTIVE, say));
     WH_TRY(beside_steps(fl, a));
     manifest_name(fl, name);
     snprintf(say, sizeof say, "write %s/%s%s", fl->root, name,
-             fl->append ? "" : ", remove files of the one before");
+             fl->append || fl->shape == FILES_FORMAT_BINARY ? ""
+                                                            : ", remove files of the one before");
     WH_TRY(add(a, STEP_MANIFEST, fl->append ? 0 : WH_STEP_DESTRUCTIVE, say));
     if (!fl->success_file)
         return WH_OK;
@@ -564,7 +590,11 @@ static wh_status apply(struct sink_target *fl, const struct wh_step *step,
     switch (what) {
     case STEP_FOLDERS:
         return make_folders(&j, reterr);
+    case STEP_LOOK:
+        return sink_as_is_look(fl, fence, receipts, j.stage, reterr);
     case STEP_PUBLISH:
+        if (fl->shape == FILES_FORMAT_BINARY)
+            return sink_as_is_publish(fl, fence, receipts, j.stage, reterr);
         return fl->parts ? each_part(receipts, publish_part, &j, reterr)
                          : publish_file(&j, receipts, maybe_done, reterr);
     case STEP_MANIFEST:
@@ -606,6 +636,8 @@ static wh_status still_there(void *arg, const struct sink_part *p, int64_t numbe
     staged_name(j, p->name, name);
     WH_TRY(look_for(j->fl, name, &info, &there, reterr));
     if (there && info.size == p->size)
+        return WH_OK;
+    if (j->fl->shape == FILES_FORMAT_BINARY && sink_as_is_published(j->fl, p))
         return WH_OK;
     if (j->fl->parts) { /* published already? */
         sink_final_name(j->fl, j->fence, number, name);

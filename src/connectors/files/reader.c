@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "files.h"
+#include "formats/textin.h"
 #include "pack.h"
 
 enum {
@@ -31,21 +32,18 @@ static const char *file_name(const struct files_reader *rd)
 }
 
 /* Text comes through codec, charset or pipe: places in it cannot be jumped to. */
-static bool is_sequential(const struct files_reader *rd, enum wh_codec codec)
+static bool is_sequential(const struct files_reader *rd)
 {
-    return rd->sc->list.is_stdin || rd->sc->encoding || codec != WH_CODEC_NONE;
+    return !files_enters_anywhere(rd->sc, rd->token.file);
 }
 
-static wh_status open_input(struct files_reader *rd, enum wh_codec codec, int64_t offset,
-                            struct files_input **ret, struct wh_error *reterr)
+static wh_status open_input(struct files_reader *rd, int64_t offset, struct files_input **ret,
+                            struct wh_error *reterr)
 {
-    const struct files_scan *sc = rd->sc;
-    struct files_input_config cfg = {.storage = rd->storage,
-                                     .name = sc->list.is_stdin ? NULL : file_name(rd),
-                                     .codec = codec,
-                                     .encoding = sc->encoding,
-                                     .offset = offset,
-                                     .ctx = rd->ctx};
+    struct files_input_config cfg;
+    WH_TRY(files_input_of(rd->sc, rd->token.file, rd->storage, &cfg, reterr));
+    cfg.offset = offset;
+    cfg.ctx = rd->ctx;
     return files_input_open(&cfg, ret, reterr);
 }
 
@@ -126,7 +124,7 @@ static wh_status next_line(struct files_reader *rd, struct wh_error *reterr)
     if (!p)
         return no_memory(reterr);
     rd->begin = rd->token.start - 1;
-    int st = open_input(rd, WH_CODEC_NONE, rd->begin, &in, reterr);
+    int st = open_input(rd, rd->begin, &in, reterr);
     while (st == WH_OK && !end && !last) {
         size_t got;
         st = files_input_read(in, p, GUESS, &got, &last, reterr);
@@ -155,7 +153,7 @@ static wh_status guess_begin(struct files_reader *rd, struct wh_error *reterr)
         bool last = false;
         if (!p)
             return no_memory(reterr);
-        st = open_input(rd, WH_CODEC_NONE, from, &in, reterr);
+        st = open_input(rd, from, &in, reterr);
         while (st == WH_OK && n < want && !last) {
             size_t got;
             st = files_input_read(in, p + n, want - n, &got, &last, reterr);
@@ -188,7 +186,7 @@ static wh_status true_begin(struct files_reader *rd, int64_t *ret, struct wh_err
                                 .simd = -1};
     struct files_input *in = NULL;
     struct wh_csv_reader *csv = NULL;
-    int st = open_input(rd, WH_CODEC_NONE, rd->data_at, &in, reterr);
+    int st = open_input(rd, rd->data_at, &in, reterr);
     if (st == WH_OK)
         st = wh_csv_reader_new(&cfg, &csv, reterr);
     while (st == WH_OK && (st = wh_csv_pass(csv, reterr)) == WH_OK) {
@@ -265,16 +263,22 @@ static wh_status on_reject(void *arg, const struct wh_text_reject *r)
                  (long long)r->offset);
     if (!rd->ctx || !rd->ctx->reject_raw)
         return WH_E_LIMIT;
-    return rd->ctx->reject_raw(rd->ctx, r->raw, where, r->column, r->code, r->text);
+    return rd->ctx->reject_raw(rd->ctx, r->raw, r->raw_of, where, r->column, r->code, r->text);
 }
 
 /* ---- open -------------------------------------------------------------------------------------
  */
 
-/* Text before `begin` is read and dropped: what cannot be jumped over. */
-static wh_status discard(struct files_reader *rd, int64_t upto, struct wh_error *reterr)
+/* Text before `begin` is read and dropped: what cannot be jumped over. *io_line: from that of
+ * data_at to that of `begin`. */
+static wh_status discard(struct files_reader *rd, int64_t upto, int64_t *io_line,
+                         struct wh_error *reterr)
 {
-    int64_t at = (int64_t)rd->head_n;
+    int64_t at = (int64_t)rd->head_n, seen = upto < at ? upto : at;
+    struct textin_lines lines = {.n = *io_line, .cr_ends = !files_is_json(rd->sc->kind.format)};
+    if (seen > rd->data_at)
+        textin_lines_add(&lines, rd->head + rd->data_at, (size_t)(seen - rd->data_at));
+    *io_line = textin_lines_end(&lines);
     if (upto <= at) {
         rd->head_at = (size_t)upto;
         return WH_OK;
@@ -286,29 +290,29 @@ static wh_status discard(struct files_reader *rd, int64_t upto, struct wh_error 
         bool last;
         WH_TRY(files_input_read(rd->input, waste, want, &got, &last, reterr));
         at += (int64_t)got;
+        textin_lines_add(&lines, waste, got);
         if (last && at < upto)
             return wh_fail(reterr, WH_E_DATA, "E4007", "'%s' has become shorter", file_name(rd));
     }
+    *io_line = textin_lines_end(&lines);
     return WH_OK;
 }
 
-static wh_status open_sequential(struct files_reader *rd, enum wh_codec codec, int64_t *ret_line,
+static wh_status open_sequential(struct files_reader *rd, int64_t *ret_line,
                                  struct wh_error *reterr)
 {
-    WH_TRY(open_input(rd, codec, 0, &rd->input, reterr));
+    WH_TRY(open_input(rd, 0, &rd->input, reterr));
     WH_TRY(look_at_head(rd, rd->input, ret_line, reterr));
     rd->proven = true;
     rd->begin = rd->token.start ? rd->token.start : rd->data_at;
-    if (rd->token.start)
-        *ret_line = 0;
-    return discard(rd, rd->begin, reterr);
+    return discard(rd, rd->begin, ret_line, reterr);
 }
 
 static wh_status open_plain(struct files_reader *rd, int64_t *ret_line, struct wh_error *reterr)
 {
     struct files_input *in = NULL;
     int64_t right;
-    int st = open_input(rd, WH_CODEC_NONE, 0, &in, reterr);
+    int st = open_input(rd, 0, &in, reterr);
     if (st == WH_OK)
         st = look_at_head(rd, in, ret_line, reterr);
     files_input_close(in);
@@ -316,8 +320,6 @@ static wh_status open_plain(struct files_reader *rd, int64_t *ret_line, struct w
     rd->head_last = false;
     if (st != WH_OK)
         return st;
-    if (rd->token.start)
-        *ret_line = 0;
     rd->proven = true;
     if (!rd->token.start) {
         rd->begin = rd->data_at;
@@ -331,7 +333,11 @@ static wh_status open_plain(struct files_reader *rd, int64_t *ret_line, struct w
         rd->proven = false;
         WH_TRY(guess_begin(rd, reterr));
     }
-    return open_input(rd, WH_CODEC_NONE, rd->begin, &rd->input, reterr);
+    if (rd->token.start && rd->sc->tells_lines)
+        WH_TRY(files_count_lines(rd, *ret_line, ret_line, reterr));
+    else if (rd->token.start)
+        *ret_line = 0;
+    return open_input(rd, rd->begin, &rd->input, reterr);
 }
 
 static wh_status open_json(struct files_reader *rd, int64_t line, struct wh_error *reterr)
@@ -422,7 +428,6 @@ wh_status files_reader_open(void *self, void *scan, void *se, const struct wh_ct
 {
     struct files_reader *rd = self;
     struct files_scan *sc = scan;
-    enum wh_codec codec;
     int64_t line = 0;
     *rd = (struct files_reader){.sc = sc, .ctx = attempt, .se = se, .right = -1};
     rd->out = rd->end = WH_BUF(64 * 1024);
@@ -434,19 +439,20 @@ wh_status files_reader_open(void *self, void *scan, void *se, const struct wh_ct
         return no_memory(reterr);
     if (sc->fields)
         memcpy(rd->fields, sc->fields, (size_t)sc->schema.n_children * sizeof *rd->fields);
-    WH_TRY(files_codec_of(sc, rd->token.file, &codec, reterr));
-    rd->sequential = is_sequential(rd, codec);
+    rd->sequential = is_sequential(rd);
     int st = WH_OK;
     if (!go_on(rd)) {
         rd->storage = wh_calloc(1, sizeof *rd->storage);
         if (!rd->storage)
             return no_memory(reterr);
         if (!sc->list.is_stdin)
-            WH_TRY(files_storage_open(rd->storage, sc->storage.ops, sc->list.root, reterr));
+            WH_TRY(files_storage_again(rd->storage, &sc->storage, sc->list.root, reterr));
         WH_TRY(files_unchanged(sc, rd->storage, rd->token.file, reterr));
-        st = rd->sequential ? open_sequential(rd, codec, &line, reterr)
-                            : open_plain(rd, &line, reterr);
-        if (st == WH_OK)
+        bool as_is = sc->kind.format == FILES_FORMAT_BINARY;
+        st = as_is            ? files_as_is_open(rd, reterr)
+             : rd->sequential ? open_sequential(rd, &line, reterr)
+                              : open_plain(rd, &line, reterr);
+        if (st == WH_OK && !as_is)
             st = open_rows(rd, line, reterr);
     }
     st = files_worded(st, reterr);
@@ -512,7 +518,7 @@ wh_status files_reader_next(void *self, struct wh_batch *ret, struct wh_error *r
     rd->cut = false;
     if (rd->done)
         return WH_END;
-    int st = pump(rd, ret, &err);
+    int st = rd->as_is ? files_as_is_next(rd, ret, &err) : pump(rd, ret, &err);
     if (st == WH_OK) {
         ret->origin = wh_str(rd->sc->list.is_stdin ? "-" : rd->sc->list.v[rd->token.file].shown);
         return WH_OK;
@@ -554,14 +560,18 @@ wh_status files_reader_cut(void *self, struct wh_split *ret_rest, struct wh_spli
                        "standard input cannot be cut: it is read only once");
     if (rd->done)
         return WH_END;
+    int64_t rows = 0;
     t.exact = true;
-    t.start = wh_text_rows_offset(&rd->rows);
+    if (!rd->as_is)
+        t.start = wh_text_rows_offset(&rd->rows);
+    else if (!files_as_is_place(rd, &t.start, &rows))
+        return WH_END;
     if (t.max_rows >= 0)
         t.max_rows -= wh_text_rows_count(&rd->rows);
     if (t.start >= t.end || t.max_rows == 0)
         return WH_END;
     if (ret_done) {
-        *ret_done = (struct wh_split){.est_rows = wh_text_rows_count(&rd->rows),
+        *ret_done = (struct wh_split){.est_rows = rd->as_is ? rows : wh_text_rows_count(&rd->rows),
                                       .est_bytes = t.start - rd->begin,
                                       .order_group = (uint64_t)t.file + 1,
                                       .order_seq = t.seq};
@@ -569,6 +579,8 @@ wh_status files_reader_cut(void *self, struct wh_split *ret_rest, struct wh_spli
         files_label(rd->sc, &done, ret_done);
     }
     rd->cut = true;
+    if (wh_text_rows_there(&rd->rows))
+        files_note_line(rd->sc, t.file, t.start, wh_text_rows_line(&rd->rows));
     return split_of(rd, &t, ret_rest, reterr);
 }
 
@@ -611,6 +623,7 @@ void files_reader_close(void *self)
     struct files_reader *rd = self;
     if (rd->cut && rd->sequential && wh_text_rows_there(&rd->rows))
         park(rd);
+    files_as_is_close(rd);
     wh_text_rows_free(&rd->rows);
     files_input_close(rd->input);
     if (rd->storage)

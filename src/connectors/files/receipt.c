@@ -10,6 +10,7 @@
 enum {
     PARTS_MAX = 1000 * 1000
 };
+#define AS_IS      (UINT64_C(1) << 63) /* in the number of parts: they say of which files they are */
 #define SIDE_MAGIC 0x3172656373687277u
 
 static wh_status no_memory(struct wh_error *reterr)
@@ -22,6 +23,8 @@ static wh_status no_memory(struct wh_error *reterr)
 
 void sink_receipt_free(struct sink_receipt *r)
 {
+    for (size_t i = 0; i < r->n; i++)
+        wh_free(r->v[i].path);
     wh_free(r->v);
     *r = (struct sink_receipt){0};
 }
@@ -43,22 +46,44 @@ wh_status sink_receipt_add(struct sink_receipt *r, const struct sink_part *p)
 wh_status sink_receipt_write(const struct sink_receipt *r, struct wh_buf *out)
 {
     struct pack k = {out, WH_OK};
-    pack_u64(&k, r->n);
+    bool as_is = r->n && r->v[0].path;
+    pack_u64(&k, r->n | (as_is ? AS_IS : 0));
     for (size_t i = 0; i < r->n; i++) {
         pack_text(&k, r->v[i].name);
         pack_u64(&k, (uint64_t)r->v[i].header_n);
         pack_u64(&k, (uint64_t)r->v[i].size);
         pack_u64(&k, (uint64_t)r->v[i].rows);
         pack_u64(&k, r->v[i].hash);
+        if (!as_is)
+            continue;
+        pack_text(&k, r->v[i].path);
+        pack_u64(&k, (uint64_t)r->v[i].offset);
+        pack_u64(&k, (uint64_t)r->v[i].total);
+        pack_u64(&k, (uint64_t)r->v[i].mtime_us);
+        pack_u64(&k, r->v[i].mode);
     }
     return k.st;
+}
+
+static bool read_as_is(struct unpack *u, struct sink_part *p, struct wh_str *ret_path)
+{
+    *ret_path = unpack_bytes(u);
+    p->offset = (int64_t)unpack_u64(u);
+    p->total = (int64_t)unpack_u64(u);
+    p->mtime_us = (int64_t)unpack_u64(u);
+    p->mode = (uint32_t)unpack_u64(u);
+    return !u->bad && ret_path->n && p->offset >= 0 && p->total >= 0 &&
+           !memchr(ret_path->s, 0, ret_path->n);
 }
 
 wh_status sink_receipt_read(struct wh_bytes b, struct sink_receipt *ret, struct wh_error *reterr)
 {
     struct unpack u = unpack_of(b);
     *ret = (struct sink_receipt){0};
-    for (uint64_t n = unpack_u64(&u); n && !u.bad; n--) {
+    uint64_t n = unpack_u64(&u);
+    bool as_is = n & AS_IS;
+    for (n &= ~AS_IS; n && !u.bad; n--) {
+        struct wh_str path = {NULL, 0};
         struct sink_part p = {.header_n = 0};
         struct wh_str name = unpack_bytes(&u);
         snprintf(p.name, sizeof p.name, "%.*s", WH_STR_FMT(name));
@@ -67,7 +92,11 @@ wh_status sink_receipt_read(struct wh_bytes b, struct sink_receipt *ret, struct 
         p.rows = (int64_t)unpack_u64(&u);
         p.hash = unpack_u64(&u);
         u.bad |= p.header_n < 0 || p.size < p.header_n || !name.n || name.n >= sizeof p.name;
-        if (!u.bad && sink_receipt_add(ret, &p) != WH_OK) {
+        u.bad |= as_is && !read_as_is(&u, &p, &path);
+        if (!u.bad && as_is)
+            p.path = wh_strndup(path.s, path.n);
+        if (!u.bad && ((as_is && !p.path) || sink_receipt_add(ret, &p) != WH_OK)) {
+            wh_free(p.path);
             sink_receipt_free(ret);
             return no_memory(reterr);
         }
@@ -216,11 +245,12 @@ wh_status sink_hash_file(const struct sink_target *fl, const char *name, int64_t
 wh_status sink_put_small(const struct sink_target *fl, const char *name, const void *p, size_t n,
                          bool durable, struct wh_error *reterr)
 {
-    const struct wh_storage_ops *ops = fl->storage.ops;
+    const struct files_storage s = files_storage_bare(&fl->storage);
+    const struct wh_storage_ops *ops = s.ops;
     WH_CLEANUP(wh_freep) void *out = wh_calloc(1, ops->out_size);
     if (!out)
         return no_memory(reterr);
-    int st = ops->put_open(out, fl->storage.st, name, reterr);
+    int st = ops->put_open(out, s.st, name, reterr);
     if (st == WH_OK)
         st = ops->put(out, p, n, reterr);
     if (st == WH_OK)
@@ -232,12 +262,13 @@ wh_status sink_put_small(const struct sink_target *fl, const char *name, const v
 wh_status sink_get_small(const struct sink_target *fl, const char *name, size_t max,
                          struct wh_buf *out, struct wh_error *reterr)
 {
-    const struct wh_storage_ops *ops = fl->storage.ops;
+    const struct files_storage s = files_storage_bare(&fl->storage);
+    const struct wh_storage_ops *ops = s.ops;
     WH_CLEANUP(wh_freep) void *in = wh_calloc(1, ops->in_size);
     size_t got = 1;
     if (!in)
         return no_memory(reterr);
-    int st = ops->read_open(in, fl->storage.st, name, reterr);
+    int st = ops->read_open(in, s.st, name, reterr);
     while (st == WH_OK && got) {
         if (wh_buf_reserve(out, 65536) != WH_OK) {
             st = no_memory(reterr);

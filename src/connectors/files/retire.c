@@ -68,7 +68,7 @@ static wh_status may_change(const struct files_scan *sc, const struct files_entr
 {
     char path[PATH_MAX];
     struct stat s;
-    int n = snprintf(path, sizeof path, "%s/%s", sc->list.root, e->name);
+    int n = snprintf(path, sizeof path, "%s/%s", sc->list.root, files_stored(e));
     if (n < 0 || (size_t)n >= sizeof path)
         return wh_fail(reterr, WH_E_LIMIT, "E8006", "the path of '%s' is too long", e->name);
     if (device && (stat(path, &s) < 0 || s.st_dev != *device)) {
@@ -126,6 +126,14 @@ wh_status files_after_choose(struct files_scan *sc, const struct files_from *o, 
     if (sc->limit > 0)
         return wh_fail(reterr, WH_E_USAGE, "E1007",
                        "after_read and limit: the files would not be read to their end");
+    if (sc->after == FILES_AFTER_DELETE && sc->list.unread) {
+        int st = wh_fail(reterr, WH_E_USAGE, "E1007",
+                         "after_read=delete: %lld members of archives are not read and would be "
+                         "lost",
+                         (long long)sc->list.unread);
+        wh_error_hint(reterr, "after_read=rename, or move:FOLDER");
+        return st;
+    }
     if (folder)
         WH_TRY(absolute(sc->ep, folder, &sc->after_folder, reterr));
     if (folder && !device_of(sc->after_folder, &device))
@@ -134,6 +142,7 @@ wh_status files_after_choose(struct files_scan *sc, const struct files_from *o, 
     for (size_t i = 0; i < sc->list.n; i++)
         WH_TRY(may_change(sc, &sc->list.v[i], folder ? &device : NULL, reterr));
     io->retires = true;
+    io->destroys = sc->after == FILES_AFTER_DELETE;
     return WH_OK;
 }
 
@@ -236,16 +245,32 @@ static wh_status retire_one(const struct away *a, const struct files_entry *e,
 }
 
 wh_status files_retire(void *self, const struct wh_fence *fence, struct wh_bytes bounds,
-                       struct wh_error *reterr)
+                       int64_t rows_away, struct wh_error *reterr)
 {
     const struct files_endpoint *ep = self;
     struct files_scan sc = {.ep = ep, .bounds = WH_BUF(512 << 20)};
     struct away a = {.sc = &sc, .ep = ep, .fence = fence};
     int st = files_thaw(&sc, bounds, reterr);
+    if (st == WH_OK && sc.after == FILES_AFTER_DELETE && rows_away > 0) {
+        /* Nobody else has them: the archive of refused rows holds what is needed to look at one,
+         * and not for ever. */
+        sc.after = FILES_AFTER_RENAME;
+        ep->ctx->log(
+            ep->ctx, 1,
+            "rows were read and not written (%lld refused, filtered or skipped): files are "
+            "renamed to *" DONE ", not deleted",
+            (long long)rows_away);
+    }
     if (st == WH_OK && sc.after != FILES_AFTER_KEEP) {
         st = files_storage_open(&a.all, ep->storage, "/", reterr);
-        for (size_t i = 0; st == WH_OK && i < sc.list.n; i++)
-            st = retire_one(&a, &sc.list.v[i], reterr);
+        for (size_t i = 0; st == WH_OK && i < sc.list.n; i++) {
+            struct files_entry e = sc.list.v[i]; /* of an archive's members the last one is it */
+            bool more = i + 1 < sc.list.n && e.member && sc.list.v[i + 1].member &&
+                        !strcmp(e.member->archive, sc.list.v[i + 1].member->archive);
+            if (e.member)
+                e.name = e.member->archive;
+            st = more ? WH_OK : retire_one(&a, &e, reterr);
+        }
         files_storage_close(&a.all);
     }
     files_scan_free(&sc);

@@ -28,12 +28,10 @@ wh_status files_sniff_stdin(struct files_scan *sc, struct wh_error *reterr)
 wh_status files_sample_read(struct files_scan *sc, size_t file, size_t want,
                             struct files_sample *ret, struct wh_error *reterr)
 {
-    struct files_input_config cfg = {
-        .storage = &sc->storage, .ctx = sc->ctx, .encoding = sc->encoding, .peek = true};
+    struct files_input_config cfg;
     struct files_input *in = NULL;
-    if (!sc->list.is_stdin)
-        cfg.name = sc->list.v[file].name;
-    WH_TRY(files_codec_of(sc, file, &cfg.codec, reterr));
+    WH_TRY(files_input_of(sc, file, &sc->storage, &cfg, reterr));
+    cfg.peek = true;
     *ret = (struct files_sample){.p = wh_alloc(want)};
     if (!ret->p)
         return no_memory(reterr);
@@ -46,7 +44,7 @@ wh_status files_sample_read(struct files_scan *sc, size_t file, size_t want,
     }
     files_input_close(in);
     if (st != WH_OK)
-        wh_error_where(reterr, "%s", cfg.name ? cfg.name : "standard input");
+        wh_error_where(reterr, "%s", cfg.name ? sc->list.v[file].name : "standard input");
     return st;
 }
 
@@ -119,19 +117,18 @@ void files_note(struct wh_scan *io, const char *text)
 
 bool files_sample_more(const struct files_scan *sc, size_t file)
 {
-    enum wh_codec codec;
-    return !sc->list.is_stdin && !sc->encoding && files_codec_of(sc, file, &codec, NULL) == WH_OK &&
-           codec == WH_CODEC_NONE && sc->list.v[file].size >= 2 * FILES_SAMPLE_BYTES;
+    return files_enters_anywhere(sc, file) && sc->list.v[file].size >= 2 * FILES_SAMPLE_BYTES;
 }
 
 wh_status files_sample_piece(struct files_scan *sc, size_t file, int64_t from, uint8_t *p,
                              size_t want, size_t *ret_n, bool *ret_last, struct wh_error *reterr)
 {
-    struct files_input_config cfg = {
-        .storage = &sc->storage, .name = sc->list.v[file].name, .offset = from};
+    struct files_input_config cfg;
     struct files_input *in = NULL;
     *ret_n = 0;
     *ret_last = false;
+    WH_TRY(files_input_of(sc, file, &sc->storage, &cfg, reterr));
+    cfg.offset = from;
     int st = files_input_open(&cfg, &in, reterr);
     while (st == WH_OK && *ret_n < want && !*ret_last) {
         size_t got = 0;
@@ -140,4 +137,95 @@ wh_status files_sample_piece(struct files_scan *sc, size_t file, int64_t from, u
     }
     files_input_close(in);
     return st;
+}
+
+bool files_closes_with_1a(struct files_scan *sc, size_t file, const struct files_sample *s)
+{
+    uint8_t byte = 0;
+    size_t n = 0;
+    bool last;
+    struct wh_error ignored;
+    if (s->whole)
+        return s->n && s->p[s->n - 1] == 0x1a;
+    if (!files_enters_anywhere(sc, file) ||
+        files_sample_piece(sc, file, sc->list.v[file].size - 1, &byte, 1, &n, &last, &ignored) !=
+            WH_OK)
+        return false;
+    return n == 1 && byte == 0x1a;
+}
+
+/* ---- header lines ------------------------------------------------------------------------------
+ */
+
+/* A run goes on with the files of its plan as they were: one that is mended wants a new run. */
+static int other_shape(int st, struct wh_error *reterr)
+{
+    wh_error_hint(reterr, "files of one table have one header: copy these by themselves (include, "
+                          "exclude), or mend the file; a run that has begun is given up first: "
+                          "wherry cancel RUN --discard, then start anew");
+    return st;
+}
+
+wh_status files_map_fields(const struct files_scan *sc, size_t file,
+                           const struct wh_csv_shape *shape, int32_t *fields,
+                           struct wh_error *reterr)
+{
+    const char *name = sc->list.is_stdin ? "standard input" : sc->list.v[file].name;
+    for (int64_t c = 0; c < sc->schema.n_children; c++) {
+        fields[c] = sc->fields[c];
+        if (!shape->has_header || fields[c] < 0)
+            continue;
+        fields[c] = -1;
+        for (int64_t f = 0; f < shape->n_columns && fields[c] < 0; f++)
+            if (!strcmp(shape->names[f], sc->names[sc->fields[c]]))
+                fields[c] = (int32_t)f;
+        if (fields[c] < 0)
+            return other_shape(wh_fail(reterr, WH_E_TYPE, "E3005",
+                                       "'%s' has no column '%s' as the others have", name,
+                                       sc->names[sc->fields[c]]),
+                               reterr);
+    }
+    if (shape->has_header && shape->n_columns != sc->n_names)
+        return other_shape(wh_fail(reterr, WH_E_TYPE, "E3005",
+                                   "'%s' has %lld columns, the first file %lld", name,
+                                   (long long)shape->n_columns, (long long)sc->n_names),
+                           reterr);
+    return WH_OK;
+}
+
+/* What cannot be looked at, or holds nothing, is the reader's to judge. */
+static wh_status same_header(struct files_scan *sc, size_t file, int32_t *fields,
+                             struct wh_error *reterr)
+{
+    struct files_sample s = {0};
+    struct wh_csv_shape shape = {0};
+    struct wh_error ignored = {0};
+    int st = files_sample_read(sc, file, FILES_HEADER_BYTES, &s, &ignored);
+
+    if (st == WH_OK && s.n && files_look(sc, s.p, s.n, s.whole, &shape, &ignored) == WH_OK)
+        st = files_map_fields(sc, file, &shape, fields, reterr);
+    else
+        st = WH_OK;
+    wh_csv_shape_free(&shape);
+    wh_free(s.p);
+    return st;
+}
+
+wh_status files_same_headers(struct files_scan *sc, struct wh_error *reterr)
+{
+    bool csv = !files_is_json(sc->kind.format) && sc->kind.format != FILES_FORMAT_BINARY;
+    /* A packed archive is unpacked from its beginning for each. */
+    size_t most = sc->list.n && sc->list.v[0].member ? FILES_SAMPLE_FILES : FILES_HEADERS;
+    size_t n = sc->list.n < most ? sc->list.n : most;
+
+    if (!csv || sc->list.is_stdin || !sc->has_header || n < 2 || !sc->schema.n_children)
+        return WH_OK;
+    WH_CLEANUP(wh_freep)
+    int32_t *fields = wh_calloc((size_t)sc->schema.n_children, sizeof *fields);
+
+    if (!fields)
+        return no_memory(reterr);
+    for (size_t i = 0; i < n; i++)
+        WH_TRY(same_header(sc, i, fields, reterr));
+    return WH_OK;
 }

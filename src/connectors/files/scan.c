@@ -10,6 +10,7 @@
 
 #include "pack.h"
 #include "find.h"
+#include "formats/textin.h"
 #include "scan.h"
 
 enum {
@@ -72,32 +73,19 @@ wh_status files_unchanged(const struct files_scan *sc, const struct files_storag
     if (sc->list.is_stdin)
         return WH_OK;
     const struct files_entry *e = &sc->list.v[file];
-    WH_TRY(storage->ops->stat(storage->st, e->name, &now, reterr));
+    WH_TRY(storage->ops->stat(storage->st, files_stored(e), &now, reterr));
     if (!strcmp(now.etag, e->etag))
         return WH_OK;
     int st = wh_fail(reterr, WH_E_DATA, "E4007",
                      "'%s/%s' changed since the plan (%lld bytes then, %lld now)", sc->list.root,
-                     e->name, (long long)e->size, (long long)now.size);
+                     files_stored(e), (long long)(e->member ? e->member->archive_size : e->size),
+                     (long long)now.size);
     wh_error_hint(reterr, "plan again when the file is complete: --fresh");
     return st;
 }
 
 /* ---- looking ----------------------------------------------------------------------------------
  */
-
-wh_status files_codec_of(const struct files_scan *sc, size_t file, enum wh_codec *ret,
-                         struct wh_error *reterr)
-{
-    struct files_kind kind;
-    if (sc->list.is_stdin) {
-        *ret = sc->kind.codec;
-        return WH_OK;
-    }
-    WH_TRY(files_kind_of(wh_str(sc->list.v[file].name), sc->kind.format, sc->compression, &kind,
-                         reterr));
-    *ret = kind.codec;
-    return WH_OK;
-}
 
 wh_status files_look(const struct files_scan *sc, const void *head, size_t n, bool whole,
                      struct wh_csv_shape *ret, struct wh_error *reterr)
@@ -140,29 +128,6 @@ static void take_shape(struct files_scan *sc, struct wh_csv_shape *shape)
     sc->n_fields = shape->n_fields;
     sc->names = TAKE_PTR(shape->names);
     sc->n_names = shape->n_columns;
-}
-
-wh_status files_map_fields(const struct files_scan *sc, size_t file,
-                           const struct wh_csv_shape *shape, int32_t *fields,
-                           struct wh_error *reterr)
-{
-    const char *name = sc->list.is_stdin ? "standard input" : sc->list.v[file].name;
-    for (int64_t c = 0; c < sc->schema.n_children; c++) {
-        fields[c] = sc->fields[c];
-        if (!shape->has_header)
-            continue;
-        fields[c] = -1;
-        for (int64_t f = 0; f < shape->n_columns && fields[c] < 0; f++)
-            if (!strcmp(shape->names[f], sc->names[sc->fields[c]]))
-                fields[c] = (int32_t)f;
-        if (fields[c] < 0)
-            return wh_fail(reterr, WH_E_TYPE, "E3005", "'%s' has no column '%s' as the others have",
-                           name, sc->names[sc->fields[c]]);
-    }
-    if (shape->has_header && shape->n_columns != sc->n_names)
-        return wh_fail(reterr, WH_E_TYPE, "E3005", "'%s' has %lld columns, the first file %lld",
-                       name, (long long)shape->n_columns, (long long)sc->n_names);
-    return WH_OK;
 }
 
 /* Values of a further file for the guess; its header must have the same names in the same order to
@@ -250,13 +215,15 @@ static wh_status project(struct files_scan *sc, const struct wh_scan *io,
         int64_t at = wh_schema_find(all, wh_str(io->columns[i]), false);
         struct wh_type t;
         static const char *const meta[] = {WH_META_GUESSED, "1", NULL};
-        struct wh_str guessed;
+        static const char *const as_is[] = {WH_META_AS_IS, "1", NULL};
+        struct wh_str any;
         if (at < 0)
             return no_column(sc, io->columns[i], reterr);
         WH_TRY(wh_type_of(all->children[at], &t, reterr));
-        WH_TRY(
-            wh_schema_set(&sc->schema, i, io->columns[i], &t,
-                          wh_meta_get(all->children[at], WH_META_GUESSED, &guessed) ? meta : NULL));
+        WH_TRY(wh_schema_set(&sc->schema, i, io->columns[i], &t,
+                             wh_meta_get(all->children[at], WH_META_GUESSED, &any) ? meta
+                             : wh_meta_get(all->children[at], WH_META_AS_IS, &any) ? as_is
+                                                                                   : NULL));
     }
     return WH_OK;
 }
@@ -269,6 +236,9 @@ static wh_status find_fields(struct files_scan *sc, struct wh_error *reterr)
     if (!sc->fields)
         return no_memory(reterr);
     for (int64_t i = 0; i < sc->schema.n_children; i++) {
+        sc->fields[i] = -1;
+        if (textin_place_of(sc->schema.children[i]) != TEXTIN_CELL)
+            continue; /* no field of a record */
         sc->fields[i] = field_named(sc, sc->schema.children[i]->name);
         if (sc->fields[i] < 0)
             return no_column(sc, sc->schema.children[i]->name, reterr);
@@ -278,34 +248,6 @@ static wh_status find_fields(struct files_scan *sc, struct wh_error *reterr)
 
 /* ---- the first time ---------------------------------------------------------------------------
  */
-
-static wh_status check_kinds(struct files_scan *sc, const struct files_from *o,
-                             struct wh_error *reterr)
-{
-    sc->compression = o ? o->compression : FILES_COMPRESSION_AUTO;
-    sc->kind.format = o ? (enum files_format)o->format : FILES_FORMAT_AUTO;
-    if (sc->list.is_stdin) {
-        if (sc->kind.format == FILES_FORMAT_AUTO)
-            sc->kind.format = FILES_FORMAT_CSV;
-        if (sc->compression != FILES_COMPRESSION_AUTO)
-            sc->kind.codec = (enum wh_codec)sc->compression;
-        return files_sniff_stdin(sc, reterr);
-    }
-    enum files_format asked = sc->kind.format;
-    for (size_t i = 0; i < sc->list.n; i++) {
-        struct files_kind kind;
-        WH_TRY(files_kind_of(wh_str(sc->list.v[i].name), asked, sc->compression, &kind, reterr));
-        if (i && kind.format != sc->kind.format) {
-            int st = wh_fail(reterr, WH_E_USAGE, "E1024",
-                             "'%s' and '%s' are of different formats: one copy reads one format",
-                             sc->list.v[0].name, sc->list.v[i].name);
-            wh_error_hint(reterr, "name one kind ('%s/*.csv'), or set format", sc->list.root);
-            return st;
-        }
-        sc->kind = kind;
-    }
-    return WH_OK;
-}
 
 /* A null word in a column that is declared as something else than text is a NULL. */
 static void declare_nulls(const struct files_scan *sc, const struct wh_map *types,
@@ -398,6 +340,8 @@ static wh_status discover(struct files_scan *sc, struct wh_scan *io, struct Arro
     }
     if (st == WH_OK) {
         files_note(io, shape.note);
+        if (files_closes_with_1a(sc, file, &s))
+            files_note(io, "closing 0x1A dropped");
         sc->skip_lines = ask.skip_lines;
         take_shape(sc, &shape);
         st = guess(sc, io, &shape, &s, file, nulls_given, ret_all, reterr);
@@ -473,16 +417,52 @@ static wh_status check_all_unchanged(const struct files_scan *sc, struct wh_erro
     return WH_OK;
 }
 
+/* Bytes of a unit where units, or rows in one, were asked for. A file is never read together with
+ * another one; of a copy as it is the rows are pieces. */
+static void size_units(struct files_scan *sc, const struct wh_scan *io)
+{
+    bool pieces = sc->kind.format == FILES_FORMAT_BINARY;
+    int64_t total = 0, unit = 0, row = pieces ? FILES_PIECE : sc->row_bytes > 0 ? sc->row_bytes : 1;
+    for (size_t i = 0; i < sc->list.n; i++)
+        total += sc->list.v[i].size > 0 ? sc->list.v[i].size : 0;
+    if (io->parts > 0)
+        unit = total / io->parts + (total % io->parts != 0);
+    else if (io->unit_rows > 0)
+        unit = io->unit_rows > INT64_MAX / 4 / row ? INT64_MAX / 4 : io->unit_rows * row;
+    if (pieces && unit > 0)
+        unit = (unit + FILES_PIECE - 1) / FILES_PIECE * FILES_PIECE;
+    if (unit > 0)
+        sc->unit_bytes = unit;
+}
+
+/* From now on sizes are those of the text. */
+static wh_status find_them(struct files_scan *sc, const struct wh_scan *io, struct wh_error *reterr)
+{
+    WH_TRY(files_find(sc->ep, io->object, io->opts, &sc->list, reterr));
+    if (!sc->key)
+        return WH_OK;
+    for (size_t i = 0; i < sc->list.n; i++)
+        sc->list.v[i].size = wh_seal_text(sc->list.v[i].size);
+    return wh_seal_key_check(sc->key, sc->key_check, reterr);
+}
+
 static wh_status open_files(struct files_scan *sc, struct wh_scan *io, struct ArrowSchema *ret_all,
                             struct wh_error *reterr)
 {
+    const struct files_from *said = io->opts;
+    if (said)
+        WH_TRY(files_key_of(&said->encrypt, &sc->key_room, &sc->key, reterr));
     if (io->bounds.n) {
         WH_TRY(files_thaw(sc, io->bounds, reterr));
+        WH_TRY(files_same_key(sc->key, wh_str(sc->key_check), reterr));
         if (sc->list.is_stdin)
             WH_TRY(files_sniff_stdin(sc, reterr));
     } else {
         const struct files_from *o = io->opts;
-        WH_TRY(files_find(sc->ep, io->object, o, &sc->list, reterr));
+        WH_TRY(find_them(sc, io, reterr));
+        if (!sc->list.is_stdin && !sc->list.as_is && !(o && o->format == FILES_FORMAT_BINARY))
+            WH_TRY(files_look_into(sc->ep, o, o ? o->compression : FILES_COMPRESSION_AUTO, sc->key,
+                                   &sc->list, reterr));
         sc->md5 = o ? o->md5 : FILES_MD5_OFF;
         if (sc->list.is_stdin)
             WH_TRY(files_check_stdin(o, reterr));
@@ -492,14 +472,20 @@ static wh_status open_files(struct files_scan *sc, struct wh_scan *io, struct Ar
         }
     }
     if (!sc->list.is_stdin)
-        WH_TRY(files_storage_open(&sc->storage, sc->ep->storage, sc->list.root, reterr));
+        WH_TRY(files_storage_open_sealed(&sc->storage, sc->ep->storage, sc->list.root, sc->key,
+                                         reterr));
     if (io->bounds.n)
         return check_all_unchanged(sc, reterr);
-    WH_TRY(check_kinds(sc, io->opts, reterr));
+    WH_TRY(files_check_kinds(sc, io->opts, reterr));
     bool json = files_is_json(sc->kind.format);
-    WH_TRY((json ? files_discover_json : discover)(sc, io, ret_all, reterr));
-    WH_TRY(declare_types(io, json, ret_all, reterr));
+    bool as_is = sc->kind.format == FILES_FORMAT_BINARY;
+    WH_TRY((json    ? files_discover_json
+            : as_is ? files_discover_as_is
+                    : discover)(sc, io, ret_all, reterr));
+    if (!as_is)
+        WH_TRY(declare_types(io, json, ret_all, reterr));
     WH_TRY(files_after_choose(sc, io->opts, io, reterr));
+    size_units(sc, io);
     return files_freeze(sc) == WH_OK ? WH_OK : no_memory(reterr);
 }
 
@@ -514,6 +500,10 @@ static wh_status choose_schema(struct files_scan *sc, const struct wh_scan *io,
         WH_TRY(project(sc, io, all, reterr));
     else
         WH_TRY(wh_schema_copy(all, &sc->schema));
+    if (!io->frozen || !io->frozen->release)
+        WH_TRY(files_add_places(sc, io, reterr));
+    for (int64_t i = 0; i < sc->schema.n_children; i++)
+        sc->tells_lines |= textin_place_of(sc->schema.children[i]) == TEXTIN_LINE;
     return find_fields(sc, reterr);
 }
 
@@ -525,11 +515,12 @@ static bool has_lines(const struct files_scan *sc)
 
 static bool rangeable(const struct files_scan *sc, size_t file)
 {
-    enum wh_codec codec;
-    return has_lines(sc) && !sc->list.is_stdin && !sc->encoding && sc->limit <= 0 &&
-           files_codec_of(sc, file, &codec, NULL) == WH_OK && codec == WH_CODEC_NONE &&
+    return has_lines(sc) && sc->limit <= 0 && files_enters_anywhere(sc, file) &&
            sc->list.v[file].size > sc->unit_bytes + sc->unit_bytes / 4;
 }
+
+static const char HIDDEN[] = "hidden files left out (hidden=true)";
+static const char SPECIAL[] = "pipes, devices and links to nothing left out";
 
 static void say_left_out(const struct files_scan *sc, struct wh_scan *io)
 {
@@ -538,29 +529,55 @@ static void say_left_out(const struct files_scan *sc, struct wh_scan *io)
         const char *what;
     } said[] = {{sc->list.others, "files of other kinds left out"},
                 {sc->list.filtered, "files too small or of another time left out"},
+                {sc->list.hidden, HIDDEN},
+                {sc->list.special, SPECIAL},
+                {sc->list.links, "links and devices in archives left out"},
                 {sc->list.twice, "files named again are read once"},
                 {sc->list.missing, "paths found nothing"}};
     for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
         char text[80];
         snprintf(text, sizeof text, "%lld %s", (long long)said[i].n, said[i].what);
-        if (said[i].n)
+        bool warned = sc->kind.format == FILES_FORMAT_BINARY &&
+                      (said[i].what == HIDDEN || said[i].what == SPECIAL);
+        if (said[i].n && !warned)
             files_note(io, text);
     }
+}
+
+/* Of a copy of everything it is more than a note. */
+static wh_status warn_left_out(struct files_scan *sc, struct wh_scan *io, struct wh_error *reterr)
+{
+    const struct files_list *l = &sc->list;
+    int st = WH_OK;
+    if (sc->kind.format != FILES_FORMAT_BINARY)
+        return WH_OK;
+    sc->warn = WH_BUF(4096);
+    if (l->hidden)
+        st = wh_buf_printf(&sc->warn, "%lld hidden files are not copied (hidden=true takes them)\n",
+                           (long long)l->hidden);
+    if (st == WH_OK && l->special)
+        st = wh_buf_printf(&sc->warn,
+                           "%lld pipes, sockets, devices or links to nothing are not copied\n",
+                           (long long)l->special);
+    io->say_warn = (struct wh_str){sc->warn.p, sc->warn.n ? sc->warn.n - 1 : 0};
+    return st == WH_OK ? WH_OK : wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a scan");
 }
 
 static void answer_how(struct files_scan *sc, struct wh_scan *io)
 {
     size_t packed = 0;
+    bool in_order = false; /* the members of a packed tar */
     for (size_t i = 0; i < sc->list.n; i++) {
-        enum wh_codec codec;
+        const struct files_member *m = sc->list.v[i].member;
         sc->ranges |= rangeable(sc, i);
-        packed += files_codec_of(sc, i, &codec, NULL) == WH_OK && codec != WH_CODEC_NONE;
+        packed += !files_enters_anywhere(sc, i);
+        in_order |= m && m->how == FILES_HOW_STREAM;
     }
     io->splittable = sc->ranges || sc->list.n > 1;
-    io->chained = sc->ranges;
+    io->chained = sc->ranges && sc->kind.format != FILES_FORMAT_BINARY;
     io->physical = sc->ranges;
     io->resumable = !sc->list.is_stdin;
-    io->max_readers = sc->list.is_stdin ? 1 : 0;
+    io->max_readers = sc->list.is_stdin || in_order ? 1 : 0;
     if (sc->list.is_stdin)
         snprintf(io->method, sizeof io->method, "one stream");
     else if (sc->ranges)
@@ -568,12 +585,15 @@ static void answer_how(struct files_scan *sc, struct wh_scan *io)
                  (long long)(sc->unit_bytes >> 20));
     else
         snprintf(io->method, sizeof io->method, "%s",
-                 sc->list.n > 1 ? "one file each" : "one file");
+                 in_order         ? "members in order"
+                 : sc->list.n > 1 ? "one file each"
+                                  : "one file");
     if (sc->list.is_stdin)
         files_note(io, "standard input can be read only once: not resumable");
     else if (packed || sc->encoding)
         files_note(io, "after a kill a packed file is read again from its start");
     say_left_out(sc, io);
+    files_note(io, sc->key ? "decrypted with AES-256-GCM" : "");
     static const char *const after[] = {"", "files are deleted when the run is closed",
                                         "files are renamed to *.done when the run is closed",
                                         "files are moved away when the run is closed"};
@@ -594,6 +614,8 @@ static const char *longest_name(const struct files_scan *sc)
 static void answer(struct files_scan *sc, struct wh_scan *io)
 {
     bool exact = io->est_rows > 0;
+    if (io->parts > 0 || io->unit_rows > 0)
+        io->unit_bytes = sc->unit_bytes;
     io->origin = longest_name(sc);
     answer_how(sc, io);
     io->ret_bounds = (struct wh_bytes){sc->bounds.p, sc->bounds.n};
@@ -602,7 +624,7 @@ static void answer(struct files_scan *sc, struct wh_scan *io)
     io->est_bytes = sc->list.is_stdin ? -1 : 0;
     bool plain = !sc->list.is_stdin && !sc->encoding;
     for (size_t i = 0; i < sc->list.n; i++) {
-        enum wh_codec codec;
+        enum wh_codec codec; /* a member's size is that of its text */
         io->est_bytes += sc->list.v[i].size;
         plain &= files_codec_of(sc, i, &codec, NULL) == WH_OK && codec == WH_CODEC_NONE;
     }
@@ -631,9 +653,13 @@ static wh_status scan_open(void *self, void *ep, void *se, struct wh_scan *io,
     int st = open_files(sc, io, &all, reterr);
     if (st == WH_OK)
         st = choose_schema(sc, io, &all, reterr);
+    if (st == WH_OK && !io->bounds.n)
+        st = files_same_headers(sc, reterr);
     wh_schema_release(&all);
     if (st == WH_OK)
         st = wh_schema_copy(&sc->schema, ret);
+    if (st == WH_OK)
+        st = warn_left_out(sc, io, reterr);
     if (st == WH_OK)
         answer(sc, io);
     return files_worded(st, reterr);
@@ -642,18 +668,22 @@ static wh_status scan_open(void *self, void *ep, void *se, struct wh_scan *io,
 void files_scan_free(struct files_scan *sc)
 {
     wh_free(sc->after_folder);
-    files_list_free(&sc->list);
     files_storage_close(&sc->storage);
+    wh_wipe(&sc->key_room, sizeof sc->key_room);
     for (int64_t i = 0; i < sc->n_names; i++)
         wh_free(sc->names[i]);
     wh_free(sc->names);
     wh_free(sc->fields);
     wh_free(sc->places);
     wh_free(sc->corrections);
+    wh_free(sc->lines);
     for (int i = 0; i < FILES_PARKED; i++)
-        files_parked_free(&sc->parked[i]);
+        files_parked_free(&sc->parked[i]); /* leaves its stream to the others */
+    files_streams_free(&sc->streams);
+    files_list_free(&sc->list);
     wh_schema_release(&sc->schema);
     wh_buf_free(&sc->bounds);
+    wh_buf_free(&sc->warn);
     wh_buf_free(&sc->token);
     wh_buf_free(&sc->cursor);
 }
@@ -696,8 +726,8 @@ static wh_status split_next(void *self, void *se, const struct wh_bytes *cursor,
         if (u.bad)
             return wh_fail(reterr, WH_E_STATE, "E7003", "the stored position cannot be read");
     } else if (sc->md5 != FILES_MD5_OFF) { /* before anything of them moves */
-        WH_TRY(files_verify_sums(&sc->storage, &sc->list, sc->md5 == FILES_MD5_REQUIRE, sc->ctx,
-                                 reterr));
+        struct files_storage bare = files_storage_bare(&sc->storage);
+        WH_TRY(files_verify_sums(&bare, &sc->list, sc->md5 == FILES_MD5_REQUIRE, sc->ctx, reterr));
     }
     if (file >= files)
         return WH_END;
@@ -726,86 +756,6 @@ static wh_status split_next(void *self, void *se, const struct wh_bytes *cursor,
         return no_memory(reterr);
     *ret_cursor = (struct wh_bytes){sc->cursor.p, sc->cursor.n};
     return WH_OK;
-}
-
-/* ---- corrected starts -------------------------------------------------------------------------
- */
-
-static void lock(struct files_scan *sc)
-{
-    while (atomic_flag_test_and_set(&sc->lock))
-        ;
-}
-
-bool files_corrected(struct files_scan *sc, uint32_t file, int64_t start, int64_t *ret)
-{
-    bool found = false;
-    lock(sc);
-    for (size_t i = 0; i < sc->n_corrections && !found; i++) {
-        found = sc->corrections[i].file == file && sc->corrections[i].start == start;
-        if (found)
-            *ret = sc->corrections[i].right;
-    }
-    atomic_flag_clear(&sc->lock);
-    return found;
-}
-
-wh_status files_correct(struct files_scan *sc, uint32_t file, int64_t start, int64_t right)
-{
-    int64_t known;
-    if (files_corrected(sc, file, start, &known))
-        return WH_OK;
-    lock(sc);
-    struct files_correction *v =
-        wh_realloc(sc->corrections, (sc->n_corrections + 1) * sizeof *sc->corrections);
-    if (v) {
-        sc->corrections = v;
-        v[sc->n_corrections++] = (struct files_correction){file, start, right};
-    }
-    atomic_flag_clear(&sc->lock);
-    return v ? WH_OK : WH_E_NOMEM;
-}
-
-/* ---- parked readers ---------------------------------------------------------------------------
- */
-
-void files_parked_free(struct files_parked *p)
-{
-    wh_text_rows_free(&p->rows);
-    files_input_close(p->input);
-    if (p->storage)
-        files_storage_close(p->storage);
-    wh_free(p->storage);
-    wh_free(p->head);
-    *p = (struct files_parked){0};
-}
-
-void files_park(struct files_scan *sc, struct files_parked *take)
-{
-    struct files_parked old;
-    lock(sc);
-    struct files_parked *place = &sc->parked[sc->next_parked++ % FILES_PARKED];
-    old = *place;
-    *place = *take;
-    atomic_flag_clear(&sc->lock);
-    files_parked_free(&old);
-    *take = (struct files_parked){0};
-}
-
-bool files_unpark(struct files_scan *sc, uint32_t file, int64_t at, struct files_parked *ret)
-{
-    bool found = false;
-    lock(sc);
-    for (int i = 0; i < FILES_PARKED && !found; i++) {
-        struct files_parked *p = &sc->parked[i];
-        found = p->at && p->at == at && p->file == file;
-        if (found) {
-            *ret = *p;
-            *p = (struct files_parked){0};
-        }
-    }
-    atomic_flag_clear(&sc->lock);
-    return found;
 }
 
 const struct wh_source_ops files_source_ops = {

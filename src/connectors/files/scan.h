@@ -9,6 +9,8 @@ enum {
     FILES_SAMPLE_BYTES = 4 << 20,
     FILES_SAMPLE_ROWS = 10000,
     FILES_SAMPLE_FILES = 16,
+    FILES_HEADERS = 256, /* files whose header lines the plan compares */
+    FILES_HEADER_BYTES = 64 << 10,
     FILES_PIECE_BYTES = 256 << 10, /* of the middle and the end of a big file */
 };
 
@@ -22,6 +24,13 @@ wh_status files_thaw(struct files_scan *, struct wh_bytes bounds, struct wh_erro
 /* Frees what a scan holds; works on zeroes. */
 void files_scan_free(struct files_scan *);
 
+/* ---- kind.c -----------------------------------------------------------------------------------
+ */
+
+/* Format and packing of the scan, as asked and as the names tell; one format for all files. */
+wh_status files_check_kinds(struct files_scan *, const struct files_from *,
+                            struct wh_error *reterr);
+
 /* ---- retire.c ---------------------------------------------------------------------------------
  */
 
@@ -31,7 +40,7 @@ wh_status files_after_parse(const char *text, enum files_after *ret, const char 
 /* Into the scan; refused in the plan if it could not be done at the end. */
 wh_status files_after_choose(struct files_scan *, const struct files_from *, struct wh_scan *,
                              struct wh_error *reterr);
-wh_status files_retire(void *ep, const struct wh_fence *, struct wh_bytes bounds,
+wh_status files_retire(void *ep, const struct wh_fence *, struct wh_bytes bounds, int64_t rows_away,
                        struct wh_error *reterr);
 
 /* ---- sample.c ---------------------------------------------------------------------------------
@@ -58,10 +67,21 @@ wh_status files_sample_first(struct files_scan *, struct files_sample *, size_t 
 wh_status files_explain_text(const struct files_scan *, size_t file, const struct files_sample *,
                              struct wh_error *reterr);
 wh_status files_nothing_to_see(struct wh_error *reterr);
+/* Old systems close a file with 0x1A. Of a packed file that is more than a sample nobody knows. */
+bool files_closes_with_1a(struct files_scan *, size_t file, const struct files_sample *);
 /* Adds "; text" to the plan's note. */
 void files_note(struct wh_scan *, const char *text);
+/* The header lines of the first FILES_HEADERS files name the columns of the scan; E3005. */
+wh_status files_same_headers(struct files_scan *, struct wh_error *reterr);
 /* A plain file that is worth a look at its middle and its end. */
 bool files_sample_more(const struct files_scan *, size_t file);
+
+/* ---- asis_read.c -------------------------------------------------------------------------------
+ */
+
+/* The columns of files as they are. */
+wh_status files_discover_as_is(struct files_scan *, struct wh_scan *, struct ArrowSchema *ret_all,
+                               struct wh_error *reterr);
 
 /* ---- json.c -----------------------------------------------------------------------------------
  */

@@ -20,11 +20,26 @@ enum {
     SINK_NAME = 512,
 };
 
+/* Columns of files as they are. */
+enum {
+    SINK_PATH,
+    SINK_OFFSET,
+    SINK_DATA,
+    SINK_SIZE,
+    SINK_MODE,
+    SINK_MTIME,
+    SINK_AS_IS_COLUMNS
+};
+
+struct sink_writer;
+
 struct sink_target {
     const struct files_endpoint *ep;
     const struct wh_ctx *ctx;
     struct files_storage storage;
-    enum files_format shape; /* CSV, JSON (an array), JSONL */
+    struct wh_seal_key key_room;
+    const struct wh_seal_key *key; /* files are encrypted; NULL: they are not */
+    enum files_format shape;       /* CSV, JSON (an array), JSONL, BINARY */
     struct wh_csv_format format;
     enum wh_codec codec;
     int level;
@@ -40,12 +55,13 @@ struct sink_target {
     char suffix[24];  /* ".csv.gz" */
     struct ArrowSchema schema;
     struct wh_buf memo, text;
-    struct sink_join *join;      /* one file; NULL: standard output or several files */
-    atomic_flag header_written;  /* standard output */
-    atomic_bool row_written;     /* likewise: the next part of an array needs a comma */
-    const char *encoding;        /* iconv's name; owned; NULL = UTF-8 */
-    const char *mark;            /* first bytes of a file: a byte order mark, or "" */
-    struct wh_buf comma, footer; /* of an array, packed as the parts are; else empty */
+    struct sink_join *join;            /* one file; NULL: standard output or several files */
+    atomic_flag header_written;        /* standard output */
+    atomic_bool row_written;           /* likewise: the next part of an array needs a comma */
+    const char *encoding;              /* iconv's name; owned; NULL = UTF-8 */
+    const char *mark;                  /* first bytes of a file: a byte order mark, or "" */
+    struct wh_buf comma, footer;       /* of an array, packed as the parts are; else empty */
+    int64_t as_is[SINK_AS_IS_COLUMNS]; /* BINARY: places in the schema, -1 = not there */
 };
 
 /* One file of a unit. */
@@ -53,6 +69,10 @@ struct sink_part {
     char name[96]; /* below the stage folder */
     int64_t header_n, size, rows;
     uint64_t hash; /* of the body */
+    /* BINARY: which bytes of which file, and what that file is like. The path is its holder's. */
+    char *path;
+    int64_t offset, total, mtime_us;
+    uint32_t mode;
 };
 
 /* Receipt bytes: the parts of one unit in order. */
@@ -130,6 +150,41 @@ typedef wh_status (*sink_file_fn)(void *arg, const char *name, struct wh_error *
 wh_status sink_each_file(const struct sink_target *, const struct wh_fence *, struct wh_receipts *,
                          sink_file_fn, void *arg, struct wh_error *reterr);
 
+/* ---- files as they are (asis_write.c) ---------------------------------------------------------
+ */
+
+/* One file and all its parts, in order. */
+struct sink_whole {
+    const char *path;
+    const struct sink_part *v;
+    size_t n;
+    int64_t total;
+    uint32_t mode;
+    int64_t mtime_us;
+};
+typedef wh_status (*sink_whole_fn)(void *arg, const struct sink_whole *, struct wh_error *reterr);
+
+/* True if the source's rows are pieces of files. */
+bool sink_is_as_is(const struct ArrowSchema *source);
+/* Sets shape BINARY where that is what the rows are; refuses what does not fit. */
+wh_status sink_as_is_choose(struct sink_target *, const struct files_to *, const char *path,
+                            bool folder, struct wh_error *reterr);
+wh_status sink_as_is_write(struct sink_writer *, const int32_t *rows, int64_t first, int64_t n,
+                           struct wh_error *reterr);
+wh_status sink_each_whole(struct wh_receipts *, sink_whole_fn, void *arg, struct wh_error *reterr);
+/* Nothing that is there bars a name: E5012. Changes nothing. */
+wh_status sink_as_is_look(const struct sink_target *, const struct wh_fence *, struct wh_receipts *,
+                          const char *stage, struct wh_error *reterr);
+wh_status sink_as_is_publish(const struct sink_target *, const struct wh_fence *,
+                             struct wh_receipts *, const char *stage, struct wh_error *reterr);
+/* The part's file has its name already, as far as its size tells. */
+bool sink_as_is_published(const struct sink_target *, const struct sink_part *);
+wh_status sink_as_is_each(const struct sink_target *, struct wh_receipts *, sink_file_fn, void *arg,
+                          struct wh_error *reterr);
+/* Lines of the manifest. */
+wh_status sink_as_is_manifest(const struct sink_target *, struct wh_receipts *, struct wh_buf *text,
+                              int64_t *ret_rows, int64_t *ret_bytes, struct wh_error *reterr);
+
 /* beside.c: what is written beside the files. ".md5", ".sha256" or "". */
 const char *sink_sum_suffix(const struct sink_target *);
 wh_status sink_write_sums(const struct sink_target *, const struct wh_fence *, struct wh_receipts *,
@@ -175,6 +230,11 @@ struct sink_writer {
     struct wh_buf receipt_bytes;
     bool committed;
 };
+
+/* One part of an attempt; end does nothing where none is open. */
+wh_status sink_part_begin(struct sink_writer *, struct wh_error *reterr);
+wh_status sink_part_drain(struct sink_writer *, struct wh_error *reterr);
+wh_status sink_part_end(struct sink_writer *, struct wh_error *reterr);
 
 wh_status sink_writer_open(void *wr, void *fl, void *se, const struct wh_ctx *attempt,
                            const struct wh_unit *, const struct wh_fence *,

@@ -14,17 +14,19 @@ enum {
 };
 
 /* The first bytes of a file (from < 0: its last ones). The number of them, -1: cannot be read. */
-static int64_t some_bytes(const struct sink_target *fl, const char *name, int64_t from, void *p,
+static int64_t some_bytes(const struct files_storage *s, const char *name, int64_t from, void *p,
                           size_t n)
 {
-    const struct wh_storage_ops *ops = fl->storage.ops;
+    const struct wh_storage_ops *ops = s->ops;
     struct wh_file_info info;
     size_t got = 0, more = 1;
 
-    if (ops->stat(fl->storage.st, name, &info, NULL) != WH_OK)
+    if (ops->stat(s->st, name, &info, NULL) != WH_OK)
         return -1;
     void *in = wh_calloc(1, ops->in_size ? ops->in_size : 1);
-    if (!in || ops->read_open(in, fl->storage.st, name, NULL) != WH_OK) {
+    if (!in || ops->read_open(in, s->st, name, NULL) != WH_OK) {
+        if (in)
+            ops->read_close(in);
         wh_free(in);
         return -1;
     }
@@ -85,7 +87,7 @@ static bool holds_rows(const struct sink_target *fl, const char *p, size_t n)
 int64_t sink_standing_rows(const struct sink_target *fl, const char *name)
 {
     char *p = wh_alloc(LOOKED_AT);
-    int64_t n = p ? some_bytes(fl, name, 0, p, LOOKED_AT) : -1;
+    int64_t n = p ? some_bytes(&fl->storage, name, 0, p, LOOKED_AT) : -1;
     bool none = n >= 0 && unpack(fl, &p, &n) && !holds_rows(fl, p, (size_t)n);
 
     wh_free(p);
@@ -97,7 +99,8 @@ int64_t sink_manifest_rows(const struct sink_target *fl)
     char name[SINK_NAME], tail[TAIL + 1];
 
     snprintf(name, sizeof name, "%s_wherry_manifest.%s.json", fl->folder, fl->stem);
-    int64_t n = some_bytes(fl, name, -1, tail, TAIL);
+    struct files_storage bare = files_storage_bare(&fl->storage);
+    int64_t n = some_bytes(&bare, name, -1, tail, TAIL);
     if (n < 0)
         return 0; /* nothing of ours is there, so nothing is replaced */
     tail[n] = 0;

@@ -167,7 +167,7 @@ static wh_status sum_beside(const struct files_storage *s, const char *name,
 static wh_status verify_one(const struct files_storage *s, const struct files_list *l, size_t i,
                             bool require, const struct wh_ctx *ctx, struct wh_error *reterr)
 {
-    const char *name = l->v[i].name;
+    const char *name = files_stored(&l->v[i]);
     char told[WH_DIGEST_HEX], is[WH_DIGEST_HEX];
     enum wh_digest_kind kind = WH_MD5;
     WH_CLEANUP(wh_buf_free) struct wh_buf from = WH_BUF(1 << 16);
@@ -193,6 +193,7 @@ wh_status files_verify_sums(const struct files_storage *s, const struct files_li
                             const struct wh_ctx *ctx, struct wh_error *reterr)
 {
     for (size_t i = 0; i < l->n; i++)
-        WH_TRY(verify_one(s, l, i, require, ctx, reterr));
+        if (!i || strcmp(files_stored(&l->v[i]), files_stored(&l->v[i - 1])) != 0)
+            WH_TRY(verify_one(s, l, i, require, ctx, reterr));
     return WH_OK;
 }

@@ -110,7 +110,7 @@ static wh_status take_format(struct sink_target *fl, enum files_format format,
     if (!wh_codec_writes(fl->codec)) {
         int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1014", "%s can be read, not written",
                          wh_codec_name(fl->codec));
-        wh_error_hint(reterr, "write gzip, zstd, bzip2 or lz4");
+        wh_error_hint(reterr, "write gzip, zstd, bzip2, lz4 or snappy");
         return st;
     }
     if (files_is_json(format))
@@ -120,7 +120,8 @@ static wh_status take_format(struct sink_target *fl, enum files_format format,
     fl->shape = format == FILES_FORMAT_AUTO ? FILES_FORMAT_CSV : format;
     fl->header = fl->header && format != FILES_FORMAT_JSONL;
     fl->comma = fl->footer = WH_BUF(1 << 20);
-    snprintf(fl->suffix, sizeof fl->suffix, "%s%s", suffixes[format], wh_codec_suffix(fl->codec));
+    snprintf(fl->suffix, sizeof fl->suffix, "%s%s%s", suffixes[format], wh_codec_suffix(fl->codec),
+             fl->key ? ".enc" : "");
     return sink_array_marks(fl, reterr);
 }
 
@@ -157,12 +158,25 @@ static wh_status into_folder(struct sink_target *fl, const struct wh_target *io,
     return fl->file ? WH_OK : no_memory(reterr);
 }
 
+/* Files as they are: their own names below the folder. */
+static wh_status into_folder_as_is(struct sink_target *fl, const struct wh_target *io,
+                                   const char *path, struct wh_error *reterr)
+{
+    WH_TRY(existing_root(fl, path, reterr));
+    fl->stem = stem_of(io->source_name);
+    fl->template = wh_strdup("{name}-{n}");
+    fl->file = wh_strdup("");
+    return fl->stem && strlen(fl->stem) <= 200 && fl->template && fl->file ? WH_OK
+                                                                           : no_memory(reterr);
+}
+
 static wh_status into_file(struct sink_target *fl, const struct files_to *o, const char *path,
                            struct wh_error *reterr)
 {
     struct files_kind kind;
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    WH_TRY(files_kind_of(wh_str(name), o->format, o->compression, &kind, reterr));
+    struct wh_str bare = files_unsealed(wh_str(name), fl->key);
+    WH_TRY(files_kind_of(bare, o->format, o->compression, &kind, reterr));
     if (fl->part_size || fl->part_rows || o->file_name || o->success_file || o->list) {
         int st = wh_fail(reterr, WH_E_USAGE, "E1007",
                          "'%s' is one file: part_size, part_rows, file_name, success_file and list "
@@ -178,7 +192,7 @@ static wh_status into_file(struct sink_target *fl, const struct files_to *o, con
                  : wh_buf_adds(&folder, ""));
     int st = existing_root(fl, folder.p, reterr);
     fl->file = wh_strdup(name);
-    fl->stem = wh_strndup(files_stem(wh_str(name)).s, files_stem(wh_str(name)).n);
+    fl->stem = wh_strndup(files_stem(bare).s, files_stem(bare).n);
     fl->template = wh_strdup("");
     WH_TRY(st);
     return fl->file && fl->stem && fl->template ? WH_OK : no_memory(reterr);
@@ -208,6 +222,7 @@ static wh_status take_options(struct sink_target *fl, const struct files_to *o,
     fl->success_file = o->success_file;
     fl->md5 = o->md5;
     fl->list = o->list;
+    WH_TRY(files_key_of(&o->encrypt, &fl->key_room, &fl->key, reterr));
     return sink_charset_choose(fl, o->encoding, reterr);
 }
 
@@ -254,7 +269,8 @@ struct strangers {
 static wh_status count_stranger(void *arg, const struct wh_file_info *f)
 {
     struct strangers *s = arg;
-    s->n += !f->is_folder && f->name.n && !memmem(f->name.s, f->name.n, ".wherry-", 8) &&
+    s->n += !f->is_folder && !f->is_special && f->name.n &&
+            !memmem(f->name.s, f->name.n, ".wherry-", 8) &&
             !memmem(f->name.s, f->name.n, "_wherry_manifest", 16);
     return WH_OK;
 }
@@ -269,7 +285,11 @@ static wh_status look(struct sink_target *fl, struct wh_target *io, struct wh_er
         struct strangers s = {fl, 0};
         int st = ops->list(fl->storage.st, fl->folder, false, count_stranger, &s, NULL);
         io->exists = st == WH_OK && s.n > 0;
-        if (io->exists)
+        if (io->exists && fl->shape == FILES_FORMAT_BINARY)
+            snprintf(io->note, sizeof io->note, "%lld files are in the folder; %s", (long long)s.n,
+                     fl->append ? "none of them is changed"
+                                : "those of the same path are replaced, the others stay");
+        else if (io->exists)
             snprintf(
                 io->note, sizeof io->note,
                 "%lld files are in the folder; only those that our manifest names are replaced",
@@ -365,6 +385,11 @@ static wh_status remember(struct sink_target *fl, struct wh_target *io)
     pack_text(&k, fl->root);
     pack_text(&k, fl->folder);
     pack_text(&k, fl->file);
+    if (fl->key) {
+        char check[WH_SEAL_CHECK + 1];
+        WH_TRY(wh_seal_key_check(fl->key, check, NULL));
+        pack_text(&k, check);
+    }
     io->ret_memo = (struct wh_bytes){fl->memo.p, fl->memo.n};
     return k.st;
 }
@@ -378,6 +403,7 @@ static wh_status recall(struct sink_target *fl, const struct wh_target *io, stru
     struct wh_str root = unpack_bytes(&u), folder = unpack_bytes(&u), file = unpack_bytes(&u);
     if (u.bad || version != MEMO_VERSION)
         return wh_fail(reterr, WH_E_STATE, "E7003", "the stored target cannot be read");
+    WH_TRY(files_same_key(fl->key, u.n ? unpack_bytes(&u) : WH_STR(""), reterr));
     wh_free(fl->root);
     wh_free(fl->folder);
     wh_free(fl->file);
@@ -415,7 +441,8 @@ static wh_status may_name(const struct sink_target *fl, struct wh_error *reterr)
 {
     WH_CLEANUP(wh_buf_free) struct wh_buf header = WH_BUF(64 << 20);
     struct wh_error err = {0};
-    if (fl->format.dialect.quote >= 0 || files_is_json(fl->shape) || !fl->header)
+    if (fl->format.dialect.quote >= 0 || files_is_json(fl->shape) || !fl->header ||
+        fl->shape == FILES_FORMAT_BINARY)
         return WH_OK;
     int st = sink_header(fl, &header, &err);
     if (st == WH_E_DATA && !err.code[0]) {
@@ -432,7 +459,7 @@ static wh_status may_name(const struct sink_target *fl, struct wh_error *reterr)
 /* Better refused in the plan than after an hour of reading. */
 static wh_status may_write(const struct sink_target *fl, struct wh_error *reterr)
 {
-    if (fl->storage.ops != &wh_storage_local || access(fl->root, W_OK | X_OK) == 0)
+    if (fl->ep->storage != &wh_storage_local || access(fl->root, W_OK | X_OK) == 0)
         return WH_OK;
     int st = wh_fail_errno(reterr, errno, "E2013", "folder '%s' may not be written to", fl->root);
     if (reterr)
@@ -443,8 +470,11 @@ static wh_status may_write(const struct sink_target *fl, struct wh_error *reterr
 static wh_status open_path(struct sink_target *fl, struct wh_target *io, const struct files_to *o,
                            const char *path, struct wh_error *reterr)
 {
-    WH_TRY(is_folder(fl->ep, path) ? into_folder(fl, io, o, path, reterr)
-                                   : into_file(fl, o, path, reterr));
+    bool folder = is_folder(fl->ep, path);
+    WH_TRY(sink_as_is_choose(fl, o, path, folder, reterr));
+    WH_TRY(fl->shape == FILES_FORMAT_BINARY ? into_folder_as_is(fl, io, path, reterr)
+           : folder                         ? into_folder(fl, io, o, path, reterr)
+                                            : into_file(fl, o, path, reterr));
     if (io->memo.n)
         WH_TRY(recall(fl, io, reterr));
     if (*fl->folder && o->on_missing == FILES_MISSING_FAIL && !io->memo.n) {
@@ -453,9 +483,13 @@ static wh_status open_path(struct sink_target *fl, struct wh_target *io, const s
         wh_error_hint(reterr, "make it, or leave on_missing=fail out");
         return st;
     }
-    WH_TRY(files_storage_open(&fl->storage, fl->ep->storage, fl->root, reterr));
+    WH_TRY(files_storage_open_sealed(&fl->storage, fl->ep->storage, fl->root, fl->key, reterr));
     WH_TRY(may_write(fl, reterr));
     WH_TRY(look(fl, io, reterr));
+    size_t said = strlen(io->note);
+    if (fl->key)
+        snprintf(io->note + said, sizeof io->note - said, "%sencrypted with AES-256-GCM",
+                 said ? "; " : "");
     if (answer_file(fl, io) != WH_OK || remember(fl, io) != WH_OK ||
         (!fl->parts && sink_join_new(fl) != WH_OK))
         return no_memory(reterr);
@@ -487,10 +521,10 @@ static wh_status open_target(struct sink_target *fl, void *ep, struct wh_target 
         return may_name(fl, reterr);
     }
     fl->is_stdout = true;
-    if (fl->md5 != FILES_MD5_OFF || fl->list)
+    WH_TRY(sink_as_is_choose(fl, o, path, false, reterr));
+    if (fl->md5 != FILES_MD5_OFF || fl->list || fl->key)
         return wh_fail(reterr, WH_E_USAGE, "E1007",
-                       "md5 and list are for files, not for standard "
-                       "output");
+                       "md5, list and encrypt are for files, not for standard output");
     fl->codec =
         o->compression == FILES_COMPRESSION_AUTO ? WH_CODEC_NONE : (enum wh_codec)o->compression;
     WH_TRY(take_format(fl, (enum files_format)o->format, o, reterr));
@@ -510,6 +544,7 @@ static void target_close(void *self)
     struct sink_target *fl = self;
     sink_join_free(fl);
     files_storage_close(&fl->storage);
+    wh_wipe(&fl->key_room, sizeof fl->key_room);
     wh_free(fl->root);
     wh_free(fl->folder);
     wh_free(fl->stem);

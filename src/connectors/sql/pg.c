@@ -55,10 +55,13 @@ static const struct wh_option connection_rows[] = {
                .help = "Certificate to log in with", .since = "0.1"),
     WH_OPT_STR(C, tls_key, .flags = WH_OPT_PATH, .aliases = "sslkey", .group = "tls",
                .help = "Its private key (only its owner may read the file)", .since = "0.1"),
-    WH_OPT_DURATION(C, connect_timeout, 0, 3600000, .def = "10s", .group = "waiting",
-                    .help = "Longest wait for a connection, all hosts together", .since = "0.1"),
-    WH_OPT_DURATION(C, network_timeout, 0, 86400000, .def = "30s", .aliases = "tcp_user_timeout",
+    WH_OPT_DURATION(C, connect_timeout, 0, 3600000, .def = "10s", .flags = WH_OPT_SECONDS,
                     .group = "waiting",
+                    .help = "Longest wait for a connection, all hosts together (a bare number: "
+                            "seconds, as libpq has it)",
+                    .since = "0.1"),
+    WH_OPT_DURATION(C, network_timeout, 0, 86400000, .def = "30s", .flags = WH_OPT_ALIAS_MS,
+                    .aliases = "tcp_user_timeout", .group = "waiting",
                     .help = "Longest silence of a network that should carry something; 0 = the "
                             "system's",
                     .since = "0.1"),
@@ -124,7 +127,8 @@ static const char *const frames[] = {PG_FRAME, NULL};
 
 static const struct wh_capabilities caps = {
     .flags = WH_CAP_MARKER | WH_CAP_WHOLE_DATABASE | WH_CAP_WHERE | WH_CAP_QUERY |
-             WH_CAP_PROJECTION | WH_CAP_LIMIT | WH_CAP_STATEMENTS | WH_CAP_SPLIT_BY,
+             WH_CAP_PROJECTION | WH_CAP_LIMIT | WH_CAP_STATEMENTS | WH_CAP_REPLACE_KEYS |
+             WH_CAP_MARKER_TABLE | WH_CAP_SPLIT_BY | WH_CAP_PARTS,
     .frames = frames,
     .modes = (1 << WH_MODE_COUNT) - 1, /* all of them */
     .commit_class = WH_CLASS_T,

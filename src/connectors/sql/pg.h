@@ -4,7 +4,7 @@
  *
  *   pg.c            options, capabilities, the connector itself
  *   pg_endpoint.c   open, check, sessions, interrupt, footprint
- *   pg_snapshot.c   snapshot, join, release, tick; the holder's body (wherry hold)
+ *   pg_snapshot.c   snapshot, join, release, tick      pg_holder.c  the holder's body (wherry hold)
  *   pg_claim.c      run row, epoch, targets, evict, close (CONTRACT 4)
  *   pg_held.c       targets of other runs; runs of the dead are given up
  *   pg_types.c      server's types <-> column types, DDL type names
@@ -12,8 +12,9 @@
  *   pg_named.c      tables by name, one or many at once
  *   pg_scan.c       negotiation       pg_split.c  ctid ranges, key quantiles, partitions
  *   pg_read.c       COPY to batches or frames          pg_decode.c  one COPY BINARY row -> builders
- *   pg_target.c     shape and mode of a destination    pg_ddl.c     create table, staging,
- * statements pg_steps.c      create, stage, settle, swap, drop  pg_marker.c  marker, lookup, verify
+ *   pg_target.c     mode of a destination              pg_shape.c   its columns and keys
+ *   pg_ddl.c        create table, staging, statements  pg_prove.c   what a statement left undone
+ *   pg_steps.c      create, stage, settle, swap, drop  pg_marker.c  marker, lookup, verify
  *   pg_write.c      units                              pg_encode.c  batches -> COPY BINARY
  *   pg_numeric.c    base 10000 <-> integers and text (pg_codec.h)
  *   pg_frame.c      pass-through: its whitelist, its name, its walker
@@ -100,8 +101,8 @@ struct pg_ep {
     struct pg_held held;   /* what proves that it is that snapshot (pg_snapshot.c) */
     struct pg_pin *pins;   /* what scans want to be locked; memory of ctx->alloc */
     size_t n_pins;
-    struct pg_noted
-        *noted; /* where targets keep their markers (pg_claim.c); memory of ctx->alloc */
+    struct sql_named *units;     /* marker tables of other names that its targets have */
+    struct pg_notes *notes;      /* where targets keep their markers (pg_claim.c); of ctx->alloc */
     struct pg_heirs *heirs;      /* of the present snapshot (pg_snapshot.c); owned */
     struct pg_page *expected[2]; /* sources, targets that are asked for next (pg_named.c) */
 };
@@ -117,6 +118,7 @@ struct pg_se {
     char ident[96];   /* "pid/backend_start in us since 1970" */
     bool brisk;       /* its own lock timeout is short (pg_brisk) */
     bool blocked;     /* its last marker had to give up waiting */
+    char *path;       /* WRITE: the role's own search_path; owned, NULL = none */
 };
 
 /* pg_endpoint.c */
@@ -130,11 +132,15 @@ wh_status pg_dial(struct pg_ep *, const struct pg_connection *, const struct wh_
 wh_status pg_dial_on(struct pg_conn *, struct pg_ep *, const struct pg_connection *,
                      const struct wh_ctx *, const char *kind, struct wh_error *reterr);
 
+/* pg_blocked.c */
+wh_status pg_working(void *ep, void *se, const struct wh_str *ident, char *ret_words, size_t n,
+                     struct wh_error *reterr);
+
 /* pg_grants.c */
 wh_status pg_grants(void *ep, void *se, const struct wh_name *, wh_grant_fn, void *arg,
                     struct wh_error *reterr);
 
-/* pg_snapshot.c */
+/* pg_snapshot.c, pg_holder.c */
 wh_status pg_snapshot(void *ep, void *se, const struct wh_objects *pin, int sessions,
                       struct wh_snapshot *ret, struct wh_error *reterr);
 wh_status pg_join(void *ep, const struct wh_snapshot *, struct wh_error *reterr);
@@ -198,9 +204,12 @@ struct pg_col {
     const char *plain;        /* the base type without modifiers: what text is cast to */
     const char *shape, *make; /* of a type that somebody made (WH_META_SHAPE, _MAKE), else NULL */
     const char *dflt, *comment, *collation;
-    int pk; /* 1-based position in the primary key, 0 = none */
+    int pk;     /* 1-based position in the primary key, 0 = none */
+    int number; /* pg_attribute.attnum; 0: of a query */
     bool not_null, generated, identity_always, identity, has_default;
-    bool rounds; /* its text: the server rounds what is inside (numeric(10,2)[], timetz(0)) */
+    bool rounds;      /* its text: the server rounds what is inside (numeric(10,2)[], timetz(0)) */
+    const char *expr; /* no column: what the server computes, in brackets; NULL */
+    bool varies;      /* it may be another value the next time */
 };
 
 struct pg_table {
@@ -243,6 +252,9 @@ wh_status pg_catalog(void *ep, void *se, const struct wh_pattern *, wh_catalog_f
 /* By name (exact, else case-insensitively if only one fits; unqualified: opts' schema, else
  * search_path of the user; database.schema.table if it is this database). WH_E_NOT_FOUND E3001.
  * Columns that are dropped are not in it; generated ones are. */
+/* Of a table, the same through whatever address: wh_target.identity. A session was opened. */
+void pg_identity(const struct pg_ep *, const char *schema, const char *table, char *out,
+                 size_t size);
 wh_status pg_describe(struct pg_se *, const struct wh_name *, const char *schema,
                       struct pg_table *ret, struct wh_error *reterr);
 /* endpoint.expect: descriptions of many tables, kept until the next call. */

@@ -91,12 +91,26 @@ struct pg_watch *pg_watch_begin(struct pg_se *waiting)
     return w;
 }
 
+/* "wherry/<12 of the run>/...": a session of ours, perhaps the holder of a failed run's snapshot.
+ */
+static void own_session(struct wh_error *err, const char *who)
+{
+    const char *tag = strstr(who, ", wherry/");
+
+    if (tag)
+        wh_error_hint(err,
+                      "it is of the wherry run r-...-%.12s, which keeps its snapshot until it is "
+                      "over: 'wherry resume' finishes it, 'wherry cancel RUN --discard' lets it go",
+                      tag + 9);
+}
+
 static void add_words(struct wh_error *err, const char *who)
 {
     size_t n = strlen(err->message);
 
     if (n < sizeof err->message - 1)
         snprintf(err->message + n, sizeof err->message - n, " (%s)", who);
+    own_session(err, who);
 }
 
 void pg_watch_end(struct pg_watch *w, struct wh_error *err)
@@ -108,6 +122,37 @@ void pg_watch_end(struct pg_watch *w, struct wh_error *err)
     if (err && w->who[0])
         add_words(err, w->who);
     wh_free(w);
+}
+
+/* wait_event_type Client: it is the server that waits, for our rows or for us to take some. */
+wh_status pg_working(void *ep, void *session, const struct wh_str *ident, char *ret_words, size_t n,
+                     struct wh_error *reterr)
+{
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+    struct pg_se *se = session;
+    char text[96], sql[1200], who[240] = "";
+    const char *params[] = {text};
+
+    snprintf(text, sizeof text, "%.*s", WH_STR_FMT(*ident));
+    snprintf(sql, sizeof sql,
+             "select a.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''), "
+             "coalesce(to_char(coalesce(a.xact_start, a.backend_start) at time zone 'UTC', "
+             "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), '?'), w.busy, w.doing, w.s from (select x.pid, "
+             "coalesce(x.state = 'active' and x.wait_event_type is distinct from 'Client', false) "
+             "as busy, coalesce(x.wait_event_type || ' ' || x.wait_event, 'at work') as doing, "
+             "extract(epoch from clock_timestamp() - x.query_start)::bigint as s "
+             "from pg_stat_activity x where x.pid || '/' || "
+             "(extract(epoch from x.backend_start) * 1000000)::bigint = $1::text) w "
+             "left join lateral (select * from pg_stat_activity b where b.pid = "
+             "any(pg_blocking_pids(w.pid)) limit 1) a on true");
+    WH_TRY(pg_query(se->c, sql, 1, params, &r, reterr));
+    if (pg_n_rows(r) == 0 || !pg_cell_bool(r, 0, 4))
+        return WH_END;
+    if (pg_cell(r, 0, 0).n)
+        write_down(r, who, sizeof who);
+    snprintf(ret_words, n, "%.*s, its statement began %lld s ago%s%s", WH_STR_FMT(pg_cell(r, 0, 5)),
+             (long long)pg_cell_i64(r, 0, 6, 0), who[0] ? "; in the way: " : "", who);
+    return WH_OK;
 }
 
 void pg_blocked_by_table(struct pg_se *se, const char *qualified, struct wh_error *err)

@@ -63,7 +63,8 @@ static const char columns_sql[] = PG_DOMAINS
     "case when a.attcollation <> t.typcollation then pg_catalog.quote_ident(cn.nspname) || '.' || "
     "pg_catalog.quote_ident(co.collname) end, "
     "pg_catalog.array_position(k.conkey, a.attnum), " PG_TYPE_FACTS(
-        "coalesce(b.typmod, a.atttypmod)") "from pg_catalog.pg_attribute a join pg_catalog.pg_type "
+        "coalesce(b.typmod, a.atttypmod)") ", a.attnum from pg_catalog.pg_attribute a join "
+                                           "pg_catalog.pg_type "
                                            "t on t.oid = a.atttypid "
                                            "left join base b on b.oid = a.atttypid "
                                            "left join pg_catalog.pg_type bt on bt.oid = "
@@ -109,6 +110,7 @@ static int read_column(struct wh_arena *a, const struct pg_rows *r, int i, struc
     c->shape = keep(a, r, i, C_SHAPE);
     c->make = keep(a, r, i, C_MAKE);
     c->rounds = pg_cell_bool(r, i, C_ROUNDS);
+    c->number = (int)pg_cell_i64(r, i, C_NUMBER, 0);
     pg_type_of(c);
     return c->name && c->type_text && c->plain ? WH_OK : WH_E_NOMEM;
 }
@@ -258,19 +260,19 @@ wh_status pg_table_take(const struct pg_rows *r, int i, struct pg_table *t, stru
 /* ---- a query's columns -------------------------------------------------------------------------
  */
 
-static const char types_sql[] =
-    PG_DOMAINS "select 0, '', u.oid, coalesce(b.base, u.oid), "
-               "case when b.oid is null then u.typmod else b.typmod end, "
-               "coalesce(bt.typtype, t.typtype), t.typcategory, "
-               "pg_catalog.format_type(u.oid, u.typmod), false, '', '', null, null, null, "
-               "0, " PG_TYPE_FACTS(
-                   "coalesce(b.typmod, u.typmod)") "from rows from (pg_catalog.unnest($1::oid[]), "
-                                                   "pg_catalog.unnest($2::int[])) "
-                                                   "with ordinality u(oid, typmod, i) "
-                                                   "join pg_catalog.pg_type t on t.oid = u.oid "
-                                                   "left join base b on b.oid = u.oid "
-                                                   "left join pg_catalog.pg_type bt on bt.oid = "
-                                                   "b.base " PG_TYPE_JOINS "order by u.i";
+static const char types_sql[] = PG_DOMAINS
+    "select 0, '', u.oid, coalesce(b.base, u.oid), "
+    "case when b.oid is null then u.typmod else b.typmod end, "
+    "coalesce(bt.typtype, t.typtype), t.typcategory, "
+    "pg_catalog.format_type(u.oid, u.typmod), false, '', '', null, null, null, "
+    "0, " PG_TYPE_FACTS(
+        "coalesce(b.typmod, u.typmod)") ", 0 from rows from (pg_catalog.unnest($1::oid[]), "
+                                        "pg_catalog.unnest($2::int[])) "
+                                        "with ordinality u(oid, typmod, i) "
+                                        "join pg_catalog.pg_type t on t.oid = u.oid "
+                                        "left join base b on b.oid = u.oid "
+                                        "left join pg_catalog.pg_type bt on bt.oid = "
+                                        "b.base " PG_TYPE_JOINS "order by u.i";
 
 static int list_types(const struct pg_rows *r, struct wh_buf *oids, struct wh_buf *typmods)
 {
@@ -370,8 +372,10 @@ static bool rounds_its_text(const struct pg_col *c)
 static wh_status column_schema(const struct pg_col *c, int64_t i, struct ArrowSchema *ret)
 {
     struct pairs meta = {.n = 0};
-    char key[16] = "";
+    char key[16] = "", number[16] = "";
 
+    if (c->number > 0)
+        snprintf(number, sizeof number, "%d", c->number);
     if (c->pk > 0)
         snprintf(key, sizeof key, "%d", c->pk);
     add_pair(&meta, WH_META_TYPE, c->type_text);
@@ -380,7 +384,10 @@ static wh_status column_schema(const struct pg_col *c, int64_t i, struct ArrowSc
     add_pair(&meta, WH_META_MAKE, c->make);
     if (c->cast && c->type.kind == WH_K_UTF8)
         add_pair(&meta, WH_META_WORDS, rounds_its_text(c) ? "rounded" : "exact");
+    if (c->expr)
+        add_pair(&meta, WH_META_COMPUTED, c->varies ? "varies" : "same");
     add_pair(&meta, WH_META_KEY, key);
+    add_pair(&meta, WH_META_NUMBER, number);
     add_pair(&meta, WH_META_COMMENT, c->comment);
     add_pair(&meta, WH_META_COLLATION, c->collation);
     if (c->generated || c->identity)
@@ -414,7 +421,7 @@ static bool is_wanted(const struct wh_pattern *p, const struct pg_table *t)
 {
     struct wh_name name = {.part = {wh_str(t->schema), wh_str(t->name)}, .n = 2};
 
-    return !sql_is_own(name.part[1]) && (!p || !p->match || p->match(p, &name));
+    return !p || !p->match || p->match(p, &name);
 }
 
 /* Partitions are read through their table; schemas of the system are nobody's data. */
@@ -464,7 +471,7 @@ static wh_status tell(const struct pg_table *t, wh_catalog_fn each, void *arg,
 
     if (st != WH_OK)
         return no_memory(reterr);
-    st = each(arg, &o);
+    st = sql_is_ours(o.name.part[1], &schema) ? WH_OK : each(arg, &o);
     wh_schema_release(&schema);
     return st;
 }
@@ -555,7 +562,7 @@ static wh_status catalog_one(struct pg_se *se, const struct wh_name *name, wh_ca
             *reterr = why;
         return st;
     }
-    return sql_is_own(wh_str(t.name)) ? WH_OK : tell(&t, each, arg, reterr);
+    return tell(&t, each, arg, reterr);
 }
 
 wh_status pg_catalog(void *ep, void *session, const struct wh_pattern *p, wh_catalog_fn each,

@@ -104,6 +104,7 @@ enum column_cell {
     C_SHAPE,
     C_MAKE,
     C_ROUNDS,
+    C_NUMBER,
 };
 
 enum table_cell {

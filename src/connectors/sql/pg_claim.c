@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/hash.h"
 #include "pg_claim.h"
 
 enum {
@@ -25,9 +26,19 @@ static wh_status no_memory(struct wh_error *reterr)
  */
 
 struct pg_noted {
-    struct pg_noted *next;
+    struct pg_noted *next; /* of all */
+    struct pg_noted *same; /* of its bucket */
+    uint64_t hash;
     const char *schema, *table;
     const char *markers; /* NULL: none */
+};
+
+enum {
+    BUCKETS = 1024 /* there may be 20,000 targets */
+};
+
+struct pg_notes {
+    struct pg_noted *all, *bucket[BUCKETS];
 };
 
 static const char *kept(struct pg_ep *ep, const char *text)
@@ -38,12 +49,41 @@ static const char *kept(struct pg_ep *ep, const char *text)
     return p ? memcpy(p, text, n) : NULL;
 }
 
+static uint64_t note_hash(struct wh_str schema, struct wh_str table)
+{
+    return wh_hash64(table.s, table.n, wh_hash64(schema.s, schema.n, 0));
+}
+
 static struct pg_noted *find_note(struct pg_ep *ep, struct wh_str schema, struct wh_str table)
 {
-    struct pg_noted *n = ep->noted;
+    uint64_t hash = note_hash(schema, table);
+    struct pg_noted *n = ep->notes ? ep->notes->bucket[hash % BUCKETS] : NULL;
 
-    while (n && !(wh_str_eqs(schema, n->schema) && wh_str_eqs(table, n->table)))
-        n = n->next;
+    while (n && !(n->hash == hash && wh_str_eqs(schema, n->schema) && wh_str_eqs(table, n->table)))
+        n = n->same;
+    return n;
+}
+
+static struct pg_noted *add_note(struct pg_ep *ep, const char *schema, const char *table)
+{
+    struct pg_noted *n = ep->ctx->alloc(ep->ctx, sizeof *n), **at;
+
+    if (!ep->notes) {
+        ep->notes = ep->ctx->alloc(ep->ctx, sizeof *ep->notes);
+        if (ep->notes)
+            *ep->notes = (struct pg_notes){0};
+    }
+    if (!n || !ep->notes)
+        return NULL;
+    *n = (struct pg_noted){.hash = note_hash(wh_str(schema), wh_str(table)),
+                           .schema = kept(ep, schema),
+                           .table = kept(ep, table),
+                           .next = ep->notes->all};
+    if (!n->schema || !n->table)
+        return NULL;
+    at = &ep->notes->bucket[n->hash % BUCKETS];
+    n->same = *at;
+    ep->notes->all = *at = n;
     return n;
 }
 
@@ -55,15 +95,8 @@ wh_status pg_claim_note(struct pg_ep *ep, const char *schema, const char *table,
 
     pthread_mutex_lock(&ep->lock);
     n = find_note(ep, wh_str(schema), wh_str(table));
-    if (!n) {
-        n = ep->ctx->alloc(ep->ctx, sizeof *n);
-        if (n && (n->schema = kept(ep, schema)) && (n->table = kept(ep, table))) {
-            n->next = ep->noted;
-            ep->noted = n;
-        } else {
-            n = NULL;
-        }
-    }
+    if (!n)
+        n = add_note(ep, schema, table);
     if (!n || (markers && !(n->markers = kept(ep, markers))))
         st = no_memory(reterr);
     else if (!markers)
@@ -98,10 +131,7 @@ static wh_status where_kept(struct pg_ep *ep, const struct wh_name *name, struct
 static const char *const make_tables[] = {
     "create table if not exists %i.wherry_run(run text primary key, epoch bigint not null, "
     "state text not null, pid int, host text, since text, closed_at timestamptz, memo bytea)",
-    "create table if not exists %i.wherry_unit(run text, flow bigint, generation bigint, "
-    "unit bigint, attempt int not null, epoch bigint not null, rows bigint, bytes bigint, "
-    "dirty bigint, filtered bigint, skipped bigint, hash bytea, rest bytea, ends bytea, "
-    "seed bytea, primary key(run, flow, generation, unit))",
+    "create table if not exists %i.wherry_unit" PG_MARKER_TABLE,
     "create table if not exists %i.wherry_target(object text primary key, run text not null)",
 };
 
@@ -109,8 +139,8 @@ static wh_status cannot_make(const char *schema, int st, struct wh_error *err)
 {
     char why[300];
 
-    if (st == WH_LOST || st == WH_BLOCKED || st == WH_E_CANCELLED)
-        return st;
+    if (st == WH_LOST || st == WH_BLOCKED || st == WH_E_CANCELLED || err->retriable)
+        return st; /* a network that says nothing (E4010), a full server: no fault of the schema */
     if (strcmp(err->code, "E5014") == 0) /* no grant would help */
         return st;
     snprintf(why, sizeof why, "%.*s", (int)sizeof why - 1, err->message);
@@ -384,16 +414,51 @@ static wh_status claim_one(void *arg, const char *schema, const char *list, stru
     return st;
 }
 
+/* A run that is refused before anything of it is recorded leaves no row behind: nobody would ever
+ * close it. Best effort. */
+static wh_status withdraw_one(void *arg, const char *schema, const char *list,
+                              struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct claiming *c = arg;
+    struct wh_str s = wh_str(schema);
+    int64_t touched = 0;
+
+    if (sql_add(&b,
+                "with gone as (delete from %i.wherry_run r where r.run = $1::text and r.epoch = 1 "
+                "and r.state = 'open' and not exists (select from %i.wherry_unit u where u.run = "
+                "r.run) returning r.run) delete from %i.wherry_target t using gone where t.run = "
+                "gone.run",
+                &s, &s, &s) != WH_OK)
+        return no_memory(reterr);
+    if (alone(c->se, b.p, 1, &c->run, &touched, NULL) != WH_OK) {
+        b.n = 0; /* without the right to look at all three, the row alone */
+        if (sql_add(&b,
+                    "delete from %i.wherry_run where run = $1::text and epoch = 1 and "
+                    "state = 'open'",
+                    &s) != WH_OK)
+            return no_memory(reterr);
+        wh_ignore(alone(c->se, b.p, 1, &c->run, &touched, NULL));
+    }
+    return WH_OK;
+}
+
 wh_status pg_claim(void *endpoint, void *session, const struct wh_fence *f,
                    const struct wh_objects *targets, struct wh_error *reterr)
 {
     char *run WH_CLEANUP(wh_freep) = wh_strndup(f->run.s ? f->run.s : "", f->run.n);
     struct claiming c = {.se = session, .run = run, .fence = f};
+    int st;
 
     if (!run)
         return no_memory(reterr);
     WH_TRY(retag(session, reterr));
-    return pg_each_markers(endpoint, targets, claim_one, &c, reterr);
+    st = pg_each_markers(endpoint, targets, claim_one, &c, reterr);
+    if (st == WH_OK)
+        st = pg_units_make(endpoint, session, reterr);
+    if (st < 0 && f->epoch == 1 && !pg_dead(c.se->c))
+        wh_ignore(pg_each_markers(endpoint, targets, withdraw_one, &c, NULL));
+    return st;
 }
 
 /* ---- evict -------------------------------------------------------------------------------------
@@ -529,6 +594,21 @@ wh_status pg_our_schemas(struct pg_se *se, struct pg_rows **ret, struct wh_error
                     0, NULL, ret, reterr);
 }
 
+static bool went_away(struct pg_se *se, int st, const struct wh_error *why)
+{
+    return st < 0 && pg_transaction(se->c) == 'I' &&
+           (strcmp(why->sqlstate, "42P01") == 0 || strcmp(why->sqlstate, "3F000") == 0);
+}
+
+wh_status pg_of_many(struct pg_se *se, int st, const struct wh_error *why, struct wh_error *reterr)
+{
+    if (st == WH_OK || went_away(se, st, why))
+        return WH_OK;
+    if (reterr)
+        *reterr = *why;
+    return st;
+}
+
 static wh_status close_schema(struct pg_se *se, struct wh_str schema, const char *run,
                               uint32_t epoch, struct wh_error *reterr)
 {
@@ -557,17 +637,11 @@ static wh_status close_schema(struct pg_se *se, struct wh_str schema, const char
     WH_TRY(alone(se, b.p, 2, params, &touched, reterr));
     if (touched != 1)
         return wh_fail(reterr, WH_FENCED, "E7010", "another process owns this run");
-    for (int i = 0; i < 2; i++) {
-        wh_buf_clear(&b);
-        pg_rows_freep(&r);
-        if (sql_add(&b,
-                    i ? "delete from %i.wherry_target where run = $1::text"
-                      : "delete from %i.wherry_unit where run = $1::text",
-                    &schema) != WH_OK)
-            return no_memory(reterr);
-        WH_TRY(pg_query(se->c, b.p, 1, params, &r, reterr));
-    }
-    return WH_OK;
+    wh_buf_clear(&b);
+    pg_rows_freep(&r);
+    if (sql_add(&b, "delete from %i.wherry_target where run = $1::text", &schema) != WH_OK)
+        return no_memory(reterr);
+    return pg_query(se->c, b.p, 1, params, &r, reterr);
 }
 
 wh_status pg_run_close(void *endpoint, void *session, const struct wh_fence *f,
@@ -580,9 +654,13 @@ wh_status pg_run_close(void *endpoint, void *session, const struct wh_fence *f,
     if (!run)
         return no_memory(reterr);
     WH_TRY(pg_our_schemas(se, &schemas, reterr));
-    for (int i = 0; i < pg_n_rows(schemas); i++)
-        WH_TRY(close_schema(se, pg_cell(schemas, i, 0), run, f->epoch, reterr));
-    return WH_OK;
+    for (int i = 0; i < pg_n_rows(schemas); i++) {
+        struct wh_error err = {0};
+        int st = close_schema(se, pg_cell(schemas, i, 0), run, f->epoch, &err);
+
+        WH_TRY(pg_of_many(se, st, &err, reterr));
+    }
+    return pg_units_forget(se, run, reterr);
 }
 
 /* ---- what rebuilds a lost state ----------------------------------------------------------------
@@ -607,6 +685,7 @@ wh_status pg_remember(void *endpoint, void *session, const struct wh_fence *f, s
     WH_TRY(pg_our_schemas(se, &schemas, reterr));
     for (int i = 0; i < pg_n_rows(schemas); i++) {
         struct wh_str s = pg_cell(schemas, i, 0);
+        struct wh_error err = {0};
 
         wh_buf_clear(&b);
         if (sql_add(&b,
@@ -614,12 +693,13 @@ wh_status pg_remember(void *endpoint, void *session, const struct wh_fence *f, s
                     "epoch = $2::bigint and state = 'open'",
                     &s) != WH_OK)
             return no_memory(reterr);
-        WH_TRY(alone(se, b.p, 3, params, &touched, reterr));
+        touched = 0;
+        WH_TRY(pg_of_many(se, alone(se, b.p, 3, params, &touched, &err), &err, reterr));
         found += touched;
     }
     /* Without markers there is no row, and nothing to rebuild from. */
-    if (found == 0 && pg_n_rows(schemas) > 0 && ((struct pg_ep *)endpoint)->noted) {
-        for (struct pg_noted *n = ((struct pg_ep *)endpoint)->noted; n; n = n->next)
+    if (found == 0 && pg_n_rows(schemas) > 0 && ((struct pg_ep *)endpoint)->notes) {
+        for (struct pg_noted *n = ((struct pg_ep *)endpoint)->notes->all; n; n = n->next)
             if (n->markers)
                 return wh_fail(reterr, WH_FENCED, "E7010",
                                "this run is closed, or another process's");
@@ -680,21 +760,24 @@ static wh_status lend_marker(const struct pg_rows *r, int i, struct wh_str run, 
     return each(arg, &w);
 }
 
-static wh_status markers_of(struct pg_se *se, struct wh_str schema, const char *run,
+static wh_status markers_of(struct pg_se *se, struct wh_str units, const char *run,
                             wh_recall_fn each, void *arg, struct wh_error *reterr)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX),
                     keep WH_CLEANUP(wh_buf_free) = WH_BUF(16 << 20);
     char flow[24] = "-1", generation[24] = "-1", unit[24] = "0";
+    char *table WH_CLEANUP(wh_freep) = wh_strndup(units.s, units.n);
     const char *params[] = {run, flow, generation, unit};
     int n;
 
+    if (!table)
+        return no_memory(reterr);
     if (sql_add(&b,
                 "select flow, generation, unit, attempt, encode(rest, 'hex'), encode(seed, 'hex') "
-                "from %i.wherry_unit where run = $1::text and unit > 0 and "
+                "from %s where run = $1::text and unit > 0 and "
                 "(flow, generation, unit) > ($2::bigint, $3::bigint, $4::bigint) "
                 "order by flow, generation, unit limit %d",
-                &schema, (int64_t)RECALL_PAGE) != WH_OK)
+                table, (int64_t)RECALL_PAGE) != WH_OK)
         return no_memory(reterr);
     do {
         struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
@@ -715,15 +798,19 @@ static wh_status markers_of(struct pg_se *se, struct wh_str schema, const char *
 wh_status pg_recall(void *endpoint, void *session, const struct wh_str *run, wh_recall_fn each,
                     void *arg, struct wh_error *reterr)
 {
-    struct pg_rows *schemas WH_CLEANUP(pg_rows_freep) = NULL;
+    struct pg_rows *where WH_CLEANUP(pg_rows_freep) = NULL;
     char *name WH_CLEANUP(wh_freep) = run ? wh_strndup(run->s, run->n) : NULL;
     struct pg_se *se = session;
 
     if (run && !name)
         return no_memory(reterr);
-    WH_TRY(pg_our_schemas(se, &schemas, reterr));
-    for (int i = 0; i < pg_n_rows(schemas); i++)
-        WH_TRY(run ? markers_of(se, pg_cell(schemas, i, 0), name, each, arg, reterr)
-                   : open_runs(se, pg_cell(schemas, i, 0), each, arg, reterr));
+    WH_TRY(run ? pg_units_list(se, &where, reterr) : pg_our_schemas(se, &where, reterr));
+    for (int i = 0; i < pg_n_rows(where); i++) {
+        struct wh_error err = {0};
+        int st = run ? markers_of(se, pg_cell(where, i, 0), name, each, arg, &err)
+                     : open_runs(se, pg_cell(where, i, 0), each, arg, &err);
+
+        WH_TRY(pg_of_many(se, st, &err, reterr));
+    }
     return WH_OK;
 }

@@ -19,8 +19,22 @@ wh_status pg_each_markers(struct pg_ep *, const struct wh_objects *targets, pg_m
                           void *arg, struct wh_error *reterr);
 /* Schemas of this database that have our tables, whoever made them. */
 wh_status pg_our_schemas(struct pg_se *, struct pg_rows **ret, struct wh_error *reterr);
+/* What became of one of many schemas or tables: OK as well if it failed because that is not there
+ * any more and no transaction is broken by it (who drops a schema of his own beside us is in
+ * nobody's way); else *why goes to *reterr. */
+wh_status pg_of_many(struct pg_se *, int st, const struct wh_error *why, struct wh_error *reterr);
 /* "wherry/<12 hex of run>/": how its sessions are tagged. */
 void pg_run_tag(struct wh_str run, char out[64]);
+
+/* pg_units.c: the tables of markers of this database, whoever made them, as SQL; those of other
+ * names that this process's targets have; and deleting the markers of a closed run. */
+wh_status pg_units_list(struct pg_se *, struct pg_rows **ret, struct wh_error *reterr);
+wh_status pg_units_make(struct pg_ep *, struct pg_se *, struct wh_error *reterr);
+wh_status pg_units_forget(struct pg_se *, const char *run, struct wh_error *reterr);
+#define PG_MARKER_TABLE                                                                            \
+    "(run text, flow bigint, generation bigint, unit bigint, attempt int not null, epoch bigint "  \
+    "not null, rows bigint, bytes bigint, dirty bigint, filtered bigint, skipped bigint, hash "    \
+    "bytea, rest bytea, ends bytea, seed bytea, primary key(run, flow, generation, unit))"
 
 /* pg_held.c: HELD_BY if another open run holds one of these targets: E7006 if it lives, else
  * E7005. */

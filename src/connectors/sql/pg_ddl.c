@@ -26,13 +26,15 @@ static bool whole_key(const struct pg_fl *fl)
 
 static wh_status primary_key(const struct pg_fl *fl, struct wh_buf *b)
 {
+    size_t asked = fl->replace_keys ? 0 : fl->n_keys;
+
     WH_TRY(wh_buf_adds(b, ",\n  primary key ("));
-    for (size_t i = 0; i < fl->n_keys; i++) {
+    for (size_t i = 0; i < asked; i++) {
         struct wh_str name = wh_str(fl->keys[i]);
 
         WH_TRY(sql_add(b, i ? ", %i" : "%i", &name));
     }
-    for (int want = 1; fl->n_keys == 0 && want <= fl->n_dest; want++)
+    for (int want = 1; asked == 0 && want <= fl->n_dest; want++)
         for (int i = 0; i < fl->n_dest; i++) {
             struct wh_str name = dest_name(fl, i);
 
@@ -64,7 +66,7 @@ static wh_status comments(const struct pg_fl *fl, const char *table, struct sql_
 
 bool pg_ddl_keyed(const struct pg_fl *fl)
 {
-    return fl->n_keys || whole_key(fl);
+    return (fl->n_keys && !fl->replace_keys) || whole_key(fl);
 }
 
 wh_status pg_ddl_create(const struct pg_fl *fl, const char *table, bool keys, bool order,
@@ -115,8 +117,7 @@ static wh_status names(const struct pg_fl *fl, struct wh_buf *b)
     return WH_OK;
 }
 
-/* Column i of the rows `r`: r.c3, r.c3::inet, r."name" */
-static wh_status cell(const struct pg_fl *fl, const char *r, int i, bool numbered, struct wh_buf *b)
+wh_status pg_ddl_cell(const struct pg_fl *fl, const char *r, int i, bool numbered, struct wh_buf *b)
 {
     struct wh_str name = dest_name(fl, i);
 
@@ -134,14 +135,13 @@ static wh_status cells(const struct pg_fl *fl, const char *r, bool numbered, str
         if (fl->dest[i].computed)
             continue;
         WH_TRY(wh_buf_adds(b, any ? ", " : ""));
-        WH_TRY(cell(fl, r, i, numbered, b));
+        WH_TRY(pg_ddl_cell(fl, r, i, numbered, b));
         any = true;
     }
     return WH_OK;
 }
 
-/* t."k" = r.c0 and ..; `t` is a table (names) or other rows (numbered_t). */
-static wh_status same_key(const struct pg_fl *fl, const char *t, bool numbered_t, const char *r,
+wh_status pg_ddl_same_key(const struct pg_fl *fl, const char *t, bool numbered_t, const char *r,
                           bool numbered, struct wh_buf *b)
 {
     bool any = false;
@@ -150,9 +150,11 @@ static wh_status same_key(const struct pg_fl *fl, const char *t, bool numbered_t
         if (!fl->dest[i].key)
             continue;
         WH_TRY(wh_buf_adds(b, any ? " and " : ""));
-        WH_TRY(cell(fl, t, i, numbered_t, b));
-        WH_TRY(wh_buf_adds(b, " = "));
-        WH_TRY(cell(fl, r, i, numbered, b));
+        WH_TRY(pg_ddl_cell(fl, t, i, numbered_t, b));
+        WH_TRY(sql_add(b, " %s ", fl->dest[i].equal ? fl->dest[i].equal : "="));
+        WH_TRY(pg_ddl_cell(fl, r, i, numbered, b));
+        if (fl->dest[i].collate)
+            WH_TRY(sql_add(b, " collate %s", fl->dest[i].collate));
         any = true;
     }
     return WH_OK;
@@ -165,7 +167,7 @@ static wh_status last_of_key(const struct pg_fl *fl, const char *from, bool numb
     const char *order = numbered ? "n" : "wherry_n";
 
     WH_TRY(sql_add(b, "not exists (select 1 from %s x where ", from));
-    WH_TRY(same_key(fl, "x", numbered, "r", numbered, b));
+    WH_TRY(pg_ddl_same_key(fl, "x", numbered, "r", numbered, b));
     return sql_add(b, " and x.%s > r.%s)", order, order);
 }
 
@@ -201,7 +203,7 @@ wh_status pg_ddl_missed(const struct pg_fl *fl, struct wh_buf *b)
     WH_TRY(sql_add(b,
                    "select count(*) from " PG_ROWS " r where not exists (select 1 from %s t where ",
                    fl->into));
-    WH_TRY(same_key(fl, "t", false, "r", true, b));
+    WH_TRY(pg_ddl_same_key(fl, "t", false, "r", true, b));
     return wh_buf_addc(b, ')');
 }
 
@@ -220,7 +222,7 @@ wh_status pg_ddl_due(const struct pg_fl *fl, const char *from, bool numbered, en
     WH_TRY(wh_buf_adds(b, " where true"));
     if (mode == WH_MODE_UPDATE) {
         WH_TRY(sql_add(b, " and exists (select 1 from %s t where ", fl->name));
-        WH_TRY(same_key(fl, "t", false, "r", numbered, b));
+        WH_TRY(pg_ddl_same_key(fl, "t", false, "r", numbered, b));
         WH_TRY(wh_buf_addc(b, ')'));
     }
     if (!twice)
@@ -229,27 +231,43 @@ wh_status pg_ddl_due(const struct pg_fl *fl, const char *from, bool numbered, en
     return last_of_key(fl, from, numbered, b);
 }
 
+int pg_ddl_number(const struct pg_fl *fl, int i)
+{
+    int n = 0;
+
+    if (fl->existed && !fl->recreate)
+        return fl->staged ? 0 : fl->dest[i].number;
+    for (int k = 0; k <= i; k++)
+        n += !fl->dest[k].computed;
+    return n;
+}
+
 wh_status pg_ddl_alike(const struct pg_fl *fl, struct wh_buf *b)
 {
     struct wh_str table = wh_str(fl->into);
     bool any = false;
 
-    WH_TRY(wh_buf_adds(b, "select w.n from (values "));
+    WH_TRY(wh_buf_adds(b, "select w.n, case when moved then 'column ' || w.number || ' of "
+                          "the table' else w.t end, case when moved then 'column ' || a.attnum "
+                          "else coalesce(format_type(a.atttypid, a.atttypmod), 'gone') end "
+                          "from (values "));
     for (int i = 0; i < fl->n_dest; i++) {
         const struct pg_dest *d = &fl->dest[i];
         struct wh_str name = wh_str(d->name), decl = wh_str(d->decl);
 
         if (d->computed)
             continue;
-        WH_TRY(sql_add(b, any ? ", (%l, %l, %s)" : "(%l, %l, %s)", &name, &decl,
-                       fl->existed && !fl->recreate && !d->added ? "true" : "false"));
+        WH_TRY(sql_add(b, any ? ", (%l, %l, %d, %d, %d)" : "(%l, %l, %d, %d, %d)", &name, &decl,
+                       (int64_t)d->oid, (int64_t)d->typmod, (int64_t)pg_ddl_number(fl, i)));
         any = true;
     }
     return sql_add(b,
-                   ") w(n, t, old) left join pg_attribute a on a.attrelid = %l::regclass and "
-                   "a.attname = w.n and not a.attisdropped where a.attname is null or case when "
-                   "w.old then format_type(a.atttypid, a.atttypmod) <> w.t else a.atttypid <> "
-                   "to_regtype(w.t) end limit 1",
+                   ") w(n, t, oid, typmod, number) left join pg_attribute a on a.attrelid = "
+                   "%l::regclass and a.attname = w.n and not a.attisdropped cross join lateral "
+                   "(select case when w.oid > 0 then a.atttypid <> w.oid::bigint::oid or "
+                   "a.atttypmod <> w.typmod else a.atttypid <> to_regtype(w.t) end) o(other) "
+                   "cross join lateral (select not other and w.number > 0 and a.attnum <> "
+                   "w.number) m(moved) where a.attname is null or other or moved limit 1",
                    &table);
 }
 
@@ -265,7 +283,7 @@ static wh_status update(const struct pg_fl *fl, const char *into, const char *fr
         if (fl->dest[i].key || fl->dest[i].always || fl->dest[i].computed)
             continue;
         WH_TRY(sql_add(b, any ? ", %i = " : "%i = ", &name));
-        WH_TRY(cell(fl, "r", i, numbered, b));
+        WH_TRY(pg_ddl_cell(fl, "r", i, numbered, b));
         any = true;
     }
     if (!any) { /* keys alone: nothing changes */
@@ -273,7 +291,7 @@ static wh_status update(const struct pg_fl *fl, const char *into, const char *fr
         return wh_buf_adds(b, "select 1 where false");
     }
     WH_TRY(sql_add(b, " from %s r where ", from));
-    WH_TRY(same_key(fl, "t", false, "r", numbered, b));
+    WH_TRY(pg_ddl_same_key(fl, "t", false, "r", numbered, b));
     if (fl->once)
         return WH_OK;
     WH_TRY(wh_buf_adds(b, " and "));
@@ -320,7 +338,7 @@ static wh_status conflict(const struct pg_fl *fl, enum wh_mode mode, struct wh_b
 }
 
 static wh_status insert(const struct pg_fl *fl, const char *into, const char *from, bool numbered,
-                        enum wh_mode mode, struct wh_buf *b)
+                        enum wh_mode mode, const char *where, struct wh_buf *b)
 {
     bool ordered = mode == WH_MODE_INSERT_IGNORE;
     /* A stage with the table's own key has no key twice. */
@@ -335,6 +353,8 @@ static wh_status insert(const struct pg_fl *fl, const char *into, const char *fr
         WH_TRY(wh_buf_adds(b, " where "));
         WH_TRY(last_of_key(fl, from, numbered, b));
     }
+    if (where)
+        WH_TRY(sql_add(b, " where %s", where));
     if (ordered)
         WH_TRY(sql_add(b, " order by r.%s", numbered ? "n" : "wherry_n"));
     if (mode == WH_MODE_UPSERT || mode == WH_MODE_REPLACE)
@@ -349,11 +369,17 @@ wh_status pg_ddl_put(const struct pg_fl *fl, const char *into, const char *from,
         return update(fl, into, from, numbered, b);
     if (counts)
         WH_TRY(wh_buf_adds(b, "with put as ("));
-    WH_TRY(insert(fl, into, from, numbered, mode, b));
+    WH_TRY(insert(fl, into, from, numbered, mode, NULL, b));
     if (counts) /* xmax: a row that was there is locked before it is updated */
         WH_TRY(wh_buf_adds(b, " returning (xmax = 0) as fresh) select "
                               "count(*) filter (where fresh), count(*) from put"));
     return WH_OK;
+}
+
+wh_status pg_ddl_put_some(const struct pg_fl *fl, const char *into, const char *from, bool numbered,
+                          const char *where, struct wh_buf *b)
+{
+    return insert(fl, into, from, numbered, WH_MODE_INSERT_IGNORE, where, b);
 }
 
 wh_status pg_ddl_probe(const struct pg_fl *fl, struct wh_buf *b)

@@ -133,7 +133,7 @@ static void make_tag(const struct wh_ctx *ctx, const char *kind, int number, cha
              number);
 }
 
-static void collect_keys(struct keys *w, const struct pg_connection *o)
+static void where_to(struct keys *w, const struct pg_connection *o)
 {
     if (o->port)
         snprintf(w->port, sizeof w->port, "%lld", (long long)o->port);
@@ -141,10 +141,15 @@ static void collect_keys(struct keys *w, const struct pg_connection *o)
     add(w, "port", w->port);
     add(w, "dbname", o->database);
     add(w, "user", o->user);
-    add(w, "password", o->password.text);
     add(w, "service", o->service);
-    add(w, "passfile", o->passfile);
     add(w, "options", o->options);
+}
+
+static void collect_keys(struct keys *w, const struct pg_connection *o)
+{
+    where_to(w, o);
+    add(w, "password", o->password.text);
+    add(w, "passfile", o->passfile);
     add(w, "target_session_attrs", o->target_session_attrs);
     add_tls(w, o);
     add(w, "application_name", w->tag);
@@ -355,6 +360,17 @@ static int64_t footprint(const void *opts)
     return 1 << 20;
 }
 
+/* PGHOST, PGDATABASE, a service file and their kin. */
+static void place(const void *opts, char *ret_words, size_t n)
+{
+    struct keys w = {.n = 0};
+    struct wh_error ignored;
+
+    wh_ignore(use_service_file(opts, &ignored));
+    where_to(&w, opts);
+    pg_place(w.k, w.v, ret_words, n);
+}
+
 /* ---- sessions ----------------------------------------------------------------------------------
  */
 
@@ -366,20 +382,37 @@ static const char *kind_of(enum wh_use use)
     return kinds[use];
 }
 
+/* What a session of a unit works under: triggers, defaults and checks of the table name what they
+ * mean as its owner wrote them. */
+static wh_status keep_path(struct pg_se *se, struct wh_str path, struct wh_error *reterr)
+{
+    if (se->use != WH_WRITE)
+        return WH_OK;
+    wh_free(TAKE_PTR(se->path));
+    se->path = wh_strndup(path.s ? path.s : "", path.n);
+    return se->path ? WH_OK : wh_fail(reterr, WH_E_NOMEM, "E8002", "a session");
+}
+
 static wh_status take_ident(struct pg_se *se, struct wh_error *reterr)
 {
     struct pg_rows *rows WH_CLEANUP(pg_rows_freep) = NULL;
     struct wh_str v;
 
     WH_TRY(pg_query(se->c,
-                    "select pid || '/' || (extract(epoch from backend_start) * 1000000)::bigint "
-                    "from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())",
+                    se->use == WH_WRITE
+                        ? "select pid || '/' || (extract(epoch from backend_start) * "
+                          "1000000)::bigint, (select reset_val from pg_catalog.pg_settings where "
+                          "name = 'search_path') from "
+                          "pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
+                        : "select pid || '/' || (extract(epoch from backend_start) * "
+                          "1000000)::bigint, '' from "
+                          "pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())",
                     0, NULL, &rows, reterr));
     if (pg_n_rows(rows) != 1)
         return wh_fail(reterr, WH_E_REMOTE, "E2015", "the server does not know its own session");
     v = pg_cell(rows, 0, 0);
     snprintf(se->ident, sizeof se->ident, "%.*s", WH_STR_FMT(v));
-    return WH_OK;
+    return keep_path(se, pg_cell(rows, 0, 1), reterr);
 }
 
 /* Identity of the database. Not every role may ask for the system's number (a managed server may
@@ -410,6 +443,12 @@ static void take_system(struct pg_se *se)
     if (!ep->system[0])
         memcpy(ep->system, found, sizeof found);
     pthread_mutex_unlock(&ep->lock);
+}
+
+void pg_identity(const struct pg_ep *ep, const char *schema, const char *table, char *out,
+                 size_t size)
+{
+    snprintf(out, size, "postgresql:%.90s#%.63s.%.63s", ep->system, schema, table);
 }
 
 static wh_status session_open(void *self, void *endpoint, enum wh_use use, struct wh_str *ret_ident,
@@ -456,6 +495,7 @@ static void session_close(void *self)
     struct pg_se *se = self;
 
     atomic_store(&se->live, NULL);
+    wh_free(TAKE_PTR(se->path));
     pg_free(TAKE_PTR(se->c));
 }
 
@@ -502,6 +542,8 @@ const struct wh_endpoint_ops pg_endpoint = {
     .footprint = footprint,
     .grants = pg_grants,
     .expect = pg_expect,
+    .working = pg_working,
+    .place = place,
     .session_close = session_close,
     .close = ep_close,
 };

@@ -36,6 +36,20 @@
 
 #define HAS(right) "pg_catalog.has_table_privilege(t.oid, '" right "')"
 
+/* Roles whose members can do all on the server, among those that the owner is. */
+#define ALL_OF_IT                                                                                  \
+    "select from pg_catalog.pg_roles r where (r.rolsuper or r.rolname in "                         \
+    "('pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files')) and "         \
+    "pg_catalog.pg_has_role(t.relowner, r.oid, 'member')"
+
+/* A comment, whatever the names hold: one line. */
+#define TOO_MUCH                                                                                   \
+    "pg_catalog.translate(pg_catalog.format('-- %I.%I belongs to %I, and who is a member of that " \
+    "role may do everything on this server: not proposed. Choose: alter table %I.%I owner to %I; " \
+    "or run the copy as the owner; or a mode that needs no ownership (truncate, upsert)', "        \
+    "t.nspname, t.relname, pg_catalog.pg_get_userbyid(t.relowner), t.nspname, t.relname, "         \
+    "current_user), E'\\n\\r', '  ')"
+
 struct purpose {
     const char *name, *sql;
 };
@@ -67,9 +81,11 @@ static const struct purpose purposes[] = {
     {"to truncate", WANTED TABLES("select, insert, truncate",
                                   HAS("select") " and " HAS("insert") " and " HAS("truncate"))},
     {"to overwrite (the new table takes over owner and rights of the old one)",
-     WANTED "select distinct pg_catalog.format('grant %I to %I;', "
-            "pg_catalog.pg_get_userbyid(t.relowner), current_user), "
-            "pg_catalog.pg_has_role(t.relowner, 'member') from t where t.relkind in ('r', 'p')"},
+     WANTED "select distinct case when pg_catalog.pg_has_role(t.relowner, 'member') or not exists "
+            "(" ALL_OF_IT ") then pg_catalog.format('grant %I to %I;', "
+            "pg_catalog.pg_get_userbyid(t.relowner), current_user) else " TOO_MUCH
+            " end, pg_catalog.pg_has_role(t.relowner, 'member') from t where t.relkind in ('r', "
+            "'p')"},
 };
 
 static wh_status ask(struct pg_se *se, const struct purpose *p, const char *const params[2],

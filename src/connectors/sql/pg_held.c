@@ -112,6 +112,7 @@ struct giving {
     struct wh_disowned found;
     struct wh_buf seen;      /* runs, a line each */
     struct pg_rows *schemas; /* that have our tables */
+    struct pg_rows *units;   /* tables of markers, as SQL */
 };
 
 /* One statement about a run in one schema; its first cell as a number. */
@@ -140,18 +141,24 @@ static wh_status rows_of(struct giving *g, const struct owner *o, const char *pr
 
     snprintf(from, sizeof from, "%lld", (long long)sql_step_unit(&last));
     snprintf(to, sizeof to, "%lld", (long long)sql_step_unit(&first));
-    for (int i = 0; i < pg_n_rows(g->schemas); i++) {
-        int64_t rows = 0;
+    for (int i = 0; i < pg_n_rows(g->units); i++) {
+        struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+        struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+        struct wh_str units = pg_cell(g->units, i, 0);
+        char *table WH_CLEANUP(wh_freep) = wh_strndup(units.s, units.n);
 
-        WH_TRY(in_schema(g,
-                         "select coalesce(sum(u.rows), 0) from %i.wherry_unit u where "
-                         "u.run = $1::text and u.unit > 0 and (not exists (select from pg_class c "
-                         "where c.relkind in ('r', 'p') and c.relname = $2::text || u.flow || "
-                         "'_g' || u.generation) or exists (select from %i.wherry_unit p where "
-                         "p.run = u.run and p.flow = u.flow and p.generation = u.generation and "
-                         "p.unit between $3::bigint and $4::bigint))",
-                         i, 4, params, &rows, reterr));
-        g->found.rows += rows;
+        if (!table ||
+            sql_add(&b,
+                    "select coalesce(sum(u.rows), 0) from %s u where "
+                    "u.run = $1::text and u.unit > 0 and (not exists (select from pg_class c "
+                    "where c.relkind in ('r', 'p') and c.relname = $2::text || u.flow || "
+                    "'_g' || u.generation) or exists (select from %s p where "
+                    "p.run = u.run and p.flow = u.flow and p.generation = u.generation and "
+                    "p.unit between $3::bigint and $4::bigint))",
+                    table, table) != WH_OK)
+            return no_memory(reterr);
+        WH_TRY(pg_query(g->se->c, b.p, 4, params, &r, reterr));
+        g->found.rows += pg_cell_i64(r, 0, 0, 0);
     }
     return WH_OK;
 }
@@ -198,9 +205,8 @@ static wh_status close_inside(struct giving *g, const struct owner *o, const cha
         return wh_fail(reterr, WH_HELD_BY, "E7006",
                        "run %s was taken up again while it was given up", o->run);
     WH_TRY(drop_stages(g, prefix, reterr));
+    WH_TRY(pg_units_forget(g->se, o->run, reterr));
     for (int i = 0; i < pg_n_rows(g->schemas); i++) {
-        WH_TRY(in_schema(g, "delete from %i.wherry_unit where run = $1::text", i, 1, params, &n,
-                         reterr));
         WH_TRY(in_schema(g, "delete from %i.wherry_target where run = $1::text", i, 1, params, &n,
                          reterr));
     }
@@ -293,8 +299,11 @@ wh_status pg_disown(void *endpoint, void *session, const struct wh_fence *f,
         return no_memory(reterr);
     st = pg_our_schemas(g.se, &g.schemas, reterr);
     if (st == WH_OK)
+        st = pg_units_list(g.se, &g.units, reterr);
+    if (st == WH_OK)
         st = pg_each_markers(g.ep, targets, give_up_of, &g, reterr);
     pg_rows_free(g.schemas);
+    pg_rows_free(g.units);
     wh_buf_free(&g.seen);
     if (st == WH_OK)
         *ret = g.found;

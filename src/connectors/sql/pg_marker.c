@@ -72,13 +72,6 @@ static wh_status key_of(const struct wh_fence *f, int64_t unit, struct key_text 
     return k->run ? WH_OK : WH_E_NOMEM;
 }
 
-static wh_status in_schema(struct wh_buf *b, const char *fmt, const char *schema)
-{
-    struct wh_str s = wh_str(schema);
-
-    return sql_add(b, fmt, &s, &s);
-}
-
 wh_status pg_brisk(struct pg_se *se, struct wh_error *reterr)
 {
     int64_t ms = se->ep->o->lock_timeout;
@@ -94,16 +87,16 @@ wh_status pg_brisk(struct pg_se *se, struct wh_error *reterr)
 }
 
 /* Whose 23505 it is, is told by the constraint alone. */
-static bool is_twin(const struct pg_se *se, const struct wh_error *err, const char *schema)
+static bool is_twin(const struct pg_se *se, const struct wh_error *err, const struct pg_mark *m)
 {
-    return strcmp(err->sqlstate, "23505") == 0 && wh_str_eqs(pg_said(se->c, 't'), "wherry_unit") &&
-           wh_str_eqs(pg_said(se->c, 's'), schema);
+    return strcmp(err->sqlstate, "23505") == 0 && wh_str_eqs(pg_said(se->c, 't'), m->units_table) &&
+           wh_str_eqs(pg_said(se->c, 's'), m->units_schema);
 }
 
 static wh_status mark_failed(struct pg_se *se, const struct pg_mark *m, int st,
                              struct wh_error *err)
 {
-    if (is_twin(se, err, m->schema))
+    if (is_twin(se, err, m))
         return wh_fail(err, WH_TWIN, "E7016", "unit %lld was committed before", (long long)m->unit);
     if (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "3F000") == 0)
         return wh_fail(err, WH_E_STATE, "E7009",
@@ -124,6 +117,7 @@ static wh_status mark(struct pg_se *se, const struct pg_mark *m, const char *sql
     struct wh_buf seed WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
     char *run WH_CLEANUP(wh_freep) = NULL;
     char attempt[NUMBER], epoch[NUMBER], lock[NUMBER];
+    const char *path = m->path ? m->path : "";
     struct key_text k = {0};
     int st = key_of(&m->fence, m->unit, &k);
 
@@ -135,9 +129,10 @@ static wh_status mark(struct pg_se *se, const struct pg_mark *m, const char *sql
     snprintf(attempt, sizeof attempt, "%d", m->attempt);
     snprintf(epoch, sizeof epoch, "%u", m->fence.epoch);
     snprintf(lock, sizeof lock, "%lld", (long long)m->lock_ms);
-    const char *params[] = {k.run, k.flow, k.generation, k.unit, attempt, epoch, seed.p, lock};
+    const char *params[] = {k.run, k.flow, k.generation, k.unit, attempt,
+                            epoch, seed.p, lock,         path};
 
-    st = pg_query_after(se->c, "begin isolation level read committed read write", sql, 8, params,
+    st = pg_query_after(se->c, "begin isolation level read committed read write", sql, 9, params,
                         &r, err);
     if (st != WH_OK)
         return mark_failed(se, m, st, err);
@@ -156,13 +151,16 @@ wh_status pg_mark_open(struct pg_se *se, const struct pg_mark *m, struct wh_erro
     int st;
 
     WH_TRY(pg_brisk(se, reterr));
-    if (in_schema(&sql,
-                  "insert into %i.wherry_unit(run, flow, generation, unit, attempt, epoch, seed) "
-                  "select $1::text, $2::bigint, $3::bigint, $4::bigint, $5::int, $6::bigint, "
-                  "$7::bytea from (select 1 from %i.wherry_run where run = $1::text and "
-                  "state = 'open' and epoch = $6::bigint for share) r "
-                  "returning set_config('lock_timeout', $8::text, true)",
-                  m->schema) != WH_OK)
+    struct wh_str schema = wh_str(m->schema);
+
+    if (sql_add(&sql,
+                "insert into %s(run, flow, generation, unit, attempt, epoch, seed) "
+                "select $1::text, $2::bigint, $3::bigint, $4::bigint, $5::int, $6::bigint, "
+                "$7::bytea from (select 1 from %i.wherry_run where run = $1::text and "
+                "state = 'open' and epoch = $6::bigint for share) r "
+                "returning set_config('lock_timeout', $8::text, true), "
+                "set_config('search_path', $9::text, true)",
+                m->units, &schema) != WH_OK)
         return no_memory(reterr);
     if (se->blocked) /* the time before it had to wait as well: now who it is for is asked */
         watch = pg_watch_begin(se);
@@ -177,14 +175,17 @@ wh_status pg_mark_open(struct pg_se *se, const struct pg_mark *m, struct wh_erro
     return st;
 }
 
-wh_status pg_mark_none(struct pg_se *se, int64_t lock_ms, struct wh_error *reterr)
+wh_status pg_mark_none(struct pg_se *se, const struct pg_mark *m, struct wh_error *reterr)
 {
-    char sql[120];
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+    char lock[NUMBER];
+    const char *params[] = {lock, m->path ? m->path : ""};
 
-    snprintf(sql, sizeof sql,
-             "begin isolation level read committed read write; set local lock_timeout = %lld",
-             (long long)lock_ms);
-    return pg_exec(se->c, sql, reterr);
+    snprintf(lock, sizeof lock, "%lld", (long long)m->lock_ms);
+    return pg_query_after(se->c, "begin isolation level read committed read write",
+                          "select set_config('lock_timeout', $1::text, true), "
+                          "set_config('search_path', $2::text, true)",
+                          2, params, &r, reterr);
 }
 
 wh_status pg_mute_triggers(struct pg_se *se, const struct pg_to *o, struct wh_error *reterr)
@@ -245,14 +246,13 @@ wh_status pg_mark_commit(struct pg_se *se, const struct pg_mark *k, const struct
 {
     static const struct wh_marker of_a_step = {0};
     struct wh_buf sql WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
-    struct wh_str schema = wh_str(k->schema);
 
     if (sql_add(&sql,
-                "update %i.wherry_unit set rows = $5::bigint, bytes = $6::bigint, "
+                "update %s set rows = $5::bigint, bytes = $6::bigint, "
                 "dirty = $7::bigint, filtered = $8::bigint, skipped = $9::bigint, "
                 "hash = $10::bytea, rest = $11::bytea, ends = $12::bytea where run = $1::text and "
                 "flow = $2::bigint and generation = $3::bigint and unit = $4::bigint",
-                &schema) != WH_OK)
+                k->units) != WH_OK)
         return no_memory(reterr);
     return fill(se, k, m ? m : &of_a_step, sql.p, reterr);
 }
@@ -273,12 +273,11 @@ static bool no_such_table(const struct wh_error *err)
 }
 
 /* One marker; r NULL: there is none, or no table of ours. */
-static wh_status marker_row(struct pg_se *se, const char *schema, const struct wh_fence *f,
+static wh_status marker_row(struct pg_se *se, const char *units, const struct wh_fence *f,
                             int64_t unit, struct pg_rows **ret, struct wh_error *reterr)
 {
     struct wh_buf sql WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
     char *run WH_CLEANUP(wh_freep) = NULL;
-    struct wh_str s = wh_str(schema);
     struct wh_error err = {0};
     struct key_text k = {0};
     int st = key_of(f, unit, &k);
@@ -287,10 +286,10 @@ static wh_status marker_row(struct pg_se *se, const char *schema, const struct w
     if (st != WH_OK ||
         sql_add(&sql,
                 "select attempt, rows, bytes, dirty, filtered, skipped, encode(hash, 'hex'), "
-                "encode(rest, 'hex'), encode(ends, 'hex') from %i.wherry_unit where "
+                "encode(rest, 'hex'), encode(ends, 'hex') from %s where "
                 "run = $1::text and flow = $2::bigint and generation = $3::bigint and "
                 "unit = $4::bigint",
-                &s) != WH_OK)
+                units) != WH_OK)
         return no_memory(reterr);
     const char *params[] = {k.run, k.flow, k.generation, k.unit};
 
@@ -346,7 +345,7 @@ wh_status pg_lookup(void *self, void *session, const struct wh_unit *u, struct w
         return WH_OK;
     if (!fl->fence.run.n)
         return wh_fail(reterr, WH_E_BUG, "E9003", "a marker is looked up without a run");
-    WH_TRY(marker_row(session, fl->markers, &f, u->id, &r, reterr));
+    WH_TRY(marker_row(session, fl->units, &f, u->id, &r, reterr));
     if (!r || pg_n_rows(r) == 0)
         return WH_OK;
     ret->kind = WH_FATE_COMMITTED;
@@ -389,9 +388,8 @@ static wh_status next_unit(struct pages *p, int64_t *ret, struct wh_error *reter
 
 static wh_status lost_marker(const struct pg_fl *fl, int64_t unit, struct wh_error *reterr)
 {
-    return wh_fail(reterr, WH_E_STATE, "E7009",
-                   "the marker of unit %lld is gone from schema \"%s\"", (long long)unit,
-                   fl->markers);
+    return wh_fail(reterr, WH_E_STATE, "E7009", "the marker of unit %lld is gone from %s",
+                   (long long)unit, fl->units);
 }
 
 static wh_status all_marked(struct pg_fl *fl, struct pages *p, struct wh_receipts *committed,
@@ -430,7 +428,7 @@ static wh_status still_there(struct pg_fl *fl, struct pg_se *se, const struct wh
     int st;
 
     if (fl->staged)
-        WH_TRY(marker_row(se, fl->markers, fence, sql_step_unit(&publish), &marker, reterr));
+        WH_TRY(marker_row(se, fl->units, fence, sql_step_unit(&publish), &marker, reterr));
     if (rows == 0 || (marker && pg_n_rows(marker)))
         return WH_OK;
     /* Appended rows can only be joined by others: fewer than ours means that ours are gone. Where
@@ -459,18 +457,16 @@ wh_status pg_verify(void *self, void *session, struct wh_receipts *committed,
     char *run WH_CLEANUP(wh_freep) = NULL;
     struct pg_fl *fl = self;
     struct pages p = {.se = session};
-    struct wh_str schema = wh_str(fl->markers);
     int64_t rows = 0;
     int st;
 
     if (committed->n == 0 || fl->marker_off)
         return WH_OK;
     run = wh_strndup(fence->run.s ? fence->run.s : "", fence->run.n);
-    if (!run ||
-        sql_add(&sql,
-                "select unit from %i.wherry_unit where run = $1::text and flow = $2::bigint and "
-                "generation = $3::bigint and unit > $4::bigint order by unit limit %d",
-                &schema, (int64_t)VERIFY_PAGE) != WH_OK)
+    if (!run || sql_add(&sql,
+                        "select unit from %s where run = $1::text and flow = $2::bigint and "
+                        "generation = $3::bigint and unit > $4::bigint order by unit limit %d",
+                        fl->units, (int64_t)VERIFY_PAGE) != WH_OK)
         return no_memory(reterr);
     p.sql = sql.p;
     p.run = run;

@@ -64,7 +64,7 @@ static wh_status compare_columns(const struct pg_sc *sc, const struct pg_rows *r
 
     for (int i = 0; i < sc->n_cols; i++) {
         const struct pg_col *c = &sc->cols[i];
-        bool same = false;
+        bool same = c->expr != NULL; /* is looked at by itself */
 
         for (int k = 0; k < n && !same; k++)
             same = wh_str_eqs(pg_cell(r, k, at), c->name) &&
@@ -108,7 +108,7 @@ static wh_status same_query(struct pg_rd *rd, struct wh_error *reterr)
     WH_TRY(pg_describe_query(rd->se, sc->query, &now, reterr));
     for (int i = 0; i < sc->n_cols; i++) {
         const struct pg_col *c = &sc->cols[i];
-        bool same = false;
+        bool same = c->expr != NULL;
 
         for (int k = 0; k < now.n_cols && !same; k++)
             same = strcmp(now.cols[k].name, c->name) == 0 && now.cols[k].oid == c->oid &&
@@ -127,6 +127,7 @@ static wh_status same_shape(struct pg_rd *rd, struct wh_error *reterr)
     if (instant && atomic_load(&rd->sc->checked) == instant)
         return WH_OK;
     WH_TRY(rd->sc->query ? same_query(rd, reterr) : same_table(rd, reterr));
+    WH_TRY(pg_computed_same(rd->sc, rd->se, reterr));
     atomic_store(&rd->sc->checked, instant);
     return WH_OK;
 }
@@ -189,7 +190,7 @@ static bool as_they_lie(const struct pg_rd *rd)
     const struct pg_sc *sc = rd->sc;
 
     for (int i = 0; i < sc->n_cols; i++)
-        if (sc->cols[i].generated || (sc->cols[i].cast && !rd->frames))
+        if (sc->cols[i].generated || sc->cols[i].expr || (sc->cols[i].cast && !rd->frames))
             return false;
     return true;
 }
@@ -214,7 +215,7 @@ static wh_status statement(struct pg_rd *rd, struct wh_buf *sql)
         return wh_buf_adds(sql, " to stdout (format binary)");
     }
     /* What the user wrote finds its tables and functions where the user's sessions do. */
-    if (sc->where || sc->query)
+    if (sc->where || sc->query || sc->computed.n_cols)
         WH_TRY(wh_buf_adds(sql, "set local search_path to default; "));
     WH_TRY(wh_buf_adds(sql, "copy ("));
     WH_TRY(pg_range_sql(sc, &rd->range, rd->frames, sql));
@@ -258,7 +259,7 @@ wh_status pg_reader_probe(struct pg_sc *sc, struct pg_se *se, struct wh_error *r
     struct wh_error err = {0};
     int st = wh_buf_adds(&sql, "set search_path to default; explain ");
 
-    if (!sc->where)
+    if (!sc->where && !sc->range_col)
         return WH_OK;
     if (st == WH_OK)
         st = pg_range_sql(sc, &all, false, &sql);
@@ -268,7 +269,11 @@ wh_status pg_reader_probe(struct pg_sc *sc, struct pg_se *se, struct wh_error *r
         return wh_fail(reterr, st, "E8002", "no memory for a statement");
     st = pg_exec(se->c, sql.p, &err);
     if (st == WH_E_REMOTE || st == WH_E_NOT_FOUND)
-        return wh_fail(reterr, WH_E_USAGE, "E4009", "where: %s", err.message);
+        return wh_fail(reterr, WH_E_USAGE, "E4009", "%s: %s",
+                       !sc->where      ? "split.range"
+                       : sc->range_col ? "where or split.range"
+                                       : "where",
+                       err.message);
     if (st != WH_OK && reterr)
         *reterr = err;
     return st;
@@ -312,8 +317,9 @@ static wh_status next_message(struct pg_rd *rd, struct wh_error *reterr)
 
 static wh_status reject(struct pg_rd *rd, struct wh_error *reterr)
 {
-    struct wh_buf raw WH_CLEANUP(wh_buf_free) = WH_BUF(1 << 20);
+    struct wh_buf raw WH_CLEANUP(wh_buf_free) = WH_BUF(PG_ROWTEXT_MAX);
     struct wh_bytes row = pg_decoder_bad_row(rd->decoder);
+    int64_t whole = 0;
     const char *code, *why;
     char position[WH_SPLIT_LABEL + 64], text[320];
     int column, st;
@@ -324,9 +330,11 @@ static wh_status reject(struct pg_rd *rd, struct wh_error *reterr)
              (long long)(rd->range.skip + rd->ordinal));
     snprintf(text, sizeof text, "column \"%s\" %s: %s", rd->sc->cols[column].name,
              rd->sc->cols[column].type_text, why);
-    if (pg_row_json(rd->sc->cols, rd->sc->n_cols, row, &raw) == WH_OK)
+    if (pg_row_json(rd->sc->cols, rd->sc->n_cols, row, &raw, &whole) == WH_OK)
         row = (struct wh_bytes){raw.p, raw.n};
-    st = rd->ctx->reject_raw(rd->ctx, row, position, column, code, text);
+    else
+        whole = 0;
+    st = rd->ctx->reject_raw(rd->ctx, row, whole, position, column, code, text);
     return st == WH_OK ? WH_OK : wh_fail(reterr, st, "E6001", "%s: %s", position, text);
 }
 

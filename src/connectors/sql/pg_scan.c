@@ -111,9 +111,18 @@ static const char *as_text(const struct pg_col *c)
         MONEY = 790
     };
 
-    return c->base_oid == INET    ? "%sabbrev(%i)"
-           : c->base_oid == MONEY ? "%s%i::numeric"
-                                  : "%s%i::text";
+    return c->base_oid == INET    ? "pg_catalog.abbrev(%s)"
+           : c->base_oid == MONEY ? "%s::pg_catalog.numeric"
+                                  : "%s::pg_catalog.text";
+}
+
+static wh_status add_selected(const struct pg_col *c, bool casts, struct wh_buf *b)
+{
+    struct wh_buf plain WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct wh_str name = wh_str(c->name);
+
+    WH_TRY(c->expr ? wh_buf_adds(&plain, c->expr) : sql_ident(&plain, name));
+    return sql_add(b, casts && c->cast ? as_text(c) : "%s", plain.p);
 }
 
 static wh_status select_list(struct pg_sc *sc, bool casts, const char **ret,
@@ -122,10 +131,7 @@ static wh_status select_list(struct pg_sc *sc, bool casts, const char **ret,
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
 
     for (int i = 0; i < sc->n_cols; i++) {
-        struct wh_str name = wh_str(sc->cols[i].name);
-
-        if (sql_add(&b, casts && sc->cols[i].cast ? as_text(&sc->cols[i]) : "%s%i", i ? ", " : "",
-                    &name) != WH_OK)
+        if ((i && wh_buf_adds(&b, ", ") != WH_OK) || add_selected(&sc->cols[i], casts, &b) != WH_OK)
             return no_memory(reterr);
     }
     *ret = wh_arena_strdup(sc->t.arena, b.p);
@@ -144,13 +150,24 @@ wh_status pg_scan_schema(const struct pg_sc *sc, struct ArrowSchema *ret)
     return pg_table_schema(&chosen, ret);
 }
 
+/* Where the plan fixed this column; -1: nowhere. Those that are computed go by their order. */
+static int64_t frozen_at(const struct ArrowSchema *frozen, const struct pg_col *c, int i)
+{
+    struct wh_str how;
+
+    if (!c->expr)
+        return wh_schema_find(frozen, wh_str(c->name), false);
+    return i < frozen->n_children && wh_meta_get(frozen->children[i], WH_META_COMPUTED, &how) ? i
+                                                                                              : -1;
+}
+
 /* At resume: every column is still what the plan fixed. */
 static wh_status as_frozen(const struct pg_sc *sc, const struct ArrowSchema *frozen,
                            struct wh_error *reterr)
 {
     for (int i = 0; i < sc->n_cols; i++) {
         const struct pg_col *c = &sc->cols[i];
-        int64_t at = wh_schema_find(frozen, wh_str(c->name), false);
+        int64_t at = frozen_at(frozen, c, i);
         struct wh_str was = {0};
 
         if (at < 0)
@@ -211,6 +228,10 @@ static wh_status decide_frame(struct pg_sc *sc, const struct pg_conn *c, struct 
         const struct pg_col *col = &sc->cols[i];
         struct pg_passes p = {wh_str(col->type_text), wh_str(col->shape ? col->shape : "")};
 
+        if (col->expr) {
+            why(io, col->name, "computed by the source");
+            return WH_OK;
+        }
         if (!pg_frame_fits(&p, &p, &text)) {
             why(io, col->name, text);
             return WH_OK;
@@ -233,6 +254,8 @@ static int64_t split_bytes(const struct pg_sc *sc, int64_t total)
 {
     int64_t lanes = sc->parallel > 0 ? sc->parallel : 1, share = total / (lanes * SPLITS_PER_LANE);
 
+    if (sc->sized)
+        return sc->unit;
     if (share < LEAST_SPLIT)
         share = LEAST_SPLIT;
     return share < sc->unit ? share : sc->unit;
@@ -278,8 +301,12 @@ static wh_status choose(struct pg_sc *sc, struct pg_se *se, const struct wh_scan
         sc->method = PG_BY_KEY;
         sc->n_wanted = (sc->leaves.bytes > 0 ? sc->leaves.bytes : sc->t.est_bytes) /
                        (sc->unit > 0 ? sc->unit : 1);
-        if (sc->n_wanted < sc->parallel)
+        if (sc->n_wanted < sc->parallel && !sc->sized)
             sc->n_wanted = sc->parallel;
+        if (io->parts > 0)
+            sc->n_wanted = io->parts;
+        else if (io->unit_rows > 0 && sc->t.est_rows > 0)
+            sc->n_wanted = (sc->t.est_rows + io->unit_rows - 1) / io->unit_rows;
         if (sc->n_wanted > PG_CUTS_MAX)
             sc->n_wanted = PG_CUTS_MAX;
         if (!big && !io->split_by)
@@ -296,6 +323,45 @@ static wh_status choose(struct pg_sc *sc, struct pg_se *se, const struct wh_scan
     sc->method = PG_BY_CTID;
     divide_blocks(sc);
     return WH_OK;
+}
+
+/* What the units that were asked for come to in bytes. */
+static wh_status size_units(struct pg_sc *sc, struct wh_scan *io, struct wh_buf *note,
+                            struct wh_error *reterr)
+{
+    int64_t bytes = sc->leaves.listed ? sc->leaves.bytes : sc->t.est_bytes;
+    int64_t rows = sc->leaves.listed ? sc->leaves.rows : sc->t.est_rows;
+
+    sc->sized = io->parts > 0 || io->unit_rows > 0;
+    if (!sc->sized || bytes <= 0)
+        return WH_OK;
+    if (io->parts <= 0 && rows <= 0) {
+        sc->sized = false;
+        return wh_buf_printf(note, "%sits rows are not known before ANALYZE: units by bytes",
+                             note->n ? "; " : "") == WH_OK
+                   ? WH_OK
+                   : no_memory(reterr);
+    }
+    double unit = io->parts > 0 ? (double)bytes / (double)io->parts
+                                : (double)bytes / (double)rows * (double)io->unit_rows;
+
+    sc->unit = unit < 1 ? 1 : unit > 9e17 ? INT64_MAX / 8 : (int64_t)unit + 1;
+    io->unit_bytes = sc->unit;
+    return WH_OK;
+}
+
+/* Which rows, by a column: whatever way the units are cut. */
+static wh_status take_range(struct pg_sc *sc, const struct wh_scan *io, struct wh_error *reterr)
+{
+    if (!io->range_from)
+        return WH_OK;
+    sc->range_col = pg_column_named(&sc->t, wh_str(io->split_by));
+    sc->range_from = wh_arena_strdup(sc->t.arena, io->range_from);
+    sc->range_to = wh_arena_strdup(sc->t.arena, io->range_to);
+    if (!sc->range_col)
+        return wh_fail(reterr, WH_E_NOT_FOUND, "E3002", "split.by: %s has no column \"%s\"",
+                       sc->t.name, io->split_by);
+    return sc->range_from && sc->range_to ? WH_OK : no_memory(reterr);
 }
 
 /* At resume units are cut as the plan said, whatever the sizes and statistics are now. */
@@ -393,7 +459,9 @@ static wh_status pin(struct pg_sc *sc, const struct wh_scan *io, struct wh_error
         strchr("rpv", sc->t.kind) && !sc->query && (!sc->leaves.listed || sc->leaves.granted);
 
     if (lockable)
-        return pg_pin(sc->ep, io->object, sc->from, false, reterr);
+        WH_TRY(pg_pin(sc->ep, io->object, sc->from, false, reterr));
+    if (lockable && !sc->computed.n_cols) /* which may read other tables */
+        return WH_OK;
     if (wh_buf_printf(&b, "select %s from %s", sc->select, sc->from) != WH_OK)
         return no_memory(reterr);
     return pg_pin(sc->ep, io->object ? io->object : &none, b.p, true, reterr);
@@ -446,10 +514,13 @@ static wh_status scan_open(void *self, void *ep, void *session, struct wh_scan *
     if (io->where && !(sc->where = wh_arena_strdup(sc->t.arena, io->where)))
         return no_memory(reterr);
     WH_TRY(project(sc, io, reterr));
+    WH_TRY(pg_computed(sc, se, io, reterr));
     WH_TRY(select_list(sc, true, &sc->select, reterr));
     if (io->frozen)
         WH_TRY(as_frozen(sc, io->frozen, reterr));
     WH_TRY(sizes(sc, se, &note, reterr));
+    WH_TRY(size_units(sc, io, &note, reterr));
+    WH_TRY(take_range(sc, io, reterr));
     if (io->bounds.n)
         WH_TRY(as_bound(sc, se, io, reterr));
     else
@@ -458,6 +529,8 @@ static wh_status scan_open(void *self, void *ep, void *session, struct wh_scan *
     WH_TRY(pg_reader_probe(sc, se, reterr));
     WH_TRY(pin(sc, io, reterr));
     WH_TRY(keep_bounds(sc, io, reterr));
+    pg_identity(ep, sc->query ? "" : sc->t.schema, sc->query ? "" : sc->t.name, io->identity,
+                sizeof io->identity);
     answers(sc, io, &note);
     return pg_scan_schema(sc, ret) == WH_OK ? WH_OK : no_memory(reterr);
 }
@@ -483,6 +556,7 @@ static void scan_close(void *self)
 {
     struct pg_sc *sc = self;
 
+    pg_table_free(&sc->computed);
     pg_table_free(&sc->t);
     pg_leaves_free(&sc->leaves);
     wh_free(TAKE_PTR(sc->cuts));

@@ -74,6 +74,9 @@ struct pg_sc {
     const struct pg_col *key; /* PG_BY_KEY */
     const char *key_collate;  /* ' collate "x"."y"' or '' */
     int64_t n_wanted;         /* ranges of the key */
+    bool sized;               /* units, or rows in one, were asked for: `unit` is what that is */
+    const struct pg_col *range_col; /* only from..to of it; NULL: all */
+    const char *range_from, *range_to;
     /* split_next only */
     struct pg_leaves leaves;
     uint64_t leaves_at; /* snapshot (pg_instant) in which the leaves were listed */
@@ -81,12 +84,19 @@ struct pg_sc {
     bool cuts_made;
     int64_t n_cuts;
     struct wh_buf token, bounds;
-    atomic_ullong checked; /* snapshot in which the columns were found to be the plan's */
+    struct pg_table computed; /* what the types of computed columns are kept in; 0 columns: none */
+    atomic_ullong checked;    /* snapshot in which the columns were found to be the plan's */
 };
 
 /* pg_scan.c: what is read, column by column; made when it is wanted, since thousands of scans may
  * be open at once */
 wh_status pg_scan_schema(const struct pg_sc *, struct ArrowSchema *ret);
+
+/* pg_computed.c */
+/* Columns that are asked for behind sc->cols: E4009 for what is not one value of each row. */
+wh_status pg_computed(struct pg_sc *, struct pg_se *, struct wh_scan *, struct wh_error *reterr);
+/* They are still of the types that they were of. */
+wh_status pg_computed_same(const struct pg_sc *, struct pg_se *, struct wh_error *reterr);
 
 /* pg_split.c */
 wh_status pg_range_put(const struct pg_range *, struct wh_buf *); /* replaces its contents */
@@ -102,6 +112,7 @@ void pg_leaves_free(struct pg_leaves *);
 wh_status pg_leaves_alone(const struct pg_table *, struct pg_leaves *ret, struct wh_error *reterr);
 /* sc->key: the column named, else the first of the primary key or of a unique index, NULL if there
  * is none. *ret_index: an index finds its ranges. */
+const struct pg_col *pg_column_named(const struct pg_table *, struct wh_str name); /* NULL */
 wh_status pg_split_key(struct pg_sc *, struct pg_conn *, const char *by, bool *ret_index,
                        struct wh_error *reterr);
 wh_status pg_split_next(void *sc, void *se, const struct wh_bytes *cursor, struct wh_split *ret,
@@ -120,13 +131,22 @@ wh_status pg_reader_cut(void *rd, struct wh_split *rest, struct wh_split *done,
                         struct wh_error *reterr);
 void pg_reader_close(void *rd);
 
-/* pg_rowtext.c: a row of COPY BINARY as JSON, long texts cut. WH_E_DATA: it is none. */
-wh_status pg_row_json(const struct pg_col *, int n, struct wh_bytes row, struct wh_buf *);
+/* pg_rowtext.c: a row of COPY BINARY as JSON; where that were more than PG_ROWTEXT_MAX, long texts
+ * are cut and *ret_cut_of tells (about) how many bytes it would have; else 0. WH_E_DATA: it is
+ * none.
+ */
+enum {
+    PG_ROWTEXT_MAX = 16 << 20
+};
+wh_status pg_row_json(const struct pg_col *, int n, struct wh_bytes row, struct wh_buf *,
+                      int64_t *ret_cut_of);
 
 /* pg_snapshot.c: what the snapshot locks. Objects are those of wh_scan.object; `what` is SQL: a
  * table "s"."t" for LOCK TABLE, or (prepared) any query. Repeatable. */
 wh_status pg_pin(struct pg_ep *, const struct wh_name *object, const char *what, bool query,
                  struct wh_error *reterr);
+/* What of these objects is to be locked, one line per lock: 't' or 'q', then the SQL, then NUL. */
+wh_status pg_pins(struct pg_ep *, const struct wh_objects *, struct wh_buf *out);
 /* The snapshot that READ sessions enter now: a number that differs from snapshot to snapshot, 0 =
  * none. */
 uint64_t pg_instant(struct pg_ep *);
@@ -134,5 +154,14 @@ uint64_t pg_instant(struct pg_ep *);
  * of the endpoint. */
 wh_status pg_has_heirs(struct pg_se *, uint64_t instant, uint32_t oid, bool *ret,
                        struct wh_error *reterr);
+
+/* pg_holder.c */
+enum {
+    PG_HOLD_CONFIG = 3 << 20 /* what the engine hands over */
+};
+/* "wherry/<12 of run>/hold<endpoint>": the endpoint's tag without its epoch. */
+void pg_hold_tag(const struct wh_ctx *, char *out, size_t size);
+wh_status pg_hold_config(struct pg_ep *, const struct wh_objects *pin, struct wh_buf *out);
+bool pg_old_names(const struct pg_conn *); /* functions of snapshots begin with txid_ */
 
 #endif

@@ -167,6 +167,16 @@ static wh_status key_conditions(const struct pg_sc *sc, const struct pg_range *r
     return wh_buf_addc(sql, ')');
 }
 
+/* Not the NULLs: they are in no range. The ends have the column's type without its length or scale:
+ * a cast would round them, and 1.005 would reach as far as 1.01. */
+static wh_status range_condition(const struct pg_sc *sc, const char *glue, struct wh_buf *sql)
+{
+    struct wh_str name = wh_str(sc->range_col->name), from = wh_str(sc->range_from),
+                  to = wh_str(sc->range_to);
+
+    return sql_add(sql, "%s(%i >= %l and %i <= %l)", glue, &name, &from, &name, &to);
+}
+
 wh_status pg_range_sql(const struct pg_sc *sc, const struct pg_range *r, bool raw,
                        struct wh_buf *sql)
 {
@@ -176,6 +186,10 @@ wh_status pg_range_sql(const struct pg_sc *sc, const struct pg_range *r, bool ra
     WH_TRY(from_clause(sc, r, sql));
     if (sc->where) { /* a newline ends a comment that the user's text may end with */
         WH_TRY(wh_buf_printf(sql, "%s(%s\n)", glue, sc->where));
+        glue = " and ";
+    }
+    if (sc->range_col) {
+        WH_TRY(range_condition(sc, glue, sql));
         glue = " and ";
     }
     if (r->method == PG_BY_KEY)
@@ -381,7 +395,7 @@ static void weigh(const struct pg_range *r, const struct pg_leaf *leaf, struct w
     "($2 is null and x.indisunique)) order by x.indisprimary desc, x.indisunique desc, "           \
     "x.indnkeyatts, a.attnum limit 1"
 
-static const struct pg_col *column_named(const struct pg_table *t, struct wh_str name)
+const struct pg_col *pg_column_named(const struct pg_table *t, struct wh_str name)
 {
     for (int i = 0; i < t->n_cols; i++)
         if (wh_str_eqs(name, t->cols[i].name))
@@ -399,13 +413,13 @@ wh_status pg_split_key(struct pg_sc *sc, struct pg_conn *c, const char *by, bool
     sc->key = NULL;
     *ret_index = false;
     snprintf(number, sizeof number, "%u", sc->t.oid);
-    if (by && !column_named(&sc->t, wh_str(by)))
+    if (by && !pg_column_named(&sc->t, wh_str(by)))
         return wh_fail(reterr, WH_E_NOT_FOUND, "E3002", "split.by: %s has no column \"%s\"",
                        sc->t.name, by);
     WH_TRY(pg_query(c, KEYS, 2, params, &r, reterr));
     if (pg_n_rows(r) == 0)
         return WH_OK;
-    sc->key = column_named(&sc->t, pg_cell(r, 0, 0));
+    sc->key = pg_column_named(&sc->t, pg_cell(r, 0, 0));
     sc->key_collate = wh_arena_strndup(sc->t.arena, pg_cell(r, 0, 1).s, pg_cell(r, 0, 1).n);
     *ret_index = pg_cell_bool(r, 0, 2);
     return sc->key_collate ? WH_OK : wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a scan");
@@ -417,17 +431,20 @@ static wh_status quantiles(const struct pg_sc *sc, struct pg_conn *c, const char
                            struct pg_rows **ret, struct wh_error *reterr)
 {
     struct wh_buf sql WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
-    const char *params[1] = {values};
+    const char *params[3] = {values, sc->range_col ? sc->range_from : NULL, sc->range_to};
+    const char *type = sc->key->type_text, *collate = sc->key_collate;
 
-    if (sql_add(
-            &sql,
-            "select array_agg(v::text order by rn), count(*) from (select v, row_number() over "
-            "(order by v%s) as rn, count(*) over () as c from (select distinct u::%s%s as v "
-            "from unnest($1::text[]) u where u is not null) d) s where rn > 1 and (rn - 1) * %d "
-            "/ c <> (rn - 2) * %d / c",
-            sc->key_collate, sc->key->type_text, sc->key_collate, n, n) != WH_OK)
+    if (sql_add(&sql,
+                "select array_agg(v::text order by rn), count(*) from (select v, row_number() over "
+                "(order by v%s) as rn, count(*) over () as c from (select distinct u::%s%s as v "
+                "from unnest($1::text[]) u where u is not null and ($2::text is null or (u::%s%s "
+                ">= $2::text::%s%s and u::%s%s <= $3::text::%s%s))) d) s where rn > 1 and (rn - 1) "
+                "* %d "
+                "/ c <> (rn - 2) * %d / c",
+                collate, type, collate, type, collate, type, collate, type, collate, type, collate,
+                n, n) != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a statement");
-    return pg_query(c, sql.p, 1, params, ret, reterr);
+    return pg_query(c, sql.p, 3, params, ret, reterr);
 }
 
 /* Values of the key that stand for all: the bounds of the statistics' buckets. */

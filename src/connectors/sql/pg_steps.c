@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define TRUNCATE "truncate"
+
 static wh_status no_memory(struct wh_error *reterr)
 {
     return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a step");
@@ -137,7 +139,7 @@ static wh_status triggers(struct pg_se *se, const struct pg_fl *fl, bool off, st
 
 static wh_status script_exchange(const struct pg_fl *fl, struct sql_script *s)
 {
-    WH_TRY(sql_add(&s->b, "truncate %s", fl->name));
+    WH_TRY(sql_add(&s->b, TRUNCATE " %s", fl->name));
     WH_TRY(sql_script_end(s));
     WH_TRY(put(fl, WH_MODE_APPEND, s));
     return drop_full_stage(fl, s);
@@ -147,32 +149,32 @@ static wh_status script_exchange(const struct pg_fl *fl, struct sql_script *s)
  * moment, so nothing that points here breaks or cascades. */
 static wh_status script_merge(const struct pg_fl *fl, struct sql_script *s)
 {
-    bool any = false;
-
-    WH_TRY(sql_add(&s->b, "delete from %s t where not exists (select 1 from %s r where ", fl->name,
+    WH_TRY(sql_add(&s->b, PG_DELETE "%s t where not exists (select 1 from %s r where ", fl->name,
                    fl->stage_name));
-    for (int i = 0; i < fl->n_dest; i++) {
-        struct wh_str name = wh_str(fl->dest[i].name);
-
-        if (!fl->dest[i].key)
-            continue;
-        WH_TRY(sql_add(&s->b, any ? " and r.%i = t.%i" : "r.%i = t.%i", &name, &name));
-        any = true;
-    }
+    WH_TRY(pg_ddl_same_key(fl, "t", false, "r", false, &s->b));
     WH_TRY(wh_buf_addc(&s->b, ')'));
     WH_TRY(sql_script_end(s));
     WH_TRY(put(fl, WH_MODE_REPLACE, s));
     return drop_full_stage(fl, s);
 }
 
-static wh_status script_pour(const struct pg_fl *fl, struct sql_script *s)
+static wh_status script_pour(struct pg_se *full, const struct pg_fl *fl, struct sql_script *s,
+                             struct wh_error *reterr)
 {
-    if (fl->mode == WH_MODE_DELETE_INSERT) {
-        WH_TRY(sql_add(&s->b, "delete from %s where (%s\n)", fl->name, fl->replace_where));
-        WH_TRY(sql_script_end(s));
+    int st = WH_OK;
+
+    if (fl->replace_keys) {
+        WH_TRY(pg_replaced_script(full, fl, s, reterr));
+    } else if (fl->mode == WH_MODE_DELETE_INSERT) {
+        st = sql_add(&s->b, PG_DELETE "%s where (%s\n)", fl->name, fl->replace_where);
+        if (st == WH_OK)
+            st = sql_script_end(s);
     }
-    WH_TRY(put(fl, sql_by_key(fl->mode) ? fl->mode : WH_MODE_APPEND, s));
-    return drop_full_stage(fl, s);
+    if (st == WH_OK)
+        st = put(fl, sql_by_key(fl->mode) ? fl->mode : WH_MODE_APPEND, s);
+    if (st == WH_OK)
+        st = drop_full_stage(fl, s);
+    return st == WH_OK ? WH_OK : no_memory(reterr);
 }
 
 static wh_status one(struct sql_script *s, const char *verb, const char *name)
@@ -181,8 +183,8 @@ static wh_status one(struct sql_script *s, const char *verb, const char *name)
     return sql_script_end(s);
 }
 
-static wh_status script_publish(struct pg_se *se, const struct pg_fl *fl, struct sql_script *s,
-                                struct wh_error *reterr)
+static wh_status script_publish(struct pg_se *se, const struct pg_fl *fl, bool doing,
+                                struct sql_script *s, struct wh_error *reterr)
 {
     int st;
 
@@ -191,7 +193,7 @@ static wh_status script_publish(struct pg_se *se, const struct pg_fl *fl, struct
     if (fl->publish == PG_PUB_RENAME)
         return script_rename(se, fl, s, reterr);
     if (fl->publish == PG_PUB_POUR)
-        return script_pour(fl, s) == WH_OK ? WH_OK : no_memory(reterr);
+        return script_pour(doing ? se : NULL, fl, s, reterr);
     WH_TRY(triggers(se, fl, true, s, reterr));
     st = fl->publish == PG_PUB_MERGE ? script_merge(fl, s) : script_exchange(fl, s);
     return st == WH_OK ? triggers(se, fl, false, s, reterr) : no_memory(reterr);
@@ -246,8 +248,9 @@ static wh_status script_sequences(struct pg_se *se, const struct pg_fl *fl, stru
     return WH_OK;
 }
 
+/* doing: inside the step's transaction, where a stage that is poured is full. */
 static wh_status script_of(struct pg_se *se, const struct pg_fl *fl, struct wh_bytes token,
-                           struct sql_script *s, struct wh_error *reterr)
+                           bool doing, struct sql_script *s, struct wh_error *reterr)
 {
     const char *t = token.p;
     char oid[24] = "";
@@ -265,7 +268,7 @@ static wh_status script_of(struct pg_se *se, const struct pg_fl *fl, struct wh_b
         st = script_add_columns(fl, s);
         break;
     case SQL_STEP_CLEAR:
-        st = one(s, "truncate", fl->name);
+        st = one(s, TRUNCATE, fl->name);
         break;
     case SQL_STEP_STAGE:
         return script_stage(se, fl, s, reterr);
@@ -277,7 +280,7 @@ static wh_status script_of(struct pg_se *se, const struct pg_fl *fl, struct wh_b
         break;
     case SQL_STEP_SWAP:
     case SQL_STEP_POUR:
-        return script_publish(se, fl, s, reterr);
+        return script_publish(se, fl, doing, s, reterr);
     case SQL_STEP_DROP:
         st = drop_stage(fl, s);
         break;
@@ -303,7 +306,7 @@ static int fill(void *self, struct wh_bytes token, struct sql_script *s, struct 
 {
     struct listing *l = self;
 
-    return script_of(l->se, l->fl, token, s, reterr);
+    return script_of(l->se, l->fl, token, false, s, reterr);
 }
 
 static int add_later(void *arg, char kind, uint32_t oid, struct wh_error *reterr)
@@ -401,14 +404,28 @@ static wh_status run_script(struct pg_se *se, struct sql_script *s, struct wh_er
     return st;
 }
 
+static wh_status put_new(struct pg_se *se, const struct pg_fl *fl, struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+    int64_t in = 0;
+
+    if (sql_add(&b, "select count(*) from %s", fl->stage_name) != WH_OK)
+        return no_memory(reterr);
+    WH_TRY(pg_query(se->c, b.p, 0, NULL, &r, reterr));
+    return pg_prove_ignored(se, fl, fl->stage_name, false, pg_cell_i64(r, 0, 0, 0), &in, reterr);
+}
+
 /* The rows of a full stage into the table; as many as are due, or none. */
 static wh_status run_put(struct pg_se *se, const struct pg_fl *fl, const char *sql,
                          enum wh_mode mode, struct wh_error *reterr)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
     struct pg_rows *put WH_CLEANUP(pg_rows_freep) = NULL, *due WH_CLEANUP(pg_rows_freep) = NULL;
-    int64_t n;
+    int64_t n = 0;
 
+    if (mode == WH_MODE_INSERT_IGNORE)
+        return put_new(se, fl, reterr);
     if (pg_ddl_due(fl, fl->stage_name, false, mode, &b) != WH_OK)
         return no_memory(reterr);
     WH_TRY(pg_query(se->c, sql, 0, NULL, &put, reterr));
@@ -445,8 +462,14 @@ static wh_status run_publish(struct pg_se *se, const struct pg_fl *fl, struct sq
     if (pg_ddl_put(fl, fl->name, fl->stage_name, false, mode, false, &sql) != WH_OK)
         return no_memory(reterr);
     for (int st = WH_OK; at < end; at += strlen(at) + 1) {
-        st =
-            strcmp(at, sql.p) == 0 ? run_put(se, fl, at, mode, reterr) : pg_exec(se->c, at, reterr);
+        if (strcmp(at, sql.p) == 0)
+            st = run_put(se, fl, at, mode, reterr);
+        else if (strncmp(at, PG_DELETE, strlen(PG_DELETE)) == 0)
+            st = pg_prove_delete(se, fl, at, reterr);
+        else
+            st = pg_exec(se->c, at, reterr);
+        if (st == WH_OK && strncmp(at, TRUNCATE " ", strlen(TRUNCATE " ")) == 0)
+            st = pg_prove_empty(se, fl, reterr);
         if (st < 0 && st != WH_E_CANCELLED && reterr && strcmp(reterr->code, "E5005") != 0)
             snprintf(reterr->code, sizeof reterr->code, "E5008");
         WH_TRY(st);
@@ -541,6 +564,7 @@ static wh_status apply_inside(struct pg_fl *fl, struct pg_se *se, const struct w
                               const struct wh_fence *f, struct wh_error *reterr)
 {
     struct sql_script s = SQL_SCRIPT;
+    char kind = *(const char *)step->token.p;
     int st = WH_OK;
 
     if (step->phase == WH_DROP && !fl->marker_off)
@@ -550,11 +574,16 @@ static wh_status apply_inside(struct pg_fl *fl, struct pg_se *se, const struct w
     if (st == WH_OK && sql_is_statement(step->token))
         return run_statement(fl, se, step->token, reterr);
     if (st == WH_OK)
-        st = script_of(se, fl, step->token, &s, reterr);
+        st = script_of(se, fl, step->token, true, &s, reterr);
+    if (st == WH_OK && (puts_rows(fl, step->token) || kind == SQL_STEP_CLEAR))
+        st = pg_exec(se->c, "set local search_path to default",
+                     reterr); /* theirs are its triggers */
     if (st == WH_OK)
         st = step->phase == WH_PUBLISH && puts_rows(fl, step->token)
                  ? run_publish(se, fl, &s, reterr)
                  : run_script(se, &s, reterr);
+    if (st == WH_OK && kind == SQL_STEP_CLEAR)
+        st = pg_prove_empty(se, fl, reterr);
     if (st == WH_BLOCKED) {
         pg_rollback(se->c);
         wh_ignore(wh_fail(reterr, WH_BLOCKED, "E5010", "table %s is in use", fl->name));
@@ -568,7 +597,7 @@ static wh_status begin(struct pg_fl *fl, struct pg_se *se, const struct pg_mark 
                        const struct wh_step *step, struct wh_error *reterr)
 {
     if (fl->marker_off || step->phase == WH_DROP)
-        return pg_mark_none(se, m->lock_ms, reterr);
+        return pg_mark_none(se, m, reterr);
     return pg_mark_open(se, m, reterr);
 }
 
@@ -579,7 +608,11 @@ wh_status pg_apply(void *self, void *session, const struct wh_step *step, const 
     struct pg_fl *fl = self;
     struct pg_se *se = session;
     bool marked = !fl->marker_off && step->phase != WH_DROP, done = false;
-    struct pg_mark m = {.schema = fl->markers, .attempt = 1};
+    struct pg_mark m = {.schema = fl->markers,
+                        .units = fl->units,
+                        .units_schema = fl->units_schema,
+                        .units_table = fl->units_table,
+                        .attempt = 1};
     int st = WH_OK;
 
     if (step->token.n < 1 || step->token.n > 16)

@@ -7,7 +7,6 @@ enum {
     COUNT_MS = 200,   /* longest time for counting the rows of an existing table */
     MEMO_VERSION = 1, /* (version, existed, publish), oid of the table that was there */
     MEMO_SIZE = 7,
-    COLUMNS_MOST = 1600,
 };
 
 static wh_status no_memory(struct wh_error *reterr)
@@ -50,7 +49,8 @@ static wh_status copy_settings(struct pg_fl *fl, const struct wh_target *io,
         if (!fl->comment)
             return no_memory(reterr);
     }
-    if (io->mode == WH_MODE_DELETE_INSERT) {
+    fl->replace_keys = io->mode == WH_MODE_DELETE_INSERT && io->replace_keys;
+    if (io->mode == WH_MODE_DELETE_INSERT && !fl->replace_keys) {
         if (!io->replace_where || !*io->replace_where)
             return wh_fail(reterr, WH_E_USAGE, "E1063", "delete-insert needs write.replace.where");
         fl->replace_where = wh_arena_strdup(fl->arena, io->replace_where);
@@ -184,294 +184,6 @@ static wh_status may_be_written(const struct pg_fl *fl, const struct wh_target *
     return WH_OK;
 }
 
-/* ---- columns -----------------------------------------------------------------------------------
- */
-
-/* at: 1-based position in the key of the table, 0 = none. */
-static wh_status set_accept(struct pg_fl *fl, const struct wh_target *io, int64_t i, int at,
-                            struct wh_type *t, struct wh_error *reterr)
-{
-    const struct ArrowSchema *source = io->source->children[i];
-    const struct pg_dest *d = &fl->dest[i];
-    const char *meta[7] = {WH_META_TYPE, d->decl};
-    char *comment WH_CLEANUP(wh_freep) = NULL;
-    struct wh_str text = {0};
-    char key[16];
-    int n = 2;
-
-    if (at > 0) {
-        snprintf(key, sizeof key, "%d", at);
-        meta[n++] = WH_META_KEY;
-        meta[n++] = key;
-    }
-    if (wh_meta_get(source, WH_META_COMMENT, &text) && text.n) {
-        comment = wh_strndup(text.s, text.n);
-        if (!comment)
-            return no_memory(reterr);
-        meta[n++] = WH_META_COMMENT;
-        meta[n++] = comment;
-    }
-    meta[n] = NULL;
-    sql_as_frozen(io, i, t);
-    if (wh_schema_set(&fl->accept, i, d->name, t, meta) != WH_OK)
-        return no_memory(reterr);
-    return WH_OK;
-}
-
-static wh_status new_column(struct pg_fl *fl, const struct wh_target *io, int64_t i,
-                            struct wh_error *reterr)
-{
-    const struct ArrowSchema *f = io->source->children[i];
-    struct pg_dest *d = &fl->dest[i];
-    struct wh_str native = {"", 0};
-    char decl[PG_DECL];
-    struct wh_type t;
-
-    WH_TRY(wh_type_of(f, &t, reterr));
-    wh_ignore(wh_meta_get(f, WH_META_TYPE, &native) != NULL);
-    if (strlen(f->name) > 63)
-        return wh_fail(reterr, WH_E_TYPE, "E3013",
-                       "column \"%s\" has more than 63 bytes in its name", f->name);
-    d->scale = -1;
-    d->name = wh_arena_strdup(fl->arena, f->name);
-    if (!d->name)
-        return no_memory(reterr);
-    pg_decl_for(&t, native, decl, &d->wire);
-    d->decl = wh_arena_strdup(fl->arena, decl);
-    if (!d->decl)
-        return no_memory(reterr);
-    return set_accept(fl, io, i, fl->existed && !fl->recreate ? 0 : sql_key_position(f), &t,
-                      reterr);
-}
-
-/* The source's column is of the same type, and of the same making. */
-static bool same_type(const struct ArrowSchema *source, const struct pg_col *c)
-{
-    struct wh_str system = {"", 0}, native = {"", 0}, shape = {"", 0};
-
-    wh_ignore(wh_meta_get(source, WH_META_SYSTEM, &system) != NULL);
-    wh_ignore(wh_meta_get(source, WH_META_TYPE, &native) != NULL);
-    wh_ignore(wh_meta_get(source, WH_META_SHAPE, &shape) != NULL);
-    return wh_str_eqs(system, "postgresql") && wh_str_eqs(native, c->type_text) &&
-           wh_str_eqs(shape, c->shape ? c->shape : "");
-}
-
-static wh_status would_round(const struct pg_fl *fl, const struct pg_col *c,
-                             struct wh_error *reterr)
-{
-    const char *amounts = c->shape ? strstr(c->shape, "amounts as ") : NULL;
-
-    if (amounts)
-        wh_ignore(wh_fail(reterr, WH_E_TYPE, "E3004",
-                          "column \"%s\" of %s is %s: the server reads money in it as its "
-                          "lc_monetary says (%s); what the source wrote would be another amount, "
-                          "or none",
-                          c->name, fl->name, c->type_text, amounts + strlen("amounts as ")));
-    else
-        wh_ignore(wh_fail(reterr, WH_E_TYPE, "E3004",
-                          "column \"%s\" of %s is %s: the server would round values to that",
-                          c->name, fl->name, c->type_text));
-    if (reterr)
-        wh_error_hint(reterr, "--accept-lossy %s, or another type for the column", c->name);
-    return WH_E_TYPE;
-}
-
-/* The server rounds to this column's modifier: which values are not meant? None where the source
- * has the same type, or the column was named in accept_lossy. */
-static wh_status rounding(const struct pg_fl *fl, const struct ArrowSchema *source,
-                          const struct pg_col *c, const struct wh_type *t, struct pg_dest *d,
-                          struct wh_error *reterr)
-{
-    struct wh_str word;
-    int precision = 0;
-
-    d->scale = -1;
-    if (!pg_rounds(c) || same_type(source, c) || wh_meta_get(source, WH_META_LOSSY, &word))
-        return WH_OK;
-    if (t->kind == WH_K_TIME64 || t->kind == WH_K_TIMESTAMP) {
-        d->grain = 1;
-        for (int p = c->typmod; p < 6; p++)
-            d->grain *= 10;
-        return WH_OK;
-    }
-    if (t->kind == WH_K_DECTEXT) {
-        pg_numeric_shape(c->typmod, &precision, &d->scale);
-        if (d->scale >= 0)
-            return WH_OK;
-    }
-    return would_round(fl, c, reterr);
-}
-
-static struct wh_str generated_at_source(const struct ArrowSchema *source)
-{
-    struct wh_str how = {"", 0};
-
-    wh_ignore(wh_meta_get(source, WH_META_GENERATED, &how) != NULL);
-    return how;
-}
-
-static wh_status old_column(struct pg_fl *fl, const struct wh_target *io, int64_t i,
-                            const struct pg_col *c, struct wh_error *reterr)
-{
-    struct pg_dest *d = &fl->dest[i];
-    struct wh_type t;
-
-    d->computed = c->generated;
-    if (c->generated && !wh_str_eqs(generated_at_source(io->source->children[i]), "always")) {
-        wh_ignore(wh_fail(reterr, WH_E_TYPE, "E3005",
-                          "column \"%s\" of %s is generated: it takes no value from a source",
-                          c->name, fl->name));
-        if (reterr)
-            wh_error_hint(reterr, "leave it out: --columns '* except (%s)'", c->name);
-        return WH_E_TYPE;
-    }
-    d->name = c->name;
-    d->decl = c->type_text;
-    if (strlen(d->decl) >= PG_DECL)
-        return wh_fail(reterr, WH_E_UNSUPPORTED, "E3013", "the type of column \"%s\" is too long",
-                       c->name);
-    d->wire = c->wire;
-    d->cast = c->cast;
-    d->plain = c->plain;
-    d->base_oid = c->base_oid;
-    d->shape = c->shape;
-    d->always = c->identity_always;
-    pg_accept_type(c, &t);
-    d->scale = -1;
-    if (d->computed) {
-        t.nullable = true;
-        return set_accept(fl, io, i, 0, &t, reterr);
-    }
-    WH_TRY(rounding(fl, io->source->children[i], c, &t, d, reterr));
-    fl->checks |= d->grain || d->scale >= 0;
-    t.nullable = !c->not_null;
-    return set_accept(fl, io, i, c->pk, &t, reterr);
-}
-
-static const struct pg_col *find_old(const struct pg_fl *fl, const char *name)
-{
-    int at = sql_find_column(SQL_NAMES(fl->now.cols, fl->now.n_cols), name);
-
-    return at < 0 ? NULL : &fl->now.cols[at];
-}
-
-static wh_status missing_here(const struct pg_fl *fl, const char *name, struct wh_error *reterr)
-{
-    wh_ignore(wh_fail(reterr, WH_E_TYPE, "E3005", "table %s has no column \"%s\"", fl->name, name));
-    if (reterr)
-        wh_error_hint(reterr, "leave it out of columns, or add it: --evolve add");
-    return WH_E_TYPE;
-}
-
-/* Columns that nobody delivers must be able to stay empty. */
-static wh_status missing_there(const struct pg_fl *fl, struct wh_error *reterr)
-{
-    for (int i = 0; i < fl->now.n_cols; i++) {
-        const struct pg_col *c = &fl->now.cols[i];
-        bool delivered = c->generated || c->identity || !c->not_null || c->has_default;
-
-        for (int j = 0; j < fl->n_dest && !delivered; j++)
-            delivered = strcmp(fl->dest[j].name, c->name) == 0;
-        if (!delivered && fl->mode != WH_MODE_UPDATE)
-            return wh_fail(reterr, WH_E_TYPE, "E3005",
-                           "column \"%s\" of %s is NOT NULL without a default, and the source "
-                           "delivers no such column",
-                           c->name, fl->name);
-    }
-    return WH_OK;
-}
-
-static wh_status twice(const struct pg_fl *fl, int i, struct wh_error *reterr)
-{
-    for (int j = 0; j < i; j++)
-        if (strcmp(fl->dest[j].name, fl->dest[i].name) == 0)
-            return wh_fail(reterr, WH_E_TYPE, "E3008", "column \"%s\" of %s is delivered twice",
-                           fl->dest[i].name, fl->name);
-    return WH_OK;
-}
-
-static wh_status columns(struct pg_fl *fl, const struct wh_target *io, struct wh_error *reterr)
-{
-    bool fresh = !fl->existed || fl->recreate;
-
-    if (io->source->n_children < 1 || io->source->n_children > COLUMNS_MOST)
-        return wh_fail(reterr, WH_E_TYPE, "E3014",
-                       "a PostgreSQL table has 1 to %d columns, not %lld", COLUMNS_MOST,
-                       (long long)io->source->n_children);
-    fl->n_dest = (int)io->source->n_children;
-    fl->dest = wh_arena_alloc(fl->arena, (size_t)fl->n_dest * sizeof *fl->dest);
-    if (!fl->dest || wh_schema_init(&fl->accept, fl->n_dest) != WH_OK)
-        return no_memory(reterr);
-    for (int i = 0; i < fl->n_dest; i++) {
-        const char *name = io->source->children[i]->name;
-        const struct pg_col *c = fresh ? NULL : find_old(fl, name);
-
-        if (c) {
-            WH_TRY(old_column(fl, io, i, c, reterr));
-        } else {
-            if (!fresh && io->evolve == WH_EVOLVE_NONE)
-                return missing_here(fl, name, reterr);
-            WH_TRY(new_column(fl, io, i, reterr));
-            fl->dest[i].added = !fresh;
-            if (fl->dest[i].added) /* existing rows have nothing there */
-                fl->accept.children[i]->flags |= ARROW_FLAG_NULLABLE;
-        }
-        WH_TRY(twice(fl, i, reterr));
-    }
-    return fresh ? WH_OK : missing_there(fl, reterr);
-}
-
-/* ---- keys --------------------------------------------------------------------------------------
- */
-
-static size_t primary_key(const struct pg_fl *fl, const char **pk)
-{
-    size_t n = 0;
-
-    for (int at = 1; at <= fl->now.n_cols; at++)
-        for (int i = 0; i < fl->now.n_cols; i++)
-            if (fl->now.cols[i].pk == at)
-                pk[n++] = fl->now.cols[i].name;
-    return n;
-}
-
-static wh_status keys(struct pg_fl *fl, const struct wh_target *io, struct wh_error *reterr)
-{
-    bool there = fl->existed && !fl->recreate;
-    const char **pk = wh_arena_alloc(fl->arena, (size_t)(fl->now.n_cols + 1) * sizeof *pk);
-    size_t n;
-
-    if (!pk)
-        return no_memory(reterr);
-    n = there ? primary_key(fl, pk) : 0;
-    return sql_keys(fl->arena, io, fl->name, there ? pk : NULL, n, &fl->keys, &fl->n_keys, reterr);
-}
-
-/* The delivered columns that are the key, and the key as the table spells it. */
-static wh_status mark_keys(struct pg_fl *fl, struct wh_error *reterr)
-{
-    for (size_t k = 0; k < fl->n_keys; k++) {
-        struct pg_dest *found = NULL;
-
-        for (int i = 0; i < fl->n_dest; i++)
-            if (strcmp(fl->dest[i].name, fl->keys[k]) == 0)
-                found = &fl->dest[i];
-        for (int i = 0; i < fl->n_dest && !found; i++)
-            if (wh_str_ieqs(wh_str(fl->dest[i].name), fl->keys[k]))
-                found = &fl->dest[i];
-        if (!found)
-            return wh_fail(reterr, WH_E_NOT_FOUND, "E3002",
-                           "the key column \"%s\" of %s is not delivered", fl->keys[k], fl->name);
-        if (found->computed && fl->publish == PG_PUB_POUR)
-            return wh_fail(reterr, WH_E_TYPE, "E3005",
-                           "the key column \"%s\" of %s is generated: a stage has no value of it",
-                           found->name, fl->name);
-        found->key = true;
-        fl->keys[k] = found->name;
-    }
-    return WH_OK;
-}
-
 /* ---- how a stage gets into place ---------------------------------------------------------------
  */
 
@@ -482,7 +194,7 @@ static wh_status merge_key(struct pg_fl *fl, struct wh_error *reterr)
 
     if (!pk)
         return no_memory(reterr);
-    fl->n_keys = primary_key(fl, pk);
+    fl->n_keys = pg_shape_primary(fl, pk);
     fl->keys = pk;
     if (fl->n_keys)
         return WH_OK;
@@ -649,9 +361,13 @@ static wh_status try_statements(struct pg_fl *fl, struct pg_se *se, struct wh_er
     for (int i = 0; i < fl->n_dest; i++)
         if (fl->dest[i].added)
             return WH_OK;
-    if (fl->mode == WH_MODE_DELETE_INSERT) {
-        if (sql_add(&b, "explain (costs off) delete from %s where (%s\n)", fl->name,
-                    fl->replace_where) != WH_OK)
+    if (fl->replace_keys) {
+        WH_TRY(pg_replaced_probe(se, fl, reterr));
+    } else if (fl->mode == WH_MODE_DELETE_INSERT) {
+        if (sql_add(&b,
+                    "set search_path to default; explain (costs off) delete from %s where "
+                    "(%s\n); set search_path to ''",
+                    fl->name, fl->replace_where) != WH_OK)
             return no_memory(reterr);
         WH_TRY(pg_exec(se->c, b.p, reterr));
         wh_buf_clear(&b);
@@ -700,7 +416,8 @@ static wh_status count_existing(struct pg_fl *fl, struct pg_se *se, struct wh_ta
     struct wh_error err = {0};
     int st;
 
-    if (!fl->existed)
+    /* Hidden rows are rows: how many there are, nobody says. */
+    if (!fl->existed || fl->now.hides)
         return WH_OK;
     /* A guard compares with it, so it is either counted or just "some". */
     if (sql_add(&b, "begin read only; set local statement_timeout = %d; select count(*) from %s",
@@ -810,8 +527,21 @@ static void say_instant(const struct pg_fl *fl, struct wh_target *io)
                  fl->mode == WH_MODE_TRUNCATE ? "the table was emptied; " : "");
 }
 
+static void say_loses(const struct pg_fl *fl, struct wh_target *io)
+{
+    for (int k = 0; k < fl->now.n_cols && fl->existed && fl->recreate; k++) {
+        bool stays = false;
+
+        for (int i = 0; i < fl->n_dest && !stays; i++)
+            stays = strcmp(fl->now.cols[k].name, fl->dest[i].name) == 0;
+        if (!stays)
+            sql_loses(io, fl->now.cols[k].name);
+    }
+}
+
 static void answers(struct pg_fl *fl, struct wh_target *io)
 {
+    say_loses(fl, io);
     io->grain = WH_GRAIN_BATCH;
     io->commit_class = fl->marker_off ? WH_CLASS_A : WH_CLASS_T;
     io->atomic_given = fl->staged ? WH_ATOMIC_TABLE : WH_ATOMIC_UNIT;
@@ -830,8 +560,7 @@ static void answers(struct pg_fl *fl, struct wh_target *io)
     if (io->memo.n == MEMO_SIZE) /* what the plan fixed stays, also when a swap was done */
         memcpy(fl->memo, io->memo.p, MEMO_SIZE);
     io->ret_memo = (struct wh_bytes){fl->memo, MEMO_SIZE};
-    snprintf(io->identity, sizeof io->identity, "postgresql:%.90s#%.63s.%.63s", fl->ep->system,
-             fl->schema, fl->table);
+    pg_identity(fl->ep, fl->schema, fl->table, io->identity, sizeof io->identity);
     say_instant(fl, io);
     say_note(fl, io);
 }
@@ -856,6 +585,7 @@ static wh_status by_memo(struct pg_fl *fl, const struct wh_target *io, struct wh
         return wh_fail(reterr, WH_E_STATE, "E7009",
                        "table %s is another one than when the run began", fl->name);
     fl->existed = memo[1];
+    fl->another = fl->now.oid != oid;
     return WH_OK;
 }
 
@@ -865,18 +595,24 @@ static wh_status look(struct pg_fl *fl, struct pg_se *se, struct wh_target *io,
     WH_TRY(copy_settings(fl, io, reterr));
     WH_TRY(find_table(fl, se, io, reterr));
     WH_TRY(set_names(fl, reterr));
+    WH_TRY(pg_units_look(fl, se, io, reterr));
     fl->statements = sql_statements_of(io, fl->name);
     WH_TRY(by_memo(fl, io, reterr));
     WH_TRY(may_be_written(fl, io, reterr));
-    WH_TRY(keys(fl, io, reterr));
-    WH_TRY(columns(fl, io, reterr));
+    WH_TRY(pg_shape_keys(fl, io, reterr));
+    WH_TRY(pg_shape_columns(fl, io, reterr));
     WH_TRY(pg_native_types(fl, se, io, reterr));
     WH_TRY(pg_native_money(fl, se, reterr));
     WH_TRY(choose_publish(fl, se, io, reterr));
-    WH_TRY(mark_keys(fl, reterr));
-    fl->once = !sql_by_key(fl->mode) || sql_unique_at_source(io, fl->keys, fl->n_keys);
+    WH_TRY(pg_policy_judge(fl, se, io, reterr));
+    WH_TRY(pg_shape_mark(fl, reterr));
+    WH_TRY(pg_keys_look(fl, se, reterr));
+    WH_TRY(pg_keys_all(fl, se, reterr));
+    fl->once = pg_keys_once(fl, io);
     WH_TRY(statements(fl, reterr));
+    WH_TRY(pg_shape_same(fl, se, io, reterr));
     WH_TRY(try_statements(fl, se, reterr));
+    WH_TRY(pg_replaced_cascades(fl, se, reterr));
     WH_TRY(warn_always(fl, reterr));
     return count_existing(fl, se, io, reterr);
 }

@@ -75,7 +75,7 @@ static wh_status begin(struct pg_wr *wr, struct wh_error *reterr)
     if (pg_transaction(wr->se->c) != 'I')
         pg_rollback(wr->se->c); /* nothing of an attempt before us */
     if (wr->fl->marker_off)
-        WH_TRY(pg_mark_none(wr->se, lock_ms(wr->fl), reterr));
+        WH_TRY(pg_mark_none(wr->se, &wr->mark, reterr));
     else
         WH_TRY(pg_mark_open(wr->se, &wr->mark, reterr));
     wr->open = true;
@@ -100,11 +100,15 @@ wh_status pg_writer_open(void *self, void *target, void *session, const struct w
     if (!wr->run || !wr->views)
         return no_memory(reterr);
     wr->mark = (struct pg_mark){.schema = wr->fl->markers,
+                                .units = wr->fl->units,
+                                .units_schema = wr->fl->units_schema,
+                                .units_table = wr->fl->units_table,
                                 .fence = *fence,
                                 .unit = u->id,
                                 .attempt = u->attempt,
                                 .seed = u->seed,
-                                .lock_ms = lock_ms(wr->fl)};
+                                .lock_ms = lock_ms(wr->fl),
+                                .path = wr->se->path};
     wr->mark.fence.run.s = wr->run;
     wr->mark.fence.flow = u->flow;
     wr->mark.fence.generation = u->generation;
@@ -201,6 +205,47 @@ static wh_status take_back(struct pg_wr *wr, struct wh_error *reterr)
     return st;
 }
 
+/* COPY takes the bytes of one type for those of another without a word. Our rows have locked the
+ * table: what it is now it is when they are committed. */
+static wh_status still_alike(struct pg_wr *wr, struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
+
+    if (pg_ddl_alike(wr->fl, &b) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the columns of %s",
+                       wr->fl->into);
+    WH_TRY(pg_query(wr->se->c, b.p, 0, NULL, &r, reterr));
+    if (pg_n_rows(r) == 0)
+        return WH_OK;
+    wr->dead = true;
+    return wh_fail(
+        reterr, WH_E_STATE, "E7009",
+        "column \"%.*s\" of %s is another one than when the run began: it was %.*s, it is %.*s",
+        WH_STR_FMT(pg_cell(r, 0, 0)), wr->fl->into, WH_STR_FMT(pg_cell(r, 0, 1)),
+        WH_STR_FMT(pg_cell(r, 0, 2)));
+}
+
+/* Bytes that the server calls no value of their column are blamed on a row, or on the line, only
+ * where the column is what it was. Leaves the failed transaction, or the part behind the savepoint.
+ */
+static bool is_unlike(struct pg_wr *wr, struct wh_error *err)
+{
+    bool bytes = strcmp(err->sqlstate, "22P03") == 0 || strcmp(err->sqlstate, "08P01") == 0;
+    struct wh_error why = {0};
+
+    if (!bytes || pg_dead(wr->se->c))
+        return false;
+    if (!wr->careful || !wr->has_save)
+        pg_rollback(wr->se->c);
+    else if (pg_exec(wr->se->c, "rollback to savepoint wherry", &why) != WH_OK)
+        return false;
+    if (still_alike(wr, &why) != WH_E_STATE)
+        return false;
+    *err = why;
+    return true;
+}
+
 /* What a failed statement of ours means: REFUSED (taken back to the savepoint, if there is one), or
  * as it is. A value that the encoder refuses is REFUSED before the server sees it. */
 static wh_status judged(struct pg_wr *wr, int st, struct wh_error *err, struct wh_acks *ret)
@@ -211,6 +256,8 @@ static wh_status judged(struct pg_wr *wr, int st, struct wh_error *err, struct w
     if (st == WH_REFUSED && wr->careful && wr->copying) /* the COPY must end before the savepoint */
         wh_ignore(pg_copy_end(wr->se->c, "a value is refused", NULL, &cancel));
     wr->copying = false;
+    if (st != WH_REFUSED && is_unlike(wr, err))
+        return WH_E_STATE;
     if (!code) {
         wr->dead = true;
         if (st == WH_BLOCKED)
@@ -296,6 +343,12 @@ static wh_status pour(struct pg_wr *wr, int64_t rows, struct wh_error *reterr)
         gone = pg_cell_i64(missed, 0, 0, 0);
         wr->now.missed += gone;
     }
+    if (fl->mode == WH_MODE_INSERT_IGNORE && !fl->staged) {
+        WH_TRY(pg_prove_ignored(wr->se, fl, PG_ROWS, true, rows, &n, reterr));
+        wr->now.inserted += n;
+        wr->now.missed += rows - n;
+        return pg_exec(wr->se->c, "truncate " PG_ROWS, reterr);
+    }
     WH_TRY(pg_query(wr->se->c, fl->put, 0, NULL, &put, reterr));
     if (fl->put_counts) {
         n = pg_cell_i64(put, 0, 0, 0);
@@ -308,9 +361,7 @@ static wh_status pour(struct pg_wr *wr, int64_t rows, struct wh_error *reterr)
     } else {
         n = pg_touched(put);
         wr->now.inserted += n;
-        if (fl->mode == WH_MODE_INSERT_IGNORE && !fl->staged)
-            wr->now.missed += rows - n;
-        else if ((!sql_by_key(fl->mode) || fl->staged) && n != rows)
+        if ((!sql_by_key(fl->mode) || fl->staged) && n != rows)
             return wh_fail(reterr, WH_E_REMOTE, "E5005", "%s took %lld of %lld rows", fl->into,
                            (long long)n, (long long)rows);
         else
@@ -574,25 +625,6 @@ static wh_status check_deferred(struct pg_wr *wr, struct wh_error *reterr)
     if (reterr)
         *reterr = err;
     return st;
-}
-
-/* COPY takes the bytes of one type for those of another without a word. Our rows have locked the
- * table: what it is now it is when they are committed. */
-static wh_status still_alike(struct pg_wr *wr, struct wh_error *reterr)
-{
-    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
-    struct pg_rows *r WH_CLEANUP(pg_rows_freep) = NULL;
-
-    if (pg_ddl_alike(wr->fl, &b) != WH_OK)
-        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the columns of %s",
-                       wr->fl->into);
-    WH_TRY(pg_query(wr->se->c, b.p, 0, NULL, &r, reterr));
-    if (pg_n_rows(r) == 0)
-        return WH_OK;
-    wr->dead = true;
-    return wh_fail(reterr, WH_E_STATE, "E7009",
-                   "column \"%.*s\" of %s is not of the type that it had when the run began",
-                   WH_STR_FMT(pg_cell(r, 0, 0)), wr->fl->into);
 }
 
 wh_status pg_writer_seal(void *self, struct wh_tally *ret, struct wh_error *reterr)

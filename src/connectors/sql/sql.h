@@ -9,6 +9,8 @@
 #ifndef WHERRY_CONNECTORS_SQL_SQL_H
 #define WHERRY_CONNECTORS_SQL_SQL_H
 
+#include <pthread.h>
+
 #include <wherry/connector.h>
 #include "core/alloc.h"
 #include "core/buf.h"
@@ -31,9 +33,13 @@ wh_status sql_add(struct wh_buf *, const char *fmt, ...);
 /* "a", "b", "c" of a schema's children; before each name `prefix` (may be ""). */
 wh_status sql_columns(struct wh_buf *, const struct ArrowSchema *, const char *prefix);
 
-/* Our own tables (wherry_run, wherry_unit, wherry_target), stages, and names that our statements
- * use: never listed, copied or written. */
+/* Names of our own tables (wherry_run, wherry_unit, wherry_target), of stages, and names that our
+ * statements use: never written as a target. */
 bool sql_is_own(struct wh_str table);
+/* The same of a table that is there: one of that name with other columns is somebody's, and is
+ * listed and copied like any other; a table of any name with columns and key of our markers is
+ * ours (write.marker). columns: NULL where they are not known. */
+bool sql_is_ours(struct wh_str table, const struct ArrowSchema *columns);
 
 /* wherry_stage_<12 of the run>_f<flow>_g<generation>: nobody else's, and an older generation's
  * name differs. */
@@ -56,6 +62,16 @@ int sql_key_position(const struct ArrowSchema *field);
 /* ---- columns of a table (sql_column.c) ----------------------------------------------------------
  */
 
+/* Of wherry_unit, and of a table that write.marker names: the first four are its key. */
+#define SQL_MARKER_COLUMNS                                                                         \
+    "run", "flow", "generation", "unit", "attempt", "epoch", "rows", "bytes", "dirty", "filtered", \
+        "skipped", "hash", "rest", "ends", "seed"
+#define SQL_MARKER_LIST                                                                            \
+    "run,flow,generation,unit,attempt,epoch,rows,bytes,dirty,filtered,skipped,hash,rest,ends,seed"
+enum {
+    SQL_MARKER_KEY = 4
+};
+
 /* n structs of `size` bytes, each beginning with its name (const char *). */
 struct sql_names {
     const void *cols;
@@ -64,6 +80,8 @@ struct sql_names {
 };
 #define SQL_NAMES(cols_, n_) ((struct sql_names){(cols_), sizeof *(cols_), (n_)})
 
+/* These are the columns of a marker table, in their order. */
+bool sql_is_marker_table(struct sql_names);
 /* Index of the column of this name, else of the first that differs in case alone, else -1. */
 int sql_find_column(struct sql_names, const char *name);
 /* E3002 with the nearest name, WH_E_NOT_FOUND. */
@@ -71,6 +89,36 @@ wh_status sql_no_column(struct wh_arena *, struct sql_names, const char *table, 
                         struct wh_error *reterr);
 /* The type that the plan fixed for column i is delivered, whatever would be decided today. */
 void sql_as_frozen(const struct wh_target *, int64_t i, struct wh_type *);
+
+/* ---- columns that the source computes (sql_computed.c) ------------------------------------------
+ */
+
+/* Both compile only where the text is a whole expression of one row. The first: quotes and comments
+ * that it opens it closes (nothing behind it could), the newline ends the last comment. The second:
+ * brackets that it closes and does not open would be closed twice; and neither aggregates nor
+ * window functions nor what makes rows may stand in `where`. As `select ((%s\n))` it is then one
+ * value. Arguments: what is read, and the expression, twice in the second. */
+#define SQL_COMPUTED_CLOSED "select 1 from %s where (%s\n) is null"
+#define SQL_COMPUTED_PROBE  "select 1 from %s where (%s\n) is null and ((%s\n)) is null"
+#define SQL_COMPUTED        "((%s\n))"
+
+/* Names of the functions that an expression calls (and of types and words before a bracket), in
+ * lower case, with commas. *ret_varies: it says itself that its value is another one another time.
+ */
+wh_status sql_computed_calls(const char *sql, struct wh_buf *calls, bool *ret_varies);
+/* The name, or one like it that no column of the object has. NULL: no memory. */
+const char *sql_computed_name(struct wh_arena *, struct sql_names, const char *wanted);
+
+/* ---- names that an endpoint keeps (sql_named.c) -------------------------------------------------
+ */
+
+struct sql_named {
+    struct sql_named *next;
+    const char *name;
+};
+
+/* Once each, under the lock, in memory of the endpoint; from any thread. WH_E_NOMEM. */
+wh_status sql_name_add(const struct wh_ctx *, pthread_mutex_t *, struct sql_named **, const char *);
 
 /* ---- strategies (sql_mode.c): the same in every dialect
  * ------------------------------------------
@@ -80,8 +128,9 @@ void sql_as_frozen(const struct wh_target *, int64_t i, struct wh_type *);
 bool sql_by_key(enum wh_mode);
 /* Units fill a stage, and a step puts it in place. */
 bool sql_is_staged(const struct wh_target *);
-/* The key to go by: as asked; else the table's primary key (`pk`, in its order; NULL: the table is
- * made); else the source's. Empty only for insert-ignore. E3002: not delivered, E1062: none. */
+/* The key to go by (modes by key, and replace_keys): as asked; else the table's primary key (`pk`,
+ * in its order; NULL: the table is made); else the source's. Empty only for insert-ignore. E3002:
+ * not delivered, E1062: none. */
 wh_status sql_keys(struct wh_arena *, const struct wh_target *, const char *table,
                    const char *const *pk, size_t n_pk, const char ***ret, size_t *ret_n,
                    struct wh_error *reterr);
@@ -163,6 +212,9 @@ struct sql_shape {
 typedef int (*sql_script_fn)(void *self, struct wh_bytes token, struct sql_script *,
                              struct wh_error *reterr);
 /* Adds one step behind *id. */
+/* Recreate: a column that goes and does not come back, into target.loses. */
+void sql_loses(struct wh_target *, const char *column);
+
 wh_status sql_step_add(enum wh_phase, uint32_t *id, struct wh_bytes token, uint32_t flags,
                        sql_script_fn, void *self, struct wh_step_sink *out,
                        struct wh_error *reterr);

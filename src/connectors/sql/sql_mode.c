@@ -38,7 +38,7 @@ wh_status sql_keys(struct wh_arena *a, const struct wh_target *io, const char *t
                    struct wh_error *reterr)
 {
     *ret_n = 0;
-    if (!sql_by_key(io->mode))
+    if (!sql_by_key(io->mode) && !io->replace_keys)
         return WH_OK;
     for (size_t i = 0; i < io->n_keys; i++) {
         if (wh_schema_find(io->source, wh_str(io->keys[i]), true) < 0)

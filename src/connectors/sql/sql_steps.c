@@ -52,6 +52,16 @@ wh_status sql_step_add(enum wh_phase phase, uint32_t *id, struct wh_bytes token,
     return st;
 }
 
+void sql_loses(struct wh_target *io, const char *column)
+{
+    size_t n = strlen(io->loses), room = sizeof io->loses - n;
+
+    if (n + strlen(column) + 8 < sizeof io->loses)
+        snprintf(io->loses + n, room, "%s%s", n ? ", " : "columns ", column);
+    else if (n < 4 || strcmp(io->loses + n - 3, "...") != 0)
+        snprintf(io->loses + n, room, n ? ", ..." : "columns ...");
+}
+
 struct adding {
     enum wh_phase phase;
     uint32_t *id;

@@ -91,6 +91,76 @@ bool sql_is_own(struct wh_str t)
            wh_str_starts(t, "wherry_stage_");
 }
 
+/* wherry_stage_<12>_f<n>_g<n> */
+static bool is_stage(struct wh_str t)
+{
+    size_t at = sizeof "wherry_stage_" - 1, from;
+
+    if (!wh_str_starts(t, "wherry_stage_"))
+        return false;
+    for (from = at; at < t.n && isalnum((unsigned char)t.s[at]); at++)
+        continue;
+    if (at - from > 12)
+        return false;
+    for (const char *c = "fg"; *c; c++) {
+        if (t.n < at + 3 || t.s[at] != '_' || t.s[at + 1] != *c)
+            return false;
+        for (at += 2; at < t.n && isdigit((unsigned char)t.s[at]); at++)
+            continue;
+    }
+    return true;
+}
+
+static bool has_columns(const struct ArrowSchema *s, const char *const *names)
+{
+    for (; *names; names++)
+        if (wh_schema_find(s, wh_str(*names), true) < 0)
+            return false;
+    return true;
+}
+
+static const char *const marker_columns[] = {SQL_MARKER_COLUMNS};
+
+bool sql_is_marker_table(struct sql_names cols)
+{
+    const char *p = cols.cols;
+
+    if (cols.n != (int)(sizeof marker_columns / sizeof *marker_columns))
+        return false;
+    for (int i = 0; i < cols.n; i++, p += cols.size)
+        if (strcmp(*(const char *const *)p, marker_columns[i]) != 0)
+            return false;
+    return true;
+}
+
+/* A marker table of another name: its columns and its key, nothing else. */
+static bool is_marker_table(const struct ArrowSchema *s)
+{
+    const int n = sizeof marker_columns / sizeof *marker_columns;
+
+    if (s->n_children != n)
+        return false;
+    for (int i = 0; i < n; i++)
+        if (strcmp(s->children[i]->name, marker_columns[i]) != 0 ||
+            sql_key_position(s->children[i]) != (i < SQL_MARKER_KEY ? i + 1 : 0))
+            return false;
+    return true;
+}
+
+bool sql_is_ours(struct wh_str t, const struct ArrowSchema *columns)
+{
+    static const struct {
+        const char *table, *columns[7];
+    } ours[] = {{"wherry_run", {"run", "epoch", "state", NULL}},
+                {"wherry_unit", {"run", "flow", "generation", "unit", "attempt", "epoch", NULL}},
+                {"wherry_target", {"object", "run", NULL}}};
+
+    for (size_t i = 0; columns && i < sizeof ours / sizeof *ours; i++)
+        if (wh_str_ieqs(t, ours[i].table))
+            return has_columns(columns, ours[i].columns);
+    return is_stage(t) || (columns && is_marker_table(columns));
+}
+
 size_t sql_stage_prefix(const struct wh_fence *f, char out[SQL_STAGE_NAME])
 {
     char run[13] = "";

@@ -75,7 +75,8 @@ const struct wh_options lite_to_table = {to_rows, sizeof(struct lite_to), "sqlit
 
 static const struct wh_capabilities caps = {
     .flags = WH_CAP_MARKER | WH_CAP_WHOLE_DATABASE | WH_CAP_WHERE | WH_CAP_QUERY |
-             WH_CAP_PROJECTION | WH_CAP_LIMIT | WH_CAP_STATEMENTS | WH_CAP_LOCAL,
+             WH_CAP_PROJECTION | WH_CAP_LIMIT | WH_CAP_STATEMENTS | WH_CAP_REPLACE_KEYS |
+             WH_CAP_MARKER_TABLE | WH_CAP_LOCAL | WH_CAP_SPLIT_BY | WH_CAP_PARTS,
     .modes = (1 << WH_MODE_COUNT) - 1, /* all of them */
     .commit_class = WH_CLASS_T,
     .atomics = 1 << WH_ATOMIC_UNIT | 1 << WH_ATOMIC_TABLE,

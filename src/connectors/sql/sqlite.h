@@ -105,6 +105,7 @@ struct lite_ep {
     unsigned instant;   /* which snapshot: sessions of an older one never come back */
     atomic_bool wrote;  /* a write session existed: the last one may checkpoint */
     struct lite_print print;
+    struct sql_named *units; /* marker tables of other names that its targets have */
 };
 
 struct lite_feed;
@@ -121,6 +122,10 @@ struct lite_se {
     int64_t wait_until; /* monotonic ns: no lock is waited for after it */
     char ident[64];
     struct lite_feed *feed; /* what our virtual table reads; made on first use */
+    struct {
+        uint64_t hash; /* of the text that was told last */
+        int64_t n, ns; /* how often it ran since, for how long */
+    } said;            /* --debug sql */
 };
 
 /* sqlite_db.c ------------------------------------------------------------------------------------
@@ -148,11 +153,15 @@ void lite_patience(struct lite_se *);
 wh_status lite_prepare(struct lite_se *, const char *sql, sqlite3_stmt **ret,
                        struct wh_error *reterr); /* exactly one statement */
 /* One statement without result rows; patience starts anew. */
+/* sqlite_fault.c, for tests: SQLITE_OK, or what the statement shall fail with. */
+int lite_made_to_fail(const char *sql);
 wh_status lite_exec(struct lite_se *, const char *sql, struct wh_error *reterr);
 /* The same with a time limit; no answer in time is `otherwise`. */
 wh_status lite_number_within(struct lite_se *, const char *sql, int64_t ms, int64_t otherwise,
                              int64_t *ret, struct wh_error *reterr);
 /* First column of the first row; `otherwise` if there is no row or it is NULL. */
+/* Of a table: wh_target.identity. */
+void lite_identity(const struct lite_ep *, const char *table, char *out, size_t size);
 wh_status lite_number(struct lite_se *, const char *sql, int64_t otherwise, int64_t *ret,
                       struct wh_error *reterr);
 void lite_rollback(struct lite_se *); /* never fails: nothing of ours stays open */
@@ -198,6 +207,8 @@ struct lite_col {
     struct wh_type type;
     int pk; /* 1-based, 0 = none */
     bool not_null, generated, guessed, overruled;
+    const char *expr; /* no column: what SQLite computes, in brackets; NULL */
+    bool varies;      /* it may be another value the next time */
     bool any; /* stores what comes, as it comes: no declared type, or ANY in a STRICT table */
 };
 
@@ -262,5 +273,18 @@ wh_status lite_recall(void *ep, void *se, const struct wh_str *run, wh_recall_fn
 wh_status lite_disown(void *ep, void *se, const struct wh_fence *, const struct wh_objects *,
                       bool act, struct wh_disowned *ret, struct wh_error *reterr);
 wh_status lite_run_close(void *ep, void *se, const struct wh_fence *, struct wh_error *reterr);
+
+/* sqlite_units.c: tables of markers: wherry_unit, and those that write.marker names, which are
+ * known by their columns and their key. */
+#define LITE_MARKER_TABLE                                                                          \
+    "(run text not null, flow integer not null, generation integer not null, unit integer not "    \
+    "null, attempt integer not null, epoch integer not null, rows integer, bytes integer, dirty "  \
+    "integer, filtered integer, skipped integer, hash blob, rest blob, ends blob, seed blob, "     \
+    "primary key(run, flow, generation, unit)) without rowid"
+typedef wh_status (*lite_units_fn)(void *arg, struct lite_se *, const char *units,
+                                   struct wh_error *reterr);
+wh_status lite_units_each(struct lite_se *, lite_units_fn, void *arg, struct wh_error *reterr);
+/* Those of other names that this process's targets have. */
+wh_status lite_units_make(struct lite_se *, struct wh_error *reterr);
 
 #endif

@@ -327,6 +327,10 @@ static wh_status column_schema(const struct lite_col *c, int64_t i, struct Arrow
         meta[n++] = WH_META_GUESSED;
         meta[n++] = "1";
     }
+    if (c->expr) {
+        meta[n++] = WH_META_COMPUTED;
+        meta[n++] = c->varies ? "varies" : "same";
+    }
     meta[n] = NULL;
     return wh_schema_set(ret, i, c->name, &c->type, meta);
 }
@@ -373,7 +377,7 @@ static bool wanted(const struct wh_pattern *p, struct wh_str table)
 {
     struct wh_name name = {.part = {table}, .n = 1};
 
-    if (sql_is_own(table) || wh_str_starts(table, "sqlite_"))
+    if (wh_str_starts(table, "sqlite_"))
         return false;
     if (!p)
         return true;
@@ -433,7 +437,7 @@ static wh_status list_one(struct lite_se *se, struct wh_str name, wh_catalog_fn 
         o.columns = &schema;
         o.est_rows = t.est_rows;
     }
-    st = each(arg, &o);
+    st = sql_is_ours(name, o.columns) ? WH_OK : each(arg, &o);
     wh_schema_release(&schema);
     return st;
 }

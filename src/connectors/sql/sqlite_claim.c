@@ -21,11 +21,7 @@ static const char *const make_tables[] = {
     "create table if not exists wherry_run(run text not null primary key, epoch integer not null,"
     " state text not null, pid integer, host text, since text, closed_at integer, memo blob)"
     " without rowid",
-    "create table if not exists wherry_unit(run text not null, flow integer not null,"
-    " generation integer not null, unit integer not null, attempt integer not null,"
-    " epoch integer not null, rows integer, bytes integer, dirty integer, filtered integer,"
-    " skipped integer, hash blob, rest blob, ends blob, seed blob,"
-    " primary key(run, flow, generation, unit)) without rowid",
+    "create table if not exists wherry_unit" LITE_MARKER_TABLE,
     "create table if not exists wherry_target(object text not null primary key collate nocase,"
     " run text not null) without rowid",
 };
@@ -198,6 +194,7 @@ static wh_status claim_inside(struct lite_se *se, const struct wh_fence *f,
         if (n->n > 0)
             WH_TRY(take_target(se, f, n->part[n->n - 1], reterr));
     }
+    WH_TRY(lite_units_make(se, reterr));
     /* A closed run's row stays a while, so that a zombie of it finds itself fenced. */
     WH_TRY(lite_prepare(se, "delete from wherry_run where state = 'closed' and closed_at < ?1",
                         &old, reterr));
@@ -266,11 +263,25 @@ wh_status lite_evict(void *endpoint, void *session, const struct wh_fence *f,
     return WH_OK;
 }
 
+static wh_status forget_units(void *arg, struct lite_se *se, const char *units,
+                              struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
+    const struct wh_fence *f = arg;
+    struct wh_str table = wh_str(units);
+
+    if (sql_add(&b, "delete from %i where run = ?1", &table) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a statement");
+    WH_TRY(lite_prepare(se, b.p, &s, reterr));
+    lite_bind_str(s, 1, f->run);
+    return run_once(se, s, "cannot delete the markers", reterr);
+}
+
 static wh_status close_inside(struct lite_se *se, const struct wh_fence *f, struct wh_error *reterr)
 {
     static const char *const each[] = {
         "update wherry_run set state = 'closed', closed_at = ?2 where run = ?1",
-        "delete from wherry_unit where run = ?1",
         "delete from wherry_target where run = ?1",
     };
     sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
@@ -295,7 +306,7 @@ static wh_status close_inside(struct lite_se *se, const struct wh_fence *f, stru
             sqlite3_bind_int64(w, 2, wh_wall_us() / 1000000);
         WH_TRY(run_once(se, w, "cannot close the run", reterr));
     }
-    return WH_OK;
+    return lite_units_each(se, forget_units, (void *)(uintptr_t)f, reterr);
 }
 
 /* ---- giving up runs of the dead ----------------------------------------------------------------
@@ -328,32 +339,41 @@ static wh_status drop_stages(struct lite_se *se, const struct wh_fence *f, struc
     }
 }
 
+struct showing {
+    const struct wh_fence *f;
+    int64_t rows;
+};
+
 /* Rows that show: those of flows without a stage, and of stages that were published. */
-static wh_status rows_of(struct lite_se *se, const struct wh_fence *f, int64_t *ret,
-                         struct wh_error *reterr)
+static wh_status rows_of(void *arg, struct lite_se *se, const char *units, struct wh_error *reterr)
 {
     static const char sql[] =
-        "select sum(u.rows) from wherry_unit u where u.run = ?1 and u.unit > 0 and (not exists("
+        "select sum(u.rows) from %i u where u.run = ?1 and u.unit > 0 and (not exists("
         "select 1 from sqlite_schema where type = 'table' and name = ?2 || u.flow || '_g' || "
-        "u.generation) or exists(select 1 from wherry_unit p where p.run = u.run and p.flow = "
+        "u.generation) or exists(select 1 from %i p where p.run = u.run and p.flow = "
         "u.flow "
         "and p.generation = u.generation and p.unit between ?3 and ?4))";
     struct wh_step first = {.phase = WH_PUBLISH, .id = 0},
                    last = {.phase = WH_PUBLISH, .id = 999999};
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
     sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
+    struct wh_str table = wh_str(units);
+    struct showing *of = arg;
     char stage[SQL_STAGE_NAME];
-    size_t prefix = sql_stage_prefix(f, stage);
+    size_t prefix = sql_stage_prefix(of->f, stage);
     int rc;
 
-    WH_TRY(lite_prepare(se, sql, &s, reterr));
-    lite_bind_str(s, 1, f->run);
+    if (sql_add(&b, sql, &table, &table) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a statement");
+    WH_TRY(lite_prepare(se, b.p, &s, reterr));
+    lite_bind_str(s, 1, of->f->run);
     lite_bind_str(s, 2, (struct wh_str){stage, prefix});
     sqlite3_bind_int64(s, 3, sql_step_unit(&last));
     sqlite3_bind_int64(s, 4, sql_step_unit(&first));
     rc = sqlite3_step(s);
     if (rc != SQLITE_ROW)
         return lite_fail(se, rc, reterr, WH_E_REMOTE, "E5013", "cannot count what stays");
-    *ret = sqlite3_column_int64(s, 0);
+    of->rows += sqlite3_column_int64(s, 0);
     return WH_OK;
 }
 
@@ -363,11 +383,11 @@ static wh_status disown_one(struct lite_se *se, const struct held *h, bool act,
                             struct wh_disowned *ret, struct wh_error *reterr)
 {
     struct wh_fence f = {.run = wh_str(h->run), .epoch = UINT32_MAX};
+    struct showing shown = {.f = &f};
     size_t at = strlen(ret->text);
-    int64_t rows = 0;
 
-    WH_TRY(rows_of(se, &f, &rows, reterr));
-    ret->rows += rows;
+    WH_TRY(lite_units_each(se, rows_of, &shown, reterr));
+    ret->rows += shown.rows;
     ret->runs++;
     snprintf(ret->text + at, sizeof ret->text - at, "%srun %s (process %lld on %s since %s)",
              at ? ", " : "", h->run, (long long)h->pid, h->host, h->since);
@@ -486,13 +506,56 @@ static void marker_of(sqlite3_stmt *s, struct wh_recalled *r)
     r->seed = blob_of(s, 6);
 }
 
+struct recalling {
+    const struct wh_str *run;
+    wh_recall_fn each;
+    void *arg;
+};
+
+static wh_status recalled(struct lite_se *se, const struct recalling *c, const char *sql,
+                          struct wh_error *reterr)
+{
+    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
+    int rc;
+
+    WH_TRY(lite_prepare(se, sql, &s, reterr));
+    if (c->run)
+        lite_bind_str(s, 1, *c->run);
+    while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+        struct wh_recalled r = {.run = lite_text_at(s, 0)};
+        char owner[160];
+
+        if (c->run)
+            marker_of(s, &r);
+        else
+            open_run(s, &r, owner, sizeof owner);
+        WH_TRY(c->each(c->arg, &r));
+    }
+    return rc == SQLITE_DONE
+               ? WH_OK
+               : lite_fail(se, rc, reterr, WH_E_REMOTE, "E4002", "cannot read our own tables");
+}
+
+static wh_status recalled_units(void *arg, struct lite_se *se, const char *units,
+                                struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct wh_str table = wh_str(units);
+
+    if (sql_add(&b,
+                "select run, flow, generation, unit, attempt, rest, seed from %i where run = ?1 "
+                "and unit > 0 order by flow, generation, unit",
+                &table) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a statement");
+    return recalled(se, arg, b.p, reterr);
+}
+
 wh_status lite_recall(void *endpoint, void *session, const struct wh_str *run, wh_recall_fn each,
                       void *arg, struct wh_error *reterr)
 {
+    struct recalling c = {run, each, arg};
     struct lite_se *se = session;
-    sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
     int64_t ours = 0;
-    int rc;
 
     if (!se->db)
         return WH_OK;
@@ -501,25 +564,10 @@ wh_status lite_recall(void *endpoint, void *session, const struct wh_str *run, w
         &ours, reterr));
     if (ours != 2)
         return WH_OK;
-    WH_TRY(lite_prepare(
-        se,
-        run ? "select run, flow, generation, unit, attempt, rest, seed from wherry_unit "
-              "where run = ?1 and unit > 0 order by flow, generation, unit"
-            : "select run, epoch, pid, host, since, memo from wherry_run where state = 'open'",
-        &s, reterr));
     if (run)
-        lite_bind_str(s, 1, *run);
-    while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
-        struct wh_recalled r = {.run = lite_text_at(s, 0)};
-        char owner[160];
-
-        if (run)
-            marker_of(s, &r);
-        else
-            open_run(s, &r, owner, sizeof owner);
-        WH_TRY(each(arg, &r));
-    }
-    return rc == SQLITE_DONE
-               ? WH_OK
-               : lite_fail(se, rc, reterr, WH_E_REMOTE, "E4002", "cannot read our own tables");
+        return lite_units_each(se, recalled_units, &c, reterr);
+    return recalled(se, &c,
+                    "select run, epoch, pid, host, since, memo from wherry_run where "
+                    "state = 'open'",
+                    reterr);
 }

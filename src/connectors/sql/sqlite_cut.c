@@ -138,6 +138,10 @@ static int64_t wanted(const struct lite_sc *sc, const struct cutter *c, int64_t 
 
     if (pieces < parallel)
         pieces = parallel;
+    if (sc->unit_rows > 0)
+        pieces = c->total / (double)sc->unit_rows + 0.5;
+    if (sc->parts > 0)
+        pieces = (double)sc->parts;
     return pieces >= LITE_CUTS ? LITE_CUTS : (int64_t)pieces < 1 ? 1 : (int64_t)pieces;
 }
 
@@ -200,7 +204,7 @@ wh_status lite_cut(struct lite_sc *sc, struct lite_se *se, int64_t unit, int par
 
     WH_TRY(cut(sc, &c, unit, parallel, reterr));
     sc->t.est_rows = c.total < 9e18 ? (int64_t)c.total : INT64_MAX;
-    if (c.total * (double)sc->row_bytes < LITE_SMALL_TABLE)
+    if (!sc->parts && !sc->unit_rows && c.total * (double)sc->row_bytes < LITE_SMALL_TABLE)
         return WH_OK;
     pieces = wanted(sc, &c, unit, parallel);
     return pieces > 1 ? keep_cuts(sc, &c, pieces, reterr) : WH_OK;

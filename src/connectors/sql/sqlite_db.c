@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening files, running statements, and SQLite's answers as ours. */
+#include "core/hash.h"
+#include "core/log.h"
 #include "sqlite.h"
 
 #include <errno.h>
@@ -82,6 +84,29 @@ static int on_busy(void *arg, int times)
     return se->ctx->wait(se->ctx, -1, 0, until, &ignored) != WH_E_CANCELLED;
 }
 
+/* A statement that runs once per row is told once, and then how often. */
+static int on_statement(unsigned what, void *arg, void *statement, void *ns)
+{
+    struct lite_se *se = arg;
+    const char *sql = sqlite3_sql(statement);
+    uint64_t hash = sql ? wh_hash64(sql, strlen(sql), 0) : 0;
+    char times[80];
+
+    if (se->said.hash == hash) {
+        se->said.n++;
+        se->said.ns += *(int64_t *)ns;
+        return 0;
+    }
+    if (se->said.n) {
+        snprintf(times, sizeof times, "(the same, %lld times more)", (long long)se->said.n);
+        wh_log_statement(se->ctx->connection, times, se->said.ns, NULL);
+    }
+    se->said.hash = hash;
+    se->said.n = se->said.ns = 0;
+    wh_log_statement(se->ctx->connection, sql ? sql : "", *(int64_t *)ns, NULL);
+    return 0;
+}
+
 void lite_se_take(struct lite_se *se, sqlite3 *db)
 {
     static const char *const sync_words[] = {NULL, "off", "normal", "full", "extra"};
@@ -90,6 +115,8 @@ void lite_se_take(struct lite_se *se, sqlite3 *db)
     char sql[96];
 
     sqlite3_busy_handler(db, on_busy, se);
+    if (wh_log_on(WH_LOG_DEBUG, "sql"))
+        sqlite3_trace_v2(db, SQLITE_TRACE_PROFILE, on_statement, se);
     if (cache > o->cache)
         cache = o->cache;
     snprintf(sql, sizeof sql, "pragma cache_size = -%lld", (long long)(cache / 1024));
@@ -191,6 +218,11 @@ static bool no_room(struct lite_se *se, int rc)
            (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY);
 }
 
+static bool too_many(int err)
+{
+    return err == EMFILE || err == ENFILE;
+}
+
 wh_status lite_fail(struct lite_se *se, int rc, struct wh_error *reterr, int status,
                     const char *code, const char *fmt, ...)
 {
@@ -212,6 +244,10 @@ wh_status lite_fail(struct lite_se *se, int rc, struct wh_error *reterr, int sta
         snprintf(what, sizeof what, "this is no SQLite database");
     if (no_room(se, rc))
         code = "E5004";
+    else if ((rc & 0xff) == SQLITE_IOERR && strcmp(code, "E5013") == 0)
+        code = "E5001"; /* no matter of rights: the disk fails, and may not the next time */
+    if ((rc & 0xff) == SQLITE_CANTOPEN && se->db && too_many(sqlite3_system_errno(se->db)))
+        return wh_fail(reterr, WH_E_IO, "E8003", "%s: %s", what, native);
     for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
         const struct meaning *m = &meanings[i];
 
@@ -255,7 +291,9 @@ wh_status lite_prepare(struct lite_se *se, const char *sql, sqlite3_stmt **ret,
     int rc;
 
     lite_patience(se);
-    rc = sqlite3_prepare_v2(se->db, sql, -1, &s, &tail);
+    rc = lite_made_to_fail(sql);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(se->db, sql, -1, &s, &tail);
     if (rc == SQLITE_OK && s)
         while (*tail == ' ' || *tail == '\n' || *tail == '\t' || *tail == '\r' || *tail == ';')
             tail++;
@@ -274,7 +312,9 @@ wh_status lite_exec(struct lite_se *se, const char *sql, struct wh_error *reterr
     int rc;
 
     lite_patience(se);
-    rc = sqlite3_exec(se->db, sql, NULL, NULL, NULL);
+    rc = lite_made_to_fail(sql);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(se->db, sql, NULL, NULL, NULL);
     if (rc != SQLITE_OK)
         return lite_fail(se, rc, reterr, WH_E_REMOTE, "E5001", "%.160s", sql);
     return WH_OK;

@@ -12,7 +12,7 @@ static wh_status add_key(const struct lite_fl *fl, struct wh_buf *b)
 {
     bool any = false;
 
-    if (fl->n_keys) {
+    if (fl->n_keys && !fl->replace_keys) {
         for (size_t i = 0; i < fl->n_keys; i++) {
             struct wh_str name = wh_str(fl->keys[i]);
 
@@ -68,7 +68,7 @@ wh_status lite_ddl_create(const struct lite_fl *fl, const char *table, bool keys
                        nullable ? "" : " not null"));
         any = true;
     }
-    if (keys && (fl->n_keys || whole_key(fl)))
+    if (keys && ((fl->n_keys && !fl->replace_keys) || whole_key(fl)))
         WH_TRY(add_key(fl, b));
     return wh_buf_adds(b, fl->strict ? "\n) strict" : "\n)");
 }
@@ -188,6 +188,24 @@ static wh_status conflict(const struct lite_fl *fl, enum wh_mode mode, struct wh
     return any ? WH_OK : wh_buf_adds(b, "nothing");
 }
 
+wh_status lite_ddl_same_key(const struct lite_fl *fl, const char *table, bool numbered,
+                            struct wh_buf *b)
+{
+    struct wh_str t = wh_str(table);
+    bool any = false;
+
+    for (int i = 0; i < fl->n_dest; i++) {
+        struct wh_str name = wh_str(fl->dest[i].name);
+
+        if (!is_key(fl, fl->dest[i].name) || fl->dest[i].computed)
+            continue;
+        WH_TRY(sql_add(b, any ? " and %i.%i = " : "%i.%i = ", &t, &name));
+        WH_TRY(numbered ? wh_buf_printf(b, "fed.c%d", i) : sql_add(b, "fed.%i", &name));
+        any = true;
+    }
+    return WH_OK;
+}
+
 /* update "t" set "b" = fed.c1 from wherry_rows as fed where "t"."k" = fed.c0: unlike an insert that
  * turns into an update it does not ask for columns that are not delivered. */
 static wh_status update(const struct lite_fl *fl, const char *into, const char *from, bool numbered,
@@ -197,25 +215,22 @@ static wh_status update(const struct lite_fl *fl, const char *into, const char *
     bool any = false;
 
     WH_TRY(sql_add(b, "update or fail %i set ", &t));
-    for (int pass = 0; pass < 2; pass++) {
-        any = false;
-        for (int i = 0; i < fl->n_dest; i++) {
-            struct wh_str name = wh_str(fl->dest[i].name);
+    for (int i = 0; i < fl->n_dest; i++) {
+        struct wh_str name = wh_str(fl->dest[i].name);
 
-            if (is_key(fl, fl->dest[i].name) != (pass == 1) || fl->dest[i].computed)
-                continue;
-            WH_TRY(wh_buf_adds(b, !any ? "" : pass ? " and " : ", "));
-            WH_TRY(pass ? sql_add(b, "%i.%i = ", &t, &name) : sql_add(b, "%i = ", &name));
-            WH_TRY(numbered ? wh_buf_printf(b, "fed.c%d", i) : sql_add(b, "fed.%i", &name));
-            any = true;
-        }
-        if (!any) /* keys alone: nothing changes, but the statement must be one */
-            WH_TRY(sql_add(b, "%i = %i", &(struct wh_str){fl->keys[0], strlen(fl->keys[0])},
-                           &(struct wh_str){fl->keys[0], strlen(fl->keys[0])}));
-        if (pass == 0)
-            WH_TRY(sql_add(b, " from %i as fed where ", &f));
+        if (is_key(fl, fl->dest[i].name) || fl->dest[i].computed)
+            continue;
+        WH_TRY(sql_add(b, any ? ", %i = " : "%i = ", &name));
+        WH_TRY(numbered ? wh_buf_printf(b, "fed.c%d", i) : sql_add(b, "fed.%i", &name));
+        any = true;
     }
-    return WH_OK;
+    if (!any) { /* keys alone: nothing changes, but the statement must be one */
+        struct wh_str key = wh_str(fl->keys[0]);
+
+        WH_TRY(sql_add(b, "%i = %i", &key, &(struct wh_str){fl->keys[0], key.n}));
+    }
+    WH_TRY(sql_add(b, " from %i as fed where ", &f));
+    return lite_ddl_same_key(fl, into, numbered, b);
 }
 
 wh_status lite_ddl_insert(const struct lite_fl *fl, const char *into, const char *from,

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -133,6 +134,24 @@ static bool pool_put(struct lite_ep *ep, sqlite3 *db, unsigned instant, bool usa
     }
     pthread_mutex_unlock(&ep->lock);
     return kept;
+}
+
+void lite_identity(const struct lite_ep *ep, const char *table, char *out, size_t size)
+{
+    char real[PATH_MAX], folder[PATH_MAX];
+    const char *slash = strrchr(ep->path, '/');
+
+    if (realpath(ep->path, real)) {
+        snprintf(out, size, "sqlite:%.200s#%.100s", real, table);
+        return;
+    }
+    /* The file is not there yet: its folder is. */
+    snprintf(folder, sizeof folder, "%.*s",
+             slash ? (int)(slash - ep->path) + (slash == ep->path) : 1, slash ? ep->path : ".");
+    if (!realpath(folder, real))
+        snprintf(real, sizeof real, "%s", folder);
+    snprintf(out, size, "sqlite:%.200s/%s#%.100s", strcmp(real, "/") ? real : "",
+             slash ? slash + 1 : ep->path, table);
 }
 
 static wh_status session_open(void *self, void *endpoint, enum wh_use use, struct wh_str *ret_ident,

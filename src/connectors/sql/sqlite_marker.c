@@ -19,34 +19,49 @@ static void bind_blob(sqlite3_stmt *s, int at, struct wh_bytes b)
         sqlite3_bind_blob64(s, at, b.p, b.n, SQLITE_STATIC);
 }
 
-static bool have_tables(struct lite_se *se)
+static bool have_tables(struct lite_se *se, const char *units)
 {
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct wh_str table = wh_str(units);
     struct wh_error ignored;
     int64_t n = 0;
 
-    if (lite_number(se,
-                    "select count(*) from sqlite_schema where name in "
-                    "('wherry_run', 'wherry_unit', 'wherry_target')",
-                    0, &n, &ignored) != WH_OK)
+    if (sql_add(&b,
+                "select count(*) from sqlite_schema where type = 'table' and (name in "
+                "('wherry_run', 'wherry_target') or name = %l collate nocase)",
+                &table) != WH_OK ||
+        lite_number(se, b.p, 0, &n, &ignored) != WH_OK)
         return true; /* the statement that follows says why */
     return n == 3;
 }
 
-wh_status lite_marker_open(struct lite_se *se, const struct wh_fence *f, int64_t unit,
-                           int32_t attempt, struct wh_bytes seed, struct wh_error *reterr)
+/* A statement about the markers: %i is their table. */
+static wh_status prepare(struct lite_se *se, const char *fmt, const char *units, sqlite3_stmt **ret,
+                         struct wh_error *reterr)
+{
+    struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
+    struct wh_str table = wh_str(units);
+
+    if (sql_add(&b, fmt, &table) != WH_OK)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a marker");
+    return lite_prepare(se, b.p, ret, reterr);
+}
+
+wh_status lite_marker_open(struct lite_se *se, const char *units, const struct wh_fence *f,
+                           int64_t unit, int32_t attempt, struct wh_bytes seed,
+                           struct wh_error *reterr)
 {
     sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
     int rc;
 
-    if (!have_tables(se))
+    if (!have_tables(se, units))
         return wh_fail(reterr, WH_E_STATE, "E7009",
                        "%s has lost this run's tables (wherry_run ...)", se->ep->path);
-    WH_TRY(
-        lite_prepare(se,
-                     "insert into wherry_unit(run, flow, generation, unit, attempt, epoch, seed) "
-                     "select run, ?2, ?3, ?4, ?5, epoch, ?7 from wherry_run "
-                     "where run = ?1 and state = 'open' and epoch = ?6",
-                     &s, reterr));
+    WH_TRY(prepare(se,
+                   "insert into %i(run, flow, generation, unit, attempt, epoch, seed) "
+                   "select run, ?2, ?3, ?4, ?5, epoch, ?7 from wherry_run "
+                   "where run = ?1 and state = 'open' and epoch = ?6",
+                   units, &s, reterr));
     bind_key(s, f, unit);
     sqlite3_bind_int(s, 5, attempt);
     sqlite3_bind_int64(s, 6, f->epoch);
@@ -63,17 +78,17 @@ wh_status lite_marker_open(struct lite_se *se, const struct wh_fence *f, int64_t
     return WH_OK;
 }
 
-wh_status lite_marker_fill(struct lite_se *se, const struct wh_fence *f, int64_t unit,
-                           const struct wh_marker *m, struct wh_error *reterr)
+wh_status lite_marker_fill(struct lite_se *se, const char *units, const struct wh_fence *f,
+                           int64_t unit, const struct wh_marker *m, struct wh_error *reterr)
 {
     sqlite3_stmt *s WH_CLEANUP(lite_finalizep) = NULL;
     int rc;
 
-    WH_TRY(lite_prepare(se,
-                        "update wherry_unit set rows = ?5, bytes = ?6, dirty = ?7, filtered = ?8, "
-                        "skipped = ?9, hash = ?10, rest = ?11, ends = ?12 "
-                        "where run = ?1 and flow = ?2 and generation = ?3 and unit = ?4",
-                        &s, reterr));
+    WH_TRY(prepare(se,
+                   "update %i set rows = ?5, bytes = ?6, dirty = ?7, filtered = ?8, "
+                   "skipped = ?9, hash = ?10, rest = ?11, ends = ?12 "
+                   "where run = ?1 and flow = ?2 and generation = ?3 and unit = ?4",
+                   units, &s, reterr));
     bind_key(s, f, unit);
     sqlite3_bind_int64(s, 5, m->rows);
     sqlite3_bind_int64(s, 6, m->bytes);
@@ -100,7 +115,9 @@ wh_status lite_commit(struct lite_se *se, struct wh_error *reterr)
     int rc, st;
 
     lite_patience(se);
-    rc = sqlite3_exec(se->db, "commit", NULL, NULL, NULL);
+    rc = lite_made_to_fail("commit");
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(se->db, "commit", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         return WH_OK;
     if (sqlite3_get_autocommit(se->db) && (rc & 0xff) == SQLITE_IOERR) {
@@ -140,13 +157,13 @@ wh_status lite_lookup(void *self, void *session, const struct wh_unit *u, struct
     *ret = (struct wh_fate){.kind = WH_FATE_ABSENT};
     if (!fl->fence.run.n && !fl->marker_off)
         return wh_fail(reterr, WH_E_BUG, "E9003", "a marker is looked up without a run");
-    if (!se->db || !have_tables(se))
+    if (!se->db || !have_tables(se, fl->units))
         return WH_OK;
-    WH_TRY(lite_prepare(se,
-                        "select attempt, rows, bytes, dirty, filtered, skipped, hash, rest, ends "
-                        "from wherry_unit where run = ?1 and flow = ?2 and generation = ?3 and "
-                        "unit = ?4",
-                        &s, reterr));
+    WH_TRY(prepare(se,
+                   "select attempt, rows, bytes, dirty, filtered, skipped, hash, rest, ends "
+                   "from %i where run = ?1 and flow = ?2 and generation = ?3 and "
+                   "unit = ?4",
+                   fl->units, &s, reterr));
     bind_key(s, &f, u->id);
     rc = sqlite3_step(s);
     if (rc == SQLITE_DONE)
@@ -231,13 +248,12 @@ wh_status lite_verify(void *self, void *session, struct wh_receipts *committed,
 
     if (committed->n == 0 || fl->marker_off)
         return WH_OK;
-    if (!se->db || !have_tables(se))
+    if (!se->db || !have_tables(se, fl->units))
         return wh_fail(reterr, WH_E_STATE, "E7009", "%s has lost this run's markers", se->ep->path);
-    WH_TRY(
-        lite_prepare(se,
-                     "select 1 from wherry_unit where run = ?1 and flow = ?2 and generation = ?3 "
-                     "and unit = ?4",
-                     &s, reterr));
+    WH_TRY(prepare(se,
+                   "select 1 from %i where run = ?1 and flow = ?2 and generation = ?3 "
+                   "and unit = ?4",
+                   fl->units, &s, reterr));
     committed->rewind(committed);
     while ((st = committed->next(committed, &r)) == WH_OK) {
         WH_TRY(has_marker(se, s, fence, r.unit, &there, reterr));

@@ -200,6 +200,14 @@ static wh_status first_columns(const struct lite_sc *sc, struct wh_buf *sql)
     return WH_OK;
 }
 
+/* `order by` would take the name of a computed column for its value. */
+static wh_status first_numbers(const struct lite_sc *sc, struct wh_buf *sql)
+{
+    for (int i = 0; i < sc->n_first; i++)
+        WH_TRY(wh_buf_printf(sql, "%s%d", i ? ", " : "", i + 1));
+    return WH_OK;
+}
+
 static wh_status behind_key(const struct lite_sc *sc, const char *glue, struct wh_buf *sql)
 {
     WH_TRY(sql_add(sql, "%s(", glue));
@@ -219,6 +227,10 @@ static wh_status conditions(const struct lite_sc *sc, const struct lite_range *r
         WH_TRY(sql_add(sql, "%s(%s\n)", glue, sc->where));
         glue = " and ";
     }
+    if (sc->has_range) {
+        WH_TRY(sql_add(sql, "%s%i between %d and %d", glue, &rowid, sc->range_lo, sc->range_hi));
+        glue = " and ";
+    }
     if (r->behind.n) {
         WH_TRY(behind_key(sc, glue, sql));
         glue = " and ";
@@ -236,15 +248,14 @@ static wh_status select_text(const struct lite_sc *sc, const struct lite_range *
     WH_TRY(wh_buf_adds(sql, "select "));
     WH_TRY(first_columns(sc, sql));
     for (int i = 0; i < sc->n_sel; i++) {
-        struct wh_str name = wh_str(sc->t.cols[sc->sel[i]].name);
-
-        WH_TRY(sql_add(sql, i + sc->n_first ? ", %i" : "%i", &name));
+        WH_TRY(i + sc->n_first ? wh_buf_adds(sql, ", ") : WH_OK);
+        WH_TRY(lite_selected(&sc->t.cols[sc->sel[i]], sql));
     }
     WH_TRY(sql_add(sql, " from %s", sc->from));
     WH_TRY(conditions(sc, r, sql));
     if (sc->n_first) {
         WH_TRY(wh_buf_adds(sql, " order by "));
-        WH_TRY(first_columns(sc, sql));
+        WH_TRY(sc->n_computed ? first_numbers(sc, sql) : first_columns(sc, sql));
     }
     return r->limit ? sql_add(sql, " limit %d", r->limit) : WH_OK;
 }

@@ -43,7 +43,7 @@ static wh_status same_shape(struct lite_rd *rd, struct wh_error *reterr)
     WH_TRY(lite_describe(rd->se, wh_str(sc->t.name), &now, reterr));
     for (int i = 0; i < sc->n_sel; i++) {
         const struct lite_col *was = &sc->t.cols[sc->sel[i]];
-        bool same = false;
+        bool same = was->expr != NULL;
 
         for (int j = 0; j < now.n_cols && !same; j++)
             same = strcmp(now.cols[j].name, was->name) == 0 &&
@@ -165,6 +165,7 @@ static wh_status reject(struct lite_rd *rd, int column, int why, struct wh_error
     int at = column + rd->sc->n_first, st;
     const char *code = "E6010";
     char position[96], text[320], why_not[256];
+    bool cut;
 
     if (rd->sc->rowid_first)
         snprintf(position, sizeof position, "%s, rowid %lld", rd->sc->t.name, (long long)rd->last);
@@ -190,8 +191,9 @@ static wh_status reject(struct lite_rd *rd, int column, int why, struct wh_error
     st = lite_row_json(rd->stmt, rd->sc->n_first, rd->utf16, &raw);
     if (st == WH_E_NOMEM)
         return wh_fail(reterr, st, "E8002", "no memory for a rejected row");
-    st =
-        rd->ctx->reject_raw(rd->ctx, (struct wh_bytes){raw.p, raw.n}, position, column, code, text);
+    cut = st != WH_OK;
+    st = rd->ctx->reject_raw(rd->ctx, (struct wh_bytes){raw.p, raw.n}, cut ? (int64_t)raw.n + 1 : 0,
+                             position, column, code, text);
     if (st != WH_OK)
         return wh_fail(reterr, st, "E6001", "%s: %s", position, text);
     return WH_OK;

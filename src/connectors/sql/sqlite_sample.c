@@ -275,9 +275,9 @@ static wh_status sample_rows(struct lite_sc *sc, struct lite_se *se, const char 
     int st = wh_buf_adds(&sql, "select "), rc = SQLITE_DONE;
 
     for (int i = 0; i < sc->n_sel && st == WH_OK; i++) {
-        struct wh_str name = wh_str(sc->t.cols[sc->sel[i]].name);
-
-        st = sql_add(&sql, i ? ", %i" : "%i", &name);
+        st = i ? wh_buf_adds(&sql, ", ") : WH_OK;
+        if (st == WH_OK)
+            st = lite_selected(&sc->t.cols[sc->sel[i]], &sql);
     }
     if (st == WH_OK)
         st = sql_add(&sql, " from %s %s limit %d", sc->from, tail, (int64_t)LITE_SAMPLE_ROWS);

@@ -2,6 +2,8 @@
 /* Negotiation of a scan, and its splits. */
 #include "sqlite_scan.h"
 
+#include "data/number.h"
+
 #include <stdlib.h>
 
 enum {
@@ -130,13 +132,24 @@ static wh_status read_as(struct lite_sc *sc, struct wh_error *reterr)
     return WH_OK;
 }
 
+/* Where the plan fixed this column; -1: nowhere. Those that are computed go by their order. */
+static int64_t frozen_at(const struct ArrowSchema *frozen, const struct lite_col *c, int i)
+{
+    struct wh_str how;
+
+    if (!c->expr)
+        return wh_schema_find(frozen, wh_str(c->name), false);
+    return i < frozen->n_children && wh_meta_get(frozen->children[i], WH_META_COMPUTED, &how) ? i
+                                                                                              : -1;
+}
+
 /* At resume the types are what the plan fixed, whatever a new sample would say. */
 static wh_status as_frozen(struct lite_sc *sc, const struct ArrowSchema *frozen,
                            struct wh_error *reterr)
 {
     for (int i = 0; i < sc->n_sel; i++) {
         struct lite_col *c = &sc->t.cols[sc->sel[i]];
-        int64_t at = wh_schema_find(frozen, wh_str(c->name), false);
+        int64_t at = frozen_at(frozen, c, i);
         struct wh_str was = {0};
 
         if (at < 0)
@@ -187,6 +200,8 @@ static void answers(struct lite_sc *sc, struct wh_scan *io)
     if (io->limit > 0 && (io->est_rows < 0 || io->est_rows > io->limit))
         io->est_rows = io->limit;
     io->est_bytes = bytes;
+    if ((sc->parts || sc->unit_rows) && sc->cuts.n)
+        io->unit_bytes = sc->cuts.rows_each * sc->row_bytes + 1;
     io->limit_done = io->limit > 0;
     io->physical = sc->ranges && sc->t.alias < 0;
     io->splittable = sc->ranges && sc->cuts.n > 0;
@@ -215,12 +230,17 @@ static wh_status divide(struct lite_sc *sc, struct lite_se *se, const struct wh_
     double most;
 
     sc->ranges = sc->rowid_first && io->limit <= 0;
+    if (sc->ranges && sc->has_range && !sc->t.empty) {
+        sc->t.lo = sc->t.lo > sc->range_lo ? sc->t.lo : sc->range_lo;
+        sc->t.hi = sc->t.hi < sc->range_hi ? sc->t.hi : sc->range_hi;
+        sc->t.empty = sc->t.lo > sc->t.hi;
+    }
     if (!sc->ranges || sc->t.empty)
         return WH_OK;
     /* No more rows than rowids between the ends: less is surely small (ANALYZE's count may be old).
      */
     most = (double)((uint64_t)sc->t.hi - (uint64_t)sc->t.lo) + 1;
-    if (most * (double)sc->row_bytes < LITE_SMALL_TABLE)
+    if (!sc->parts && !sc->unit_rows && most * (double)sc->row_bytes < LITE_SMALL_TABLE)
         return WH_OK;
     return lite_cut(sc, se, unit, io->parallel, reterr);
 }
@@ -235,6 +255,35 @@ static wh_status settle_types(struct lite_sc *sc, struct lite_se *se, const stru
         return WH_OK;
     }
     return lite_sample(sc, se, reterr);
+}
+
+static wh_status range_end(const char *text, int64_t *ret, struct wh_error *reterr)
+{
+    if (wh_read_i64(text, strlen(text), ret))
+        return WH_OK;
+    return wh_fail(reterr, WH_E_USAGE, "E1002", "split.range: '%s' is no whole number", text);
+}
+
+/* Tables are cut by the rowid and by nothing else. */
+static wh_status split_by(struct lite_sc *sc, const struct wh_scan *io, struct wh_error *reterr)
+{
+    sc->parts = io->parts;
+    sc->unit_rows = io->unit_rows;
+    if (!io->split_by)
+        return WH_OK;
+    if (!sc->rowid_first || strcasecmp(io->split_by, sc->t.rowid) != 0) {
+        int st = wh_fail(reterr, WH_E_UNSUPPORTED, "E1060",
+                         "SQLite divides a table by its rowid (%s), not by \"%s\"",
+                         sc->rowid_first ? sc->t.rowid : "this one has none", io->split_by);
+
+        wh_error_hint(reterr, "leave split.by out; 'where' names rows by any column");
+        return st;
+    }
+    sc->has_range = io->range_from != NULL;
+    if (!sc->has_range)
+        return WH_OK;
+    WH_TRY(range_end(io->range_from, &sc->range_lo, reterr));
+    return range_end(io->range_to, &sc->range_hi, reterr);
 }
 
 static wh_status scan_open(void *self, void *ep, void *session, struct wh_scan *io,
@@ -259,7 +308,9 @@ static wh_status scan_open(void *self, void *ep, void *session, struct wh_scan *
     if (io->where && !(sc->where = wh_arena_strdup(sc->t.arena, io->where)))
         return no_memory(reterr);
     WH_TRY(project(sc, io, reterr));
+    WH_TRY(lite_computed(sc, se, io, reterr));
     sc->rowid_first = sc->t.rowid && !io->query && sc->n_sel < MOST_COLUMNS;
+    WH_TRY(split_by(sc, io, reterr));
     WH_TRY(lite_order(sc, se, reterr));
     WH_TRY(settle_types(sc, se, io, reterr));
     WH_TRY(make_schema(sc, reterr));
@@ -268,6 +319,7 @@ static wh_status scan_open(void *self, void *ep, void *session, struct wh_scan *
     WH_TRY(divide(sc, se, io, reterr));
     /* Worth a word only where reading takes a while. */
     sc->holds_up = sc->cuts.n > 0 && !lite_is_wal(se->db);
+    lite_identity(sc->ep, io->query ? "" : sc->t.name, io->identity, sizeof io->identity);
     answers(sc, io);
     if (wh_schema_copy(&sc->schema, ret) != WH_OK)
         return no_memory(reterr);

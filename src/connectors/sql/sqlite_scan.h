@@ -26,15 +26,19 @@ struct lite_sc {
     const struct wh_ctx *ctx;
     const struct lite_from *o;
     struct lite_table t; /* of a query: its columns, name "query" */
-    int *sel, n_sel;     /* columns that are read, in their order */
-    const char *from;    /* what follows FROM: "t" or (query) */
-    const char *where;   /* or NULL */
-    int64_t limit;       /* 0 = none */
-    bool ranges;         /* rowid ranges; else one stream */
-    bool holds_up;       /* rollback journal: our readers hold up the commits of others */
-    bool rowid_first;    /* statements select the rowid before the columns */
-    const char **first;  /* columns selected before them, which order the rows */
+    int *sel, n_sel;     /* columns that are read, in their order; from t.n_cols on: computed */
+    int n_computed;
+    const char *from;   /* what follows FROM: "t" or (query) */
+    const char *where;  /* or NULL */
+    int64_t limit;      /* 0 = none */
+    bool ranges;        /* rowid ranges; else one stream */
+    bool holds_up;      /* rollback journal: our readers hold up the commits of others */
+    bool rowid_first;   /* statements select the rowid before the columns */
+    const char **first; /* columns selected before them, which order the rows */
     int n_first;
+    int64_t parts, unit_rows; /* as asked; 0 = not */
+    bool has_range;           /* only rowids from range_lo to range_hi */
+    int64_t range_lo, range_hi;
     struct ArrowSchema schema;
     struct lite_cuts cuts;
     int64_t schema_version; /* of the database when the scan was opened */
@@ -42,6 +46,12 @@ struct lite_sc {
     struct wh_buf note;
     struct wh_buf token; /* what split_next lends */
 };
+
+/* sqlite_computed.c: columns that are asked for, behind those that are selected. */
+wh_status lite_computed(struct lite_sc *, struct lite_se *, struct wh_scan *,
+                        struct wh_error *reterr);
+/* "a", or an expression: as it is selected. */
+wh_status lite_selected(const struct lite_col *, struct wh_buf *sql);
 
 /* sqlite_range.c: a split as bytes. Rows with lo < rowid <= hi, each end may be open; in tables
  * without rowid the rows behind a key; at most `limit` of them. */

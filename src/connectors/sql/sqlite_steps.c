@@ -146,19 +146,28 @@ static wh_status script_swap(struct lite_se *se, const struct lite_fl *fl, struc
     return st;
 }
 
-static wh_status script_pour(const struct lite_fl *fl, struct sql_script *s)
+static wh_status script_pour(struct lite_se *full, const struct lite_fl *fl, struct sql_script *s,
+                             struct wh_error *reterr)
 {
     struct wh_str stage = wh_str(fl->stage), table = wh_str(fl->table);
+    int st = WH_OK;
 
-    if (fl->mode == WH_MODE_DELETE_INSERT) {
-        WH_TRY(sql_add(&s->b, "delete from %i where (%s\n)", &table, fl->replace_where));
-        WH_TRY(sql_script_end(s));
+    if (fl->replace_keys) {
+        WH_TRY(lite_keys_script(full, fl, s, reterr));
+    } else if (fl->mode == WH_MODE_DELETE_INSERT) {
+        st = sql_add(&s->b, LITE_DELETE "%i where (%s\n)", &table, fl->replace_where);
+        if (st == WH_OK)
+            st = sql_script_end(s);
     }
-    WH_TRY(sql_script_text(s, fl->settle));
-    return sql_script_one(s, "drop table %i", stage);
+    if (st == WH_OK)
+        st = sql_script_text(s, fl->settle);
+    if (st == WH_OK)
+        st = sql_script_one(s, "drop table %i", stage);
+    return st == WH_OK ? WH_OK : no_memory(reterr);
 }
 
-static wh_status script_of(struct lite_se *se, const struct lite_fl *fl, char kind,
+/* doing: inside the step's transaction, where a stage that is poured is full. */
+static wh_status script_of(struct lite_se *se, const struct lite_fl *fl, char kind, bool doing,
                            struct sql_script *s, struct wh_error *reterr)
 {
     struct wh_str table = wh_str(fl->table), stage = wh_str(fl->stage);
@@ -177,15 +186,14 @@ static wh_status script_of(struct lite_se *se, const struct lite_fl *fl, char ki
         st = script_add_columns(fl, s);
         break;
     case SQL_STEP_CLEAR:
-        st = sql_script_one(s, "delete from %i", table);
+        st = sql_script_one(s, LITE_DELETE "%i", table);
         break;
     case SQL_STEP_STAGE:
         return script_stage(se, fl, s, reterr);
     case SQL_STEP_SWAP:
         return script_swap(se, fl, s, reterr);
     case SQL_STEP_POUR:
-        st = script_pour(fl, s);
-        break;
+        return script_pour(doing ? se : NULL, fl, s, reterr);
     case SQL_STEP_DROP:
         st = sql_script_one(s, "drop table if exists %i", stage);
         break;
@@ -207,7 +215,7 @@ static int fill(void *self, struct wh_bytes token, struct sql_script *s, struct 
 {
     struct listing *l = self;
 
-    return script_of(l->se, l->fl, *(const char *)token.p, s, reterr);
+    return script_of(l->se, l->fl, *(const char *)token.p, false, s, reterr);
 }
 
 wh_status lite_steps(void *self, void *session, enum wh_phase phase, struct wh_receipts *receipts,
@@ -231,12 +239,25 @@ wh_status lite_steps(void *self, void *session, enum wh_phase phase, struct wh_r
 /* ---- doing -------------------------------------------------------------------------------------
  */
 
-static wh_status run_script(struct lite_se *se, struct sql_script *s, struct wh_error *reterr)
+static wh_status run_one(struct lite_se *se, const struct lite_fl *fl, char kind, const char *sql,
+                         struct wh_error *reterr)
+{
+    bool rows = kind == SQL_STEP_POUR || kind == SQL_STEP_CLEAR;
+
+    if (rows && strncmp(sql, LITE_DELETE, strlen(LITE_DELETE)) == 0)
+        return lite_prove_delete(se, fl, sql, reterr);
+    if (rows && fl->settle && strcmp(sql, fl->settle) == 0)
+        return lite_prove_settle(se, fl, sql, reterr);
+    return lite_exec(se, sql, reterr);
+}
+
+static wh_status run_script(struct lite_se *se, const struct lite_fl *fl, char kind,
+                            struct sql_script *s, struct wh_error *reterr)
 {
     for (size_t at = 0; at < s->b.n; at += strlen(s->b.p + at) + 1) {
-        int st = lite_exec(se, s->b.p + at, reterr);
+        int st = run_one(se, fl, kind, s->b.p + at, reterr);
 
-        if (st == WH_E_REMOTE && reterr)
+        if (st == WH_E_REMOTE && reterr && strcmp(reterr->code, "E5005") != 0)
             snprintf(reterr->code, sizeof reterr->code, "E5008");
         if (st != WH_OK)
             return st;
@@ -302,12 +323,12 @@ static wh_status apply_inside(struct lite_fl *fl, struct lite_se *se, const stru
     if (step->phase == WH_DROP)
         WH_TRY(may_drop(se, fence, reterr));
     else if (!fl->marker_off)
-        WH_TRY(lite_marker_open(se, &marked, unit, 1, (struct wh_bytes){0}, reterr));
+        WH_TRY(lite_marker_open(se, fl->units, &marked, unit, 1, (struct wh_bytes){0}, reterr));
     if (sql_is_statement(step->token))
         return run_statement(fl, se, step->token, reterr);
-    st = script_of(se, fl, kind, &s, reterr);
+    st = script_of(se, fl, kind, true, &s, reterr);
     if (st == WH_OK)
-        st = run_script(se, &s, reterr);
+        st = run_script(se, fl, kind, &s, reterr);
     wh_buf_free(&s.b);
     return st;
 }

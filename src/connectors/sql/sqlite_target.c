@@ -48,7 +48,8 @@ static wh_status copy_settings(struct lite_fl *fl, const struct wh_target *io,
     fl->staged = sql_is_staged(io);
     fl->swaps = io->mode == WH_MODE_OVERWRITE;
     sql_stage_name(&fl->fence, fl->stage);
-    if (io->mode == WH_MODE_DELETE_INSERT) {
+    fl->replace_keys = io->mode == WH_MODE_DELETE_INSERT && io->replace_keys;
+    if (io->mode == WH_MODE_DELETE_INSERT && !fl->replace_keys) {
         if (!io->replace_where || !*io->replace_where)
             return wh_fail(reterr, WH_E_USAGE, "E1063", "delete-insert needs write.replace.where");
         fl->replace_where = wh_arena_strdup(fl->arena, io->replace_where);
@@ -140,7 +141,7 @@ static bool sole_key(const struct wh_target *io, const struct lite_fl *fl, int64
 {
     int n = 0;
 
-    if (fl->n_keys)
+    if (fl->n_keys && !fl->replace_keys)
         return fl->n_keys == 1 && wh_str_ieqs(wh_str(fl->keys[0]), io->source->children[i]->name);
     for (int64_t j = 0; j < io->source->n_children; j++)
         n += sql_key_position(io->source->children[j]) > 0;
@@ -348,6 +349,7 @@ static wh_status statements(struct lite_fl *fl, struct wh_error *reterr)
     st = lite_ddl_insert(fl, fl->staged ? fl->stage : fl->table, LITE_FEED, true, load, &b);
     if (st != WH_OK || !(fl->insert = keep(fl, &b)))
         return no_memory(reterr);
+    fl->does_nothing = wh_str_ends((struct wh_str){b.p, b.n}, "do nothing");
     if (!fl->staged || fl->swaps)
         return WH_OK;
     wh_buf_clear(&b);
@@ -355,6 +357,7 @@ static wh_status statements(struct lite_fl *fl, struct wh_error *reterr)
                          fl->mode == WH_MODE_DELETE_INSERT ? WH_MODE_APPEND : fl->mode, &b);
     if (st != WH_OK || !(fl->settle = keep(fl, &b)))
         return no_memory(reterr);
+    fl->does_nothing = wh_str_ends((struct wh_str){b.p, b.n}, "do nothing");
     return WH_OK;
 }
 
@@ -396,8 +399,12 @@ static wh_status try_statements(struct lite_fl *fl, struct lite_se *se, struct w
     for (int i = 0; i < fl->n_dest; i++)
         if (fl->dest[i].added)
             return WH_OK;
-    if (fl->mode == WH_MODE_DELETE_INSERT) {
-        if (sql_add(&b, "delete from %i where (%s\n)", &table, fl->replace_where) != WH_OK)
+    if (fl->replace_keys) {
+        if (lite_keys_delete(fl, NULL, &b) != WH_OK)
+            return no_memory(reterr);
+        WH_TRY(lite_prepare(se, b.p, &d, reterr));
+    } else if (fl->mode == WH_MODE_DELETE_INSERT) {
+        if (sql_add(&b, LITE_DELETE "%i where (%s\n)", &table, fl->replace_where) != WH_OK)
             return no_memory(reterr);
         WH_TRY(lite_prepare(se, b.p, &d, reterr));
     }
@@ -445,25 +452,6 @@ static wh_status count_existing(struct lite_fl *fl, struct lite_se *se, struct w
     return WH_OK;
 }
 
-static void set_identity(const struct lite_fl *fl, char *out, size_t size)
-{
-    char real[PATH_MAX], folder[PATH_MAX];
-    const char *slash = strrchr(fl->ep->path, '/');
-
-    if (realpath(fl->ep->path, real)) {
-        snprintf(out, size, "sqlite:%.200s#%.100s", real, fl->table);
-        return;
-    }
-    /* The file is not there yet: its folder is. */
-    snprintf(folder, sizeof folder, "%.*s",
-             slash ? (int)(slash - fl->ep->path) + (slash == fl->ep->path) : 1,
-             slash ? fl->ep->path : ".");
-    if (!realpath(folder, real))
-        snprintf(real, sizeof real, "%s", folder);
-    snprintf(out, size, "sqlite:%.200s/%s#%.100s", strcmp(real, "/") ? real : "",
-             slash ? slash + 1 : fl->ep->path, fl->table);
-}
-
 static void say_note(const struct lite_fl *fl, struct wh_target *io)
 {
     bool floats = false, accepted = false;
@@ -492,8 +480,21 @@ static void say_note(const struct lite_fl *fl, struct wh_target *io)
                  !floats ? "accepted" : "a dirty row, unless --accept-lossy names the column");
 }
 
+static void say_loses(const struct lite_fl *fl, struct wh_target *io)
+{
+    for (int k = 0; k < fl->now.n_cols && fl->existed && fl->recreate; k++) {
+        bool stays = false;
+
+        for (int i = 0; i < fl->n_dest && !stays; i++)
+            stays = wh_str_ieqs(wh_str(fl->now.cols[k].name), fl->dest[i].name);
+        if (!stays)
+            sql_loses(io, fl->now.cols[k].name);
+    }
+}
+
 static void answers(struct lite_fl *fl, struct lite_se *se, struct wh_target *io)
 {
+    say_loses(fl, io);
     io->grain = WH_GRAIN_ROW;
     io->commit_class = fl->marker_off ? WH_CLASS_A : WH_CLASS_T;
     io->atomic_given = fl->staged ? WH_ATOMIC_TABLE : WH_ATOMIC_UNIT;
@@ -506,7 +507,7 @@ static void answers(struct lite_fl *fl, struct lite_se *se, struct wh_target *io
     fl->memo[0] = 1; /* version */
     fl->memo[1] = fl->existed;
     io->ret_memo = (struct wh_bytes){fl->memo, 2};
-    set_identity(fl, io->identity, sizeof io->identity);
+    lite_identity(fl->ep, fl->table, io->identity, sizeof io->identity);
     if (fl->swaps)
         snprintf(io->instant, sizeof io->instant, "all rows at once, when the stage is swapped in");
     else if (fl->staged)
@@ -563,10 +564,12 @@ static wh_status target_open(void *self, void *ep, void *session, struct wh_targ
         WH_TRY(lite_may_be_made(fl->ep, reterr));
     WH_TRY(copy_settings(fl, io, reterr));
     WH_TRY(find_table(fl, se, io, reterr));
+    WH_TRY(lite_units_look(fl, se, io, reterr));
     WH_TRY(by_memo(fl, io, reterr));
     WH_TRY(may_be_written(fl, io, reterr));
     WH_TRY(keys(fl, io, reterr));
     WH_TRY(columns(fl, io, reterr));
+    WH_TRY(lite_keys_look(fl, reterr));
     WH_TRY(statements_of_job(fl, io, reterr));
     WH_TRY(statements(fl, reterr));
     WH_TRY(try_statements(fl, se, reterr));

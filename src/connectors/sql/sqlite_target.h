@@ -28,6 +28,7 @@ struct lite_fl {
     const char *run; /* fence.run, owned */
     struct wh_fence fence;
     const char *table; /* true name */
+    const char *units; /* table of the markers */
     enum wh_mode mode;
     bool existed; /* when the plan was made */
     bool recreate, staged, marker_off, swaps;
@@ -39,11 +40,13 @@ struct lite_fl {
     const char **keys;
     size_t n_keys;
     const char *replace_where;
+    bool replace_keys; /* delete-insert by `keys`, which need not be unique */
     struct sql_statements statements;
     struct ArrowSchema accept;
     const char *create, *create_stage; /* DDL; NULL where nothing is made */
     const char *insert;                /* rows into the table, or into the stage */
     const char *settle;                /* stage into the table, NULL if it is swapped */
+    bool does_nothing;                 /* rows whose key is there change nothing */
     char memo[8];
     struct wh_buf receipt; /* lookup lends from here */
 };
@@ -57,6 +60,29 @@ wh_status lite_ddl_index_on(const char *sql, const char *index, const char *tabl
 wh_status lite_ddl_insert(const struct lite_fl *, const char *into, const char *from, bool numbered,
                           enum wh_mode, struct wh_buf *);
 
+/* "t"."k" = fed.c0 and .. */
+wh_status lite_ddl_same_key(const struct lite_fl *, const char *t, bool numbered, struct wh_buf *);
+
+/* sqlite_keys.c: delete-insert by key. `look`: every column of the key is delivered and stored. */
+wh_status lite_keys_look(struct lite_fl *, struct wh_error *reterr);
+/* One delete of the rows that meet rows of the stage. nulls: '1' for each column of the key that is
+ * NULL in both ("01"); NULL: before there is a stage, as SQLite would read it. */
+wh_status lite_keys_delete(const struct lite_fl *, const char *nulls, struct wh_buf *);
+/* All of them, for the patterns of NULLs that the stage has (se NULL: the one without). */
+wh_status lite_keys_script(struct lite_se *, const struct lite_fl *, struct sql_script *,
+                           struct wh_error *reterr);
+
+/* sqlite_prove.c: what a statement left undone */
+#define LITE_DELETE "delete from "
+wh_status lite_has_triggers(struct lite_se *, const char *table, bool *ret,
+                            struct wh_error *reterr);
+/* Runs a delete of the target's rows, which begins with LITE_DELETE; E5005 if rows stay. */
+wh_status lite_prove_delete(struct lite_se *, const struct lite_fl *, const char *sql,
+                            struct wh_error *reterr);
+/* Runs fl->settle; E5005 if the table does not take a row. */
+wh_status lite_prove_settle(struct lite_se *, const struct lite_fl *, const char *sql,
+                            struct wh_error *reterr);
+
 /* sqlite_steps.c */
 wh_status lite_steps(void *fl, void *se, enum wh_phase, struct wh_receipts *, struct wh_step_sink *,
                      struct wh_error *reterr);
@@ -64,12 +90,16 @@ wh_status lite_apply(void *fl, void *se, const struct wh_step *, const struct wh
                      struct wh_receipts *, bool maybe_done, struct wh_bytes *ret_receipt,
                      struct wh_error *reterr);
 
+/* sqlite_units.c: fl->units, from what write.marker says. */
+wh_status lite_units_look(struct lite_fl *, struct lite_se *, const struct wh_target *,
+                          struct wh_error *reterr);
+
 /* sqlite_marker.c: the first and last statements of every transaction that writes */
-wh_status lite_marker_open(struct lite_se *, const struct wh_fence *, int64_t unit, int32_t attempt,
-                           struct wh_bytes seed,
+wh_status lite_marker_open(struct lite_se *, const char *units, const struct wh_fence *,
+                           int64_t unit, int32_t attempt, struct wh_bytes seed,
                            struct wh_error *reterr); /* inside BEGIN IMMEDIATE; TWIN, FENCED */
-wh_status lite_marker_fill(struct lite_se *, const struct wh_fence *, int64_t unit,
-                           const struct wh_marker *, struct wh_error *reterr);
+wh_status lite_marker_fill(struct lite_se *, const char *units, const struct wh_fence *,
+                           int64_t unit, const struct wh_marker *, struct wh_error *reterr);
 wh_status lite_commit(struct lite_se *, struct wh_error *reterr); /* OK, BLOCKED, UNKNOWN, <0;
                                                                      no transaction is left open */
 wh_status lite_lookup(void *fl, void *se, const struct wh_unit *, struct wh_fate *ret,

@@ -27,7 +27,9 @@ struct lite_wr {
     char *run; /* fence.run, ours */
     int64_t unit;
     sqlite3_stmt *insert;
-    int32_t *good; /* rows of a send that passed our own checks */
+    sqlite3_stmt *proof; /* with triggers: counts what an update must touch; inserts a row whose key
+                            should be there */
+    int32_t *good;       /* rows of a send that passed our own checks */
     size_t good_cap;
     struct sql_verdicts bad;
     int64_t send;
@@ -73,22 +75,29 @@ static wh_status not_behind_ourselves(struct lite_se *se, struct wh_error *reter
     return WH_E_UNSUPPORTED;
 }
 
-static wh_status has_triggers(struct lite_wr *wr, struct wh_error *reterr)
+/* What a trigger may leave undone is asked of the table as it was before. */
+static wh_status watch_triggers(struct lite_wr *wr, struct wh_error *reterr)
 {
     struct wh_buf b WH_CLEANUP(wh_buf_free) = WH_BUF(SQL_TEXT_MAX);
-    struct wh_str table = wh_str(wr->fl->table);
-    int64_t n = 0;
+    struct lite_fl *fl = wr->fl;
+    struct wh_str table = wh_str(fl->table);
+    int st = WH_OK;
 
-    if (wr->fl->staged) /* a stage has none */
+    if (fl->staged) /* a stage has none */
         return WH_OK;
-    if (sql_add(&b,
-                "select exists(select 1 from sqlite_schema where type = 'trigger' and tbl_name = "
-                "%l collate nocase)",
-                &table) != WH_OK)
+    WH_TRY(lite_has_triggers(wr->se, fl->table, &wr->triggers, reterr));
+    if (!wr->triggers)
+        return WH_OK;
+    if (fl->mode == WH_MODE_UPDATE) {
+        st = sql_add(&b, "select count(*) from " LITE_FEED " as fed cross join %i where ", &table);
+        if (st == WH_OK)
+            st = lite_ddl_same_key(fl, fl->table, true, &b);
+    } else if (fl->does_nothing) {
+        st = lite_ddl_insert(fl, fl->table, LITE_FEED, true, WH_MODE_APPEND, &b);
+    }
+    if (st != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a statement");
-    WH_TRY(lite_number(wr->se, b.p, 0, &n, reterr));
-    wr->triggers = n != 0;
-    return WH_OK;
+    return b.n ? lite_prepare(wr->se, b.p, &wr->proof, reterr) : WH_OK;
 }
 
 static wh_status open_inside(struct lite_wr *wr, const struct wh_unit *u, struct wh_error *reterr)
@@ -97,10 +106,10 @@ static wh_status open_inside(struct lite_wr *wr, const struct wh_unit *u, struct
     int st;
 
     if (!fl->marker_off)
-        WH_TRY(lite_marker_open(wr->se, &wr->fence, u->id, u->attempt, u->seed, reterr));
-    WH_TRY(has_triggers(wr, reterr));
+        WH_TRY(lite_marker_open(wr->se, fl->units, &wr->fence, u->id, u->attempt, u->seed, reterr));
     wr->utf16 = lite_is_utf16(wr->se->db);
     WH_TRY(lite_feed_open(wr->se, fl->n_dest, reterr));
+    WH_TRY(watch_triggers(wr, reterr));
     st = lite_prepare(wr->se, fl->insert, &wr->insert, reterr);
     if (st == WH_E_REMOTE)
         return wh_fail(reterr, st, "E5012", "\"%s\" is not what it was when the run began: %s",
@@ -363,28 +372,65 @@ static bool is_plain(const struct lite_fl *fl)
            fl->mode == WH_MODE_OVERWRITE;
 }
 
+/* How many changes the fed rows must make, known before they are fed. */
+static wh_status due_changes(struct lite_wr *wr, int64_t n, int64_t *ret, struct wh_error *reterr)
+{
+    int rc;
+
+    *ret = n;
+    if (wr->fl->mode != WH_MODE_UPDATE)
+        return WH_OK;
+    rc = sqlite3_step(wr->proof);
+    *ret = rc == SQLITE_ROW ? sqlite3_column_int64(wr->proof, 0) : 0;
+    sqlite3_reset(wr->proof);
+    return rc == SQLITE_ROW ? WH_OK : ended(wr, rc, reterr);
+}
+
+/* A row that changed nothing, because its key is there: then SQLite refuses it where it is put in
+ * without "on conflict". What a trigger skips is no conflict. */
+static wh_status is_there(struct lite_wr *wr, bool *ret, struct wh_error *reterr)
+{
+    int rc;
+
+    *ret = false;
+    if (!wr->fl->does_nothing)
+        return WH_OK;
+    WH_TRY(lite_exec(wr->se, "savepoint wherry_proof", reterr));
+    rc = sqlite3_step(wr->proof);
+    sqlite3_reset(wr->proof);
+    *ret = rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY ||
+           rc == SQLITE_CONSTRAINT_ROWID;
+    if (sqlite3_get_autocommit(wr->se->db) || (rc != SQLITE_DONE && !is_row_fault(rc)))
+        return ended(wr, rc, reterr);
+    return lite_exec(wr->se, "rollback to wherry_proof; release wherry_proof", reterr);
+}
+
 /* The same where triggers stand between: which rows are in cannot be known, so all or none is. A
  * trigger that skips rows (RAISE(IGNORE)) is seen by the count. */
 static wh_status feed_whole(struct lite_wr *wr, int64_t n, bool *ret_kept, int *ret_rc,
                             struct wh_error *reterr)
 {
-    int64_t before = wr->changed;
+    int64_t due, done;
+    bool there = false;
 
     WH_TRY(lite_exec(wr->se, "savepoint wherry_feed", reterr));
+    WH_TRY(due_changes(wr, n, &due, reterr));
     *ret_rc = sqlite3_step(wr->insert);
     if (*ret_rc == SQLITE_DONE) {
-        wr->changed += sqlite3_changes64(wr->se->db);
-        if (!is_plain(wr->fl) || wr->changed - before == n) {
-            sqlite3_reset(wr->insert);
+        done = sqlite3_changes64(wr->se->db);
+        sqlite3_reset(wr->insert);
+        if (done < due)
+            WH_TRY(is_there(wr, &there, reterr));
+        if (done >= due || there) {
+            wr->changed += done;
             *ret_kept = true;
             return lite_exec(wr->se, "release wherry_feed", reterr);
         }
-        wr->changed = before;
         *ret_rc = SQLITE_CONSTRAINT_TRIGGER;
+        snprintf(wr->why, sizeof wr->why, "a trigger of the table skipped the row");
+    } else {
+        snprintf(wr->why, sizeof wr->why, "%s", sqlite3_errmsg(wr->se->db));
     }
-    snprintf(wr->why, sizeof wr->why, "%s",
-             sqlite3_errcode(wr->se->db) == SQLITE_DONE ? "a trigger of the table skipped the row"
-                                                        : sqlite3_errmsg(wr->se->db));
     if (!is_row_fault(*ret_rc) || sqlite3_get_autocommit(wr->se->db))
         return WH_OK; /* the caller says it */
     sqlite3_reset(wr->insert);
@@ -454,7 +500,8 @@ static wh_status feed_range(struct lite_wr *wr, const struct window *w, int64_t 
                             struct wh_error *reterr)
 {
     while (at < end) {
-        int64_t n = wr->fl->mode == WH_MODE_UPDATE && !wr->fl->staged ? 1 : end - at;
+        bool alone = wr->fl->mode == WH_MODE_UPDATE || (wr->triggers && wr->fl->does_nothing);
+        int64_t n = alone && !wr->fl->staged ? 1 : end - at;
         int64_t stopped = 0;
         bool kept = false;
         int rc;
@@ -640,8 +687,9 @@ wh_status lite_writer_commit(void *self, const struct wh_marker *m, struct wh_by
     if (!wr->open || wr->dead || sqlite3_get_autocommit(wr->se->db))
         return wh_fail(reterr, WH_LOST, "E2008", "the transaction of this unit is gone");
     lite_finalizep(&wr->insert);
+    lite_finalizep(&wr->proof);
     if (!wr->fl->marker_off)
-        st = lite_marker_fill(wr->se, &wr->fence, wr->unit, m, reterr);
+        st = lite_marker_fill(wr->se, wr->fl->units, &wr->fence, wr->unit, m, reterr);
     if (st == WH_OK)
         st = lite_commit(wr->se, reterr);
     else
@@ -657,6 +705,7 @@ void lite_writer_close(void *self)
     struct lite_wr *wr = self;
 
     lite_finalizep(&wr->insert);
+    lite_finalizep(&wr->proof);
     if (wr->open)
         lite_rollback(wr->se);
     wr->open = false;

@@ -13,9 +13,10 @@
 static const struct codec_ops codec_none = {.name = "none", .suffix = ""};
 
 static const struct codec_ops *const OPS[WH_CODEC_COUNT] = {
-    [WH_CODEC_NONE] = &codec_none, [WH_CODEC_GZIP] = &codec_gzip,
-    [WH_CODEC_ZSTD] = &codec_zstd, [WH_CODEC_BZIP2] = &codec_bzip2,
-    [WH_CODEC_LZ4] = &codec_lz4,   [WH_CODEC_DEFLATE] = &codec_deflate,
+    [WH_CODEC_NONE] = &codec_none,     [WH_CODEC_GZIP] = &codec_gzip,
+    [WH_CODEC_ZSTD] = &codec_zstd,     [WH_CODEC_BZIP2] = &codec_bzip2,
+    [WH_CODEC_LZ4] = &codec_lz4,       [WH_CODEC_DEFLATE] = &codec_deflate,
+    [WH_CODEC_SNAPPY] = &codec_snappy, [WH_CODEC_ZIP] = &codec_zip,
 };
 
 /* Ends of names, known or not. */
@@ -28,9 +29,8 @@ static const struct {
     {".zst", WH_CODEC_ZSTD, true},  {".zstd", WH_CODEC_ZSTD, true},
     {".bz2", WH_CODEC_BZIP2, true}, {".bzip2", WH_CODEC_BZIP2, true},
     {".lz4", WH_CODEC_LZ4, true},   {".deflate", WH_CODEC_DEFLATE, true},
-    {".sz", WH_CODEC_NONE, false},  {".snappy", WH_CODEC_NONE, false},
-    {".xz", WH_CODEC_NONE, false},  {".zip", WH_CODEC_NONE, false},
-    {".tar", WH_CODEC_NONE, false}, {".tgz", WH_CODEC_NONE, false},
+    {".sz", WH_CODEC_SNAPPY, true}, {".snappy", WH_CODEC_SNAPPY, true},
+    {".xz", WH_CODEC_NONE, false},  {".zip", WH_CODEC_ZIP, true},
     {".7z", WH_CODEC_NONE, false},
 };
 
@@ -76,6 +76,10 @@ enum wh_codec wh_codec_of_bytes(const void *p, size_t n)
         return WH_CODEC_BZIP2;
     if (n >= 4 && !memcmp(p, "\x04\x22\x4d\x18", 4))
         return WH_CODEC_LZ4;
+    if (n >= 4 && !memcmp(p, "\xff\x06\0\0", 4))
+        return WH_CODEC_SNAPPY;
+    if (n >= 4 && !memcmp(p, "PK\3\4", 4))
+        return WH_CODEC_ZIP;
     return WH_CODEC_NONE;
 }
 
@@ -117,6 +121,13 @@ wh_status wh_decode(struct wh_decoder *d, const void *in, size_t *io_n, bool las
         return st;
     if (st == WH_E_NOMEM)
         return wh_fail(reterr, st, "E8002", "no memory to read %s", d->ops->name);
+    if (st == WH_E_UNSUPPORTED) {
+        st = wh_fail(reterr, st, "E1014", "the %s archive cannot be read: %s", d->ops->name, why);
+        if (reterr)
+            wh_error_hint(reterr, "unpack it, or pipe a file of it in: unzip -p x.zip a.csv | "
+                                  "wherry copy - ...");
+        return st;
+    }
     if (st == WH_E_LIMIT && d->taken == 0)
         return wh_fail(reterr, WH_E_DATA, "E4004", "the file is empty: no %s data at all",
                        d->ops->name);

@@ -20,6 +20,8 @@ enum wh_codec {
     WH_CODEC_BZIP2,
     WH_CODEC_LZ4,
     WH_CODEC_DEFLATE, /* read only */
+    WH_CODEC_SNAPPY,
+    WH_CODEC_ZIP, /* an archive of one file; read only */
     WH_CODEC_COUNT
 };
 

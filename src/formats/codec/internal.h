@@ -13,6 +13,7 @@ struct codec_ops {
     const char *name, *suffix;
     void *(*decoder_new)(void); /* NULL: no memory */
     void (*decoder_free)(void *);
+    /* WH_E_UNSUPPORTED: well-formed, but not what is read here. */
     int (*decode)(void *, const void *in, size_t *io_n, bool last, void *out, size_t out_n,
                   size_t *ret_n, const char **ret_why); /* OK, END, WH_E_DATA (damaged),
                                                            WH_E_LIMIT (cut), WH_E_NOMEM */
@@ -22,6 +23,7 @@ struct codec_ops {
     int (*encode_end)(void *, struct wh_buf *out);
 };
 
-extern const struct codec_ops codec_gzip, codec_zstd, codec_bzip2, codec_lz4, codec_deflate;
+extern const struct codec_ops codec_gzip, codec_zstd, codec_bzip2, codec_lz4, codec_deflate,
+    codec_snappy, codec_zip;
 
 #endif

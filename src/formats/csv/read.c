@@ -79,6 +79,8 @@ static wh_status take_fields(struct wh_csv_reader *r)
     for (int32_t i = 0; i < r->n_columns; i++) {
         struct wh_str guessed;
         r->fields[i] = r->cfg.fields ? r->cfg.fields[i] : i;
+        if (textin_place_of(r->in.schema.children[i]) != TEXTIN_CELL)
+            r->fields[i] = -1;
         r->strict[i] = wh_meta_get(r->in.schema.children[i], WH_META_GUESSED, &guessed) != NULL;
     }
     r->cfg.fields = NULL;
@@ -287,12 +289,24 @@ static wh_status collect(struct wh_csv_reader *r, int32_t *ret_n, bool *ret_stop
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
+/* A column of places instead of cells. */
+static wh_status put_places(struct wh_csv_reader *r, const struct csv_block *b, int32_t column)
+{
+    enum textin_place place = textin_place_of(r->in.schema.children[column]);
+    struct wh_column *to = wh_builder_column(r->in.builder, column);
+    for (int32_t i = 0; i < b->n; i++)
+        WH_TRY(textin_put_place(&r->in, place, r->index_at + b->rows[i].start, to));
+    return WH_OK;
+}
+
 static wh_status convert(struct wh_csv_reader *r, struct csv_block *b)
 {
     b->n_bad = 0;
     memset(r->bad, 0, (size_t)b->n);
     for (int32_t c = 0; c < r->n_columns; c++)
-        WH_TRY(csv_cells(b, r->fields[c], wh_builder_column(r->in.builder, c), c, r->faults));
+        WH_TRY(r->fields[c] < 0
+                   ? put_places(r, b, c)
+                   : csv_cells(b, r->fields[c], wh_builder_column(r->in.builder, c), c, r->faults));
     return WH_OK;
 }
 

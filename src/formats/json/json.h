@@ -108,6 +108,7 @@ WH_EXPORT void wh_json_filled(struct wh_json_reader *, size_t n, bool last);
 WH_EXPORT wh_status wh_json_next(struct wh_json_reader *, struct wh_batch *ret, bool *ret_hungry,
                                  struct wh_error *reterr);
 WH_EXPORT int64_t wh_json_offset(const struct wh_json_reader *);
+WH_EXPORT int64_t wh_json_line(const struct wh_json_reader *);
 WH_EXPORT int64_t wh_json_rows(const struct wh_json_reader *);
 
 /* ---- writing ----------------------------------------------------------------------------------

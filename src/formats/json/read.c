@@ -79,6 +79,8 @@ static wh_status make_columns(struct wh_json_reader *r, struct wh_error *reterr)
 {
     size_t n = (size_t)r->in.schema.n_children;
     WH_TRY(json_tree_new(&r->row.tree));
+    while (n && textin_place_of(r->in.schema.children[n - 1]) != TEXTIN_CELL)
+        n--; /* places of rows stand behind all others, and in no row */
     r->row.n_columns = (int32_t)n;
     r->row.cells.columns = wh_calloc(n + 1, sizeof *r->row.cells.columns);
     r->row.cells.dialect = wh_csv_dialect_default();
@@ -198,6 +200,14 @@ static wh_status reject_row(struct wh_json_reader *r, size_t from, size_t n)
 /* ---- one row ----------------------------------------------------------------------------------
  */
 
+static wh_status put_places(struct wh_json_reader *r, size_t from)
+{
+    for (int64_t i = r->row.n_columns; i < r->in.schema.n_children; i++)
+        WH_TRY(textin_put_place(&r->in, textin_place_of(r->in.schema.children[i]), from,
+                                wh_builder_column(r->in.builder, i)));
+    return WH_OK;
+}
+
 static wh_status take_row(struct wh_json_reader *r, size_t from, size_t n)
 {
     const uint8_t *p = r->in.buf + from;
@@ -206,6 +216,7 @@ static wh_status take_row(struct wh_json_reader *r, size_t from, size_t n)
     if (!r->ascii && !wh_utf8_valid((const char *)p, n))
         return textin_reject(&r->in, from, n, -1, "E6005", "the row is not valid UTF-8");
     if (json_row_put(&r->row, p, p + n)) {
+        WH_TRY(put_places(r, from));
         r->in.pending++;
         return WH_OK;
     }
@@ -440,6 +451,11 @@ wh_status wh_json_next(struct wh_json_reader *r, struct wh_batch *ret, bool *ret
 int64_t wh_json_offset(const struct wh_json_reader *r)
 {
     return r->in.base + (int64_t)r->in.pos;
+}
+
+int64_t wh_json_line(const struct wh_json_reader *r)
+{
+    return textin_line_at(&r->in, r->in.pos);
 }
 
 int64_t wh_json_rows(const struct wh_json_reader *r)

@@ -115,6 +115,21 @@ def several(t, pg, place):
     t.check(left == '0' and rows == '%d|%d' % (2 * ROWS, 2 * ROWS), 'two schemas: closed in both', left + ' ' + rows)
 
 
+def refused(t, pg, place):
+    """A claim that lacks a right leaves no open run, which nobody would ever close."""
+    pg.sql('create schema half; create table half.t(id int, name text); create table half.u(id int, name text)')
+    code, _, err = copy(place, pg.url('half.u'), 'append')
+    pg.sql("""alter role plain nosuperuser; grant usage, create on schema half to plain; grant all on half.t, half.wherry_run, half.wherry_unit to plain;
+              grant select on half.wherry_target to plain""")
+    t.check(code == 0, 'our tables are there', err)
+    code, _, err = copy(place, pg.url('half.t', user='plain', password=servers.PASSWORD), 'append')
+    t.check(code == 9 and 'E2006' in err, 'a right is missing', '%s\n%s' % (code, err))
+    t.check(pg.sql(OPEN % 'half') == '0', 'and no open run is left', pg.sql('select run, state, epoch from half.wherry_run'))
+    pg.sql('grant all on half.wherry_target to plain')
+    code, _, err = copy(place, pg.url('half.t', user='plain', password=servers.PASSWORD), 'append')
+    t.check(code == 0 and pg.sql(OPEN % 'half') == '0' and pg.sql('select count(*) from half.t') == '%d' % ROWS, 'with it all is well', '%s\n%s' % (code, err))
+
+
 def main():
     t = harness.Tally('postgresql: runs of the dead are given up', harness.seed_of())
     if not servers.binaries():
@@ -132,6 +147,7 @@ def main():
                 taken(t, pg, place, 's', mode, point, stay)
             not_dead(t, pg, place)
             several(t, pg, place)
+            refused(t, pg, place)
         finally:
             place.remove()
     return t.finish()

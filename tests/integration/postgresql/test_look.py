@@ -28,7 +28,8 @@ insert into s."Odd ""one""" ("a b", p, m, arr, j, big, t, u, by) values
 create table s.parted (a int) partition by range (a);
 create table s.part1 partition of s.parted for values from (0) to (10);
 create view s.seen as select 1 as one;
-create table s.wherry_unit (a int);
+create table s.wherry_unit (a int); -- another's, whatever its name
+create table s.wherry_target (object text primary key, run text not null);
 create table public.plain (a int, b text);
 insert into public.plain select g, 'r' || g from generate_series(1, 50) g;
 analyze;
@@ -38,7 +39,7 @@ analyze;
 def looks(t, pg, place):
     code, out, err = place.run('discover', pg.url())
     names = [line.split('  ')[0].strip() for line in out.splitlines()]
-    t.check(code == 0 and names == ['public.plain', 's."Odd ""one"""', 's.parted', 's.seen'], 'discover', out + err)
+    t.check(code == 0 and names == ['public.plain', 's."Odd ""one"""', 's.parted', 's.seen', 's.wherry_unit'], 'discover', out + err)
     code, out, _ = place.run('discover', pg.url(), '--json')
     rows = {e['name']: e for e in harness.events(out)}
     t.check(rows.get('public.plain', {}).get('est_rows') == 50 and rows.get('s.seen', {}).get('kind') == 'view' and
@@ -101,6 +102,18 @@ def stops(t, pg, place):
     t.check(until_gone(pg, 5), 'no session is left', pg.sessions())
 
 
+def debugged(t, pg, place):
+    """--debug sql: every statement with its time, and what the server said against it; no password, no row."""
+    pg.sql("alter role postgres password 'geheim123'", check=False)
+    code, out, err = place.run('copy', pg.url('plain', password='geheim123'), 'plain.csv', '--debug', 'sql', '-q')
+    told = [line for line in err.splitlines() if ' DEBUG sql: ' in line]
+    t.check(code == 0 and any(' ms: copy (' in x.lower() or ' ms: copy ' in x.lower() for x in told) and all(' ms: ' in x for x in told),
+            'statements and times', err[-2000:])
+    t.check('geheim123' not in err and 'r17' not in err and len(told) < 200, 'neither password nor rows', len(told))
+    code, out, err = place.run('copy', 'plain.csv', pg.url('wrong'), '--to', 'tablespace=none', '--debug', 'sql', '-q')
+    t.check(code != 0 and any(' -- ' in x and 'tablespace' in x for x in err.splitlines() if ' DEBUG sql: ' in x), 'what was refused', err[-2000:])
+
+
 def main():
     t = harness.Tally('postgresql look', harness.seed_of())
     with servers.Postgres() as pg:
@@ -108,6 +121,7 @@ def main():
         try:
             pg.sql(SETUP)
             looks(t, pg, place)
+            debugged(t, pg, place)
             stops(t, pg, place)
         finally:
             place.remove()

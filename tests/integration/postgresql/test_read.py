@@ -161,6 +161,57 @@ def limits(t, pg, place):
     t.check(code == 0 and end.get('rows_read') == 7 and end.get('rows_written') == 7, 'limit', err)
 
 
+DIVIDED = [
+    # table, split, what psql reads, least and most units
+    ('app.plain', 'parts=6', 'select * from app.plain', 5, 8),
+    ('app.plain', 'parts=1', 'select * from app.plain', 1, 1),
+    ('app.keyed', 'target_rows=1000', 'select * from app.keyed', 6, 9),
+    ('app.keyed', 'by=id,parts=6', 'select * from app.keyed', 5, 7),
+    ('app.keyed', 'by=id,target_rows=1000', 'select * from app.keyed', 6, 8),
+    ('app.keyed', 'by=id,range=300..9001,parts=4', 'select * from app.keyed where id between 300 and 9001', 3, 5),
+    ('app.keyed', 'by=id,range=9..9', 'select * from app.keyed where id = 9', 1, 4),
+    ('app.keyed', 'by=note,range=n1..n2,parts=2', "select * from app.keyed where note between 'n1' and 'n2'", 1, 3),
+    ('app.unanalysed', 'by=id,range=4..900', 'select * from app.unanalysed where id between 4 and 900', 1, 4),
+    ('app.words', "by=w,range=w3..wa'b\\,parts=3", "select * from app.words where w between 'w3' and E'wa\\'b\\\\'", 2, 4),
+    ('app.sparse', 'by=u,range=1..7000,parts=3', 'select * from app.sparse where u is not null', 2, 4),
+    ('app.parted', 'by=id,range=100..12000,parts=5', 'select * from app.parted where id between 100 and 12000', 1, 6),
+    ('app.parent', 'parts=4', 'select * from app.parent', 2, 6),
+    ('app.fine', 'by=price,range=1..1.005', "select * from app.fine where price <= 1", 1, 4),
+    ('app.fine', 'by=code,range=abcd..zzzz', "select * from app.fine where code > 'abc'", 1, 4),
+    ('app.seen', 'by=id,range=1..100', 'select * from app.seen where id between 1 and 100', 1, 4),
+]
+
+
+def divided(t, pg, place):
+    """Red when a range of a column takes other rows than psql finds in it (NULLs are in none), or when `parts` and
+    `target_rows` come to other numbers of units than about those."""
+    pg.sql("create table app.fine (price numeric(5, 2), code varchar(3)); insert into app.fine values (1.00, 'abc'), (1.01, 'abd')")
+    for table, words, select, least, most in DIVIDED:
+        want = expected(pg, select)
+        for how in ((), ('--consistent', 'off')):
+            for f in ('out.db', 'out.db-wal', 'out.db-shm'):
+                if os.path.exists(place.path(f)):
+                    os.unlink(place.path(f))
+            what = '%s, %s%s' % (table, words, ' without a snapshot' if how else '')
+            code, out, err = place.run('copy', pg.url(table), 'sqlite:out.db#t', '-j', '3', '--json', '--split', words, *how)
+            end = harness.finished(out)
+            t.check(code == 0 and copied(place) == want, what, '%s\n%s' % (code, err[-1500:]))
+            t.check(not harness.unbalanced(end), what + ': counts', harness.unbalanced(end))
+            units = sum(e['type'] == 'unit_done' for e in harness.events(out))
+            t.check(least <= units <= most, what + ': so many units', units)
+    for words, says in (('by=id,range=1..x', 'E4009'), ('by=no,range=1..2', 'E3002'), ('by=id,range=5', 'E1002'), ('range=1..2', 'E1005')):
+        code, text = plan(place, pg.url('app.keyed'), '--split', words)
+        t.check(code == 2 and says in text, words + ' is refused', text)
+    path = place.path('j.yaml')
+    with open(path, 'w', encoding='utf-8') as f:
+        f.write("version: 1\nname: cut\nstreams:\n  - { name: t, from: '%s', to: 'sqlite:out.db#cut', "
+                "split: { by: id, range: [300, 15000], parts: 12 } }\n" % pg.url('app.keyed'))
+    code, out, err = place.run('run', path, '--json', WH_TEST_KILL='record-after:4')
+    code, out, err = place.run('resume', '--json')
+    t.check(code == 0 and copied(place, 'cut') == expected(pg, 'select * from app.keyed where id between 300 and 15000'),
+            'a range, killed and resumed', (code, err[-1500:]))
+
+
 def shape_moves(t, pg, place):
     """A column that becomes another type of the same width between plan and run is not read as nonsense."""
     pg.sql('create table app.turns (id int, f int); insert into app.turns select g, g from generate_series(1, 100) g')
@@ -197,6 +248,7 @@ def main():
             shapes(t, pg, place)
             refusals(t, pg, place)
             limits(t, pg, place)
+            divided(t, pg, place)
             shape_moves(t, pg, place)
             left = pg.sessions()
             t.check(not left, 'no session is left', left)

@@ -81,6 +81,8 @@ MODES = [
     ('update', KEYED, NEW, []),
     ('update', KEYED, TWICE, []),
     ('delete-insert', KEYED, NEW, ['--replace-where', 'k >= 2']),
+    ('delete-insert', KEYED, NEW, ['--replace-keys']),
+    ('delete-insert', KEYED.replace(' primary key', ''), TWICE, ['--replace-keys', '--key', 'k']),
     ('upsert', KEYED, NEW, ['--atomic', 'table']),
     ('upsert', KEYED, TWICE, ['--atomic', 'table']),
     ('append', KEYED, 'k,v\n7,x\n', ['--atomic', 'table']),
@@ -109,6 +111,64 @@ def modes(t, server):
             t.check(count(ea) == count(eb) and not harness.unbalanced(eb), 'counts of ' + what, '%s %s' % (count(ea), count(eb)))
             t.check(s.ours() == '', 'nothing is left of ' + what, s.ours())
             t.check(s.markers() == '0|0|0', 'markers of ' + what, s.markers())
+
+
+REPLACED = 'k,g,v\n1,a,n1\n1,a,n2\n2,,n3\n,,n4\n3,b,n5\n'
+OLD_KEYS = "create table t(k int, g text, v text); insert into t values(1, 'a', 'o1'), (1, 'a', 'o2'), (1, 'b', 'o3'), (2, null, 'o4'), " \
+           "(2, 'x', 'o5'), (null, null, 'o6'), (null, 'a', 'o7'), (3, null, 'o8');"
+LOOK = "select coalesce(k, 0), coalesce(g, '-'), v from t order by 1, 2, 3"
+STAYS = ['1|b|o3', '2|x|o5', '0|a|o7', '3|-|o8']   # no row of the source has their key
+COMES = ['1|a|n1', '1|a|n2', '2|-|n3', '0|-|n4', '3|b|n5']
+
+
+def replaced(t, server):
+    """delete-insert by key: rows whose key comes go, NULL is a value like others, a key that comes twice stays twice; again,
+    and nothing changes. Into both, by what they hold."""
+    with Site(server, 'replaced') as s:
+        src, by = s.csv(REPLACED), ['--mode', 'delete-insert', '--replace-keys', '--key', 'k,g']
+        s.sql(OLD_KEYS)
+        subprocess.run(['sqlite3', s.place.path('t.db'), OLD_KEYS], check=True)
+        lite = lambda: subprocess.run(['sqlite3', s.place.path('t.db'), LOOK], stdout=subprocess.PIPE, check=True).stdout.decode().split()
+        for turn in ('once', 'twice'):
+            for to, run, look in (('sqlite', lambda: s.place.run('copy', src, 'sqlite:t.db#t', '--no-progress', *by), lite),
+                                  ('postgresql', lambda: s.copy(src, 't', *by), lambda: s.sql(LOOK).split())):
+                got = run()
+                t.check(got[0] == 0 and sorted(look()) == sorted(STAYS + COMES), 'replaced by key, %s: %s' % (turn, to), '%s\n%s' % (look(), went(*got)))
+        none = s.csv('k,g,v\n', 'none.csv')
+        got = s.copy(none, 't', *by)
+        t.check(got[0] == 0 and sorted(s.sql(LOOK).split()) == sorted(STAYS + COMES), 'an empty source replaces nothing, and no guard is asked', went(*got))
+        s.sql('drop table t')
+        got = s.copy(src, 't', *by)
+        t.check(got[0] == 0 and sorted(s.sql(LOOK).split()) == sorted(COMES), 'into a table that is made: the key is not made unique', went(*got))
+        s.sql("create extension if not exists citext; drop table t; create table t(k citext, v text); insert into t values('Ab', 'old'), ('c', 'old')")
+        got = s.copy(s.csv('k,v\naB,new\n', 'ci.csv'), 't', '--mode', 'delete-insert', '--replace-keys', '--key', 'k')
+        t.check(got[0] == 0 and s.sql('select k, v from t order by 1') == 'aB|new\nc|old', 'keys are the same by the word of their type', went(*got))
+        for words, code, key in ((('E3002',), 'create table t(k int, id serial primary key, v text)', []), (('E1062',), 'create table t(k int, v text)', []),
+                                 (('E3005',), 'create table t(k int, v text, g int generated always as (k) stored)', ['--key', 'g'])):
+            s.sql('drop table if exists t; ' + code)
+            got = s.copy(s.csv('k,v\n1,a\n', 'r.csv') if key == [] else s.csv('k,v,g\n1,a,1\n', 'g.csv'), 't', '--mode', 'delete-insert', '--replace-keys', *key)
+            t.check(got[0] == 2 and all(w in got[1] + got[2] for w in words), 'refused: %s' % words, went(*got))
+
+
+CHILDREN = "select (select count(*) from t), (select count(*) from kid where k = 1)"
+
+
+def replaced_parents(t, server):
+    """Red when rows of another table go with the rows that are replaced by key, without a word."""
+    with Site(server, 'parents') as s:
+        src, by = s.csv('k,v\n1,new\n', 'r.csv'), ['--mode', 'delete-insert', '--replace-keys', '--key', 'k']
+        for does in ('cascade', 'set null'):
+            s.sql("drop table if exists kid, t; create table t(k int primary key, v text); insert into t values (1, 'old'), (2, 'old'); "
+                  'create table kid(id int, k int references t on delete %s); insert into kid values (7, 1)' % does)
+            got = s.copy(src, 't', *by)
+            t.check(got[0] == 2 and 'E1061' in got[1] and 'kid (on delete %s)' % does in got[1] and s.sql(CHILDREN) == '2|1', 'refused: ' + does, went(*got))
+        got = s.copy(src, 't', *by, '--to', 'triggers=false')
+        t.check(got[0] == 0 and s.sql(CHILDREN) == '2|1' and s.sql('select v from t where k = 1') == 'new', 'not where foreign keys are not asked', went(*got))
+        got = s.place.run('plan', src, s.url('t'), '--mode', 'delete-insert', '--replace-where', 'k = 1')
+        t.check(got[0] == 0 and 'deleting changes other tables: public.kid (on delete set null)' in got[1], 'of rows that are named the plan warns', went(*got))
+        s.sql('alter table kid drop constraint kid_k_fkey, add foreign key (k) references t')
+        got = s.copy(src, 't', *by)
+        t.check(got[0] == 1 and 'E5008' in got[1] and s.sql(CHILDREN) == '2|1', 'where the server forbids it, nothing is done', went(*got))
 
 
 # ---- overwrite --------------------------------------------------------------------------------------
@@ -409,6 +469,57 @@ def rebuilt(t, server):
                 went(code, out, err) + s.sql('select count(*), sum(k) from t'))
 
 
+def marker_table(t, server):
+    """write.marker: units and steps leave their markers there and nowhere else; runs with other marker tables find each other;
+    resume, a lost state, giving up and the end find the table; it may not change under way, and is never listed."""
+    def count(s, table='meta.m'):
+        return s.sql('select count(*) from ' + table)
+    begun = lambda s, *flags, **env: s.copy('in.csv', 't', '-j', '1', *flags, WH_TEST_UNIT_BYTES='16384', **env)
+    with Site(server, 'marker_table') as s:
+        s.csv(ROWS)
+        s.sql('create schema meta; create table t(k bigint, v text)')
+        for how in ('resume', 'rebuild', 'give up', 'other'):
+            s.sql('truncate t')
+            code, out, err = begun(s, '--marker', 'meta.m', WH_TEST_KILL='commit-after:2')
+            here = s.sql('select count(*) > 0 from t')
+            t.check(code == -signal.SIGKILL and here == 't' and count(s) >= '2' and count(s, 'wherry_unit') == '0', how + ': killed, markers are in meta.m alone',
+                    went(code, out, err) + count(s) + here)
+            t.check(s.sql("select object from wherry_target") == 'public.t' or '"t"' in s.sql('select object from wherry_target'), how + ': the target is held beside it',
+                    s.sql('select * from wherry_target'))
+            home = s.place.env['HOME']
+            if how == 'other':
+                s.place.env['HOME'] = s.place.path('home3')
+                os.makedirs(s.place.env['HOME'], exist_ok=True)
+                for flags in ([], ['--marker', 'meta.n'], ['--marker', 'public.n']):
+                    code, out, err = begun(s, *flags)
+                    t.check(code == 2 and 'E7005' in out + err, 'a run with %s finds the one that holds the target' % flags, went(code, out, err))
+                code, out, err = s.place.run('discover', s.url('').split('#')[0], '*')
+                t.check('meta' not in out and ' m ' not in out, 'meta.m is not listed', went(code, out, err))
+                s.place.env['HOME'] = home
+            if how == 'rebuild':
+                s.place.forget()
+                code, out, err = s.place.run('resume', '--rebuild-state', s.url('t'), '--json')
+            elif how == 'give up':
+                s.place.forget()
+                code, out, err = begun(s, '--fresh', '--yes')
+                t.check(code == 0 and count(s) == '0' and s.markers() == '0|0|0', 'given up, and copied again without', went(code, out, err) + count(s))
+                continue
+            else:
+                code, out, err = s.place.run('resume', '--json')
+            t.check(code == 0 and s.sql('select count(*), sum(k) from t') == SUM and count(s) == '0' and s.markers() == '0|0|0', how + ': finished, each row once',
+                    went(code, out, err) + s.sql('select count(*), sum(k) from t') + count(s))
+        s.sql('create table meta.x(id int)')
+        for flags, words in ((['--marker', 'meta.x'], 'E3013'), (['--marker', 't'], 'E3013'), (['--marker', 'nowhere.m'], 'E3013'), (['--marker', 'a*'], 'E1003')):
+            code, out, err = s.copy('in.csv', 't', *flags)
+            t.check(code == 2 and words in out + err, 'refused: %s' % flags, went(code, out, err))
+        job = 'version: 1\nstreams: [{ name: j, from: in.csv, to: "%s", write: { marker: meta.%s } }]\n'
+        name = s.csv(job % (s.url('t'), 'm'), 'job.yaml')
+        code, out, err = s.place.run('run', name, '-j', '1', '--no-progress', WH_TEST_UNIT_BYTES='16384', WH_TEST_KILL='commit-after:1')
+        s.csv(job % (s.url('t'), 'n'), name)
+        code, out, err = s.place.run('run', name, '--no-progress')
+        t.check(code == 2 and 'write.marker' in out + err, 'another name is not gone on with', went(code, out, err))
+
+
 def rounded(t, server):
     """What the server would round without a word is a dirty row, or refused in the plan."""
     with Site(server, 'rounded') as s:
@@ -527,9 +638,36 @@ def locked_by_a_person(t, server):
         t.check(s.sql('select count(*), sum(k) from o') == SUM, 'and when it is let go, resume goes on', codes)
 
 
-TESTS = [modes, overwrite_keeps, overwrite_others, odd_types, rounded, refused, refused_by_key, checked_before, verified, parallel,
+def dropped_beside(t, server):
+    """Red when somebody's schema with tables of ours, dropped between our listing and our look, fails a run that has nothing
+    to do with it. The drop holds its locks until one of our sessions waits for them."""
+    with Site(server, 'beside') as s:
+        s.sql('create table t(k bigint, v text)')
+        code, out, err = s.place.run('copy', s.csv(ROWS), s.url('t'))
+        t.check(code == 0, 'a run', went(code, out, err))
+        for i in range(6):
+            s.sql('create schema other; ' + '; '.join('create table other.%s (like public.%s including all)' % (x, x)
+                                                      for x in ('wherry_run', 'wherry_unit', 'wherry_target')))
+            p = subprocess.Popen(s.server.psql(s.database), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            p.stdin.write(b'begin; drop schema other cascade;\n')
+            p.stdin.flush()
+            end = time.monotonic() + 20
+            while s.sql("select count(*) from pg_locks l join pg_class c on c.oid = l.relation where c.relname = 'wherry_run' "
+                        "and l.mode = 'AccessExclusiveLock'") == '0' and time.monotonic() < end:
+                time.sleep(0.02)
+            run = s.place.start('copy', s.csv(ROWS), s.url('t'), '--again', '--json')
+            while run.poll() is None and s.sql('select count(*) from pg_locks where not granted') == '0' and time.monotonic() < end:
+                time.sleep(0.02)
+            p.stdin.write(b'commit;\n')
+            p.stdin.close()
+            p.wait(20)
+            code, out, err = harness.finish(run, 60)
+            t.check(code == 0, 'run %d beside a schema that goes away' % i, went(code, out, err))
+
+
+TESTS = [modes, replaced, replaced_parents, overwrite_keeps, overwrite_others, odd_types, rounded, refused, refused_by_key, checked_before, verified, parallel,
          tiny, locked_by_a_person, killed, zombie, no_right, two_states, twin, shapes, marker_off,
-         rebuilt]
+         marker_table, rebuilt, dropped_beside]
 
 
 def main():
