@@ -5,6 +5,8 @@
  */
 #include "engine/runtime.h"
 
+#include "core/clock.h"
+
 #include <string.h>
 
 static struct wh_chain_end *find(struct wh_run_flow *fr, uint64_t group, uint64_t seq)
@@ -91,6 +93,7 @@ int wh_chain_wait(struct wh_attempt *at, struct wh_bytes *ret, uint8_t buf[64],
         at->moved_ns = 0; /* the one it waits for is watched */
         pthread_cond_wait(&run->change, &run->mutex);
     }
+    at->moved_ns = wh_now_ns(); /* from here on it is watched itself */
     stop = run->stop_level >= 2 || run->fenced || at->given_up;
     if (e) {
         memcpy(buf, e->end, e->n);
