@@ -148,6 +148,22 @@ static bool settings_differ(const struct wh_node *settings, const struct wh_node
     return false;
 }
 
+/* The job of the record and the one at hand, as trees in the arena. */
+static int parse_both(struct wh_arena *a, const struct wh_run_record *old, const struct wh_buf *now,
+                      struct wh_node **ret_was, struct wh_node **ret_is, struct wh_problems *p,
+                      struct wh_error *reterr)
+{
+    int st = wh_json_parse(a, "stored job", old->job_json, strlen(old->job_json), ret_was, p);
+
+    if (st == WH_OK)
+        st = wh_json_parse(a, "job", now->p, now->n, ret_is, p);
+    if (st == WH_E_NOMEM)
+        return wh_fail(reterr, st, "E8002", "no memory to compare two jobs");
+    return st == WH_OK ? WH_OK
+                       : wh_fail(reterr, WH_E_STATE, "E7003",
+                                 "the stored job of %s cannot be read", old->run);
+}
+
 /* What was given beside the job and may not change under way is as it was when the run began. */
 int wh_start_same_settings(const struct wh_job *job, const struct wh_run_record *old,
                            const struct wh_node *settings, struct wh_error *reterr)
@@ -162,10 +178,7 @@ int wh_start_same_settings(const struct wh_job *job, const struct wh_run_record 
         return WH_OK;
     if (!a || wh_job_to_json(job, &now) != WH_OK)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory to compare two jobs");
-    if (wh_json_parse(a, "stored job", old->job_json, strlen(old->job_json), &was, &p) != WH_OK ||
-        wh_json_parse(a, "job", now.p, now.n, &is, &p) != WH_OK)
-        return wh_fail(reterr, WH_E_STATE, "E7003", "the stored job of %s cannot be read",
-                       old->run);
+    WH_TRY(parse_both(a, old, &now, &was, &is, &p, reterr));
     if (!settings_differ(settings, was, is, &path))
         return WH_OK;
     wh_ignore(wh_fail(reterr, WH_E_USAGE, "E7008",
@@ -289,13 +302,7 @@ int wh_start_take_edits(const struct wh_job *job, const struct wh_run_record *ol
 
     if (wh_job_to_json(job, &now) != WH_OK)
         return no_room(&e);
-    char *text = wh_arena_strndup(a, now.p, now.n); /* what is taken lives as long as the arena */
-    if (!text)
-        return no_room(&e);
-    if (wh_json_parse(a, "stored job", old->job_json, strlen(old->job_json), &was, &p) != WH_OK ||
-        wh_json_parse(a, "job", text, now.n, &is, &p) != WH_OK)
-        return wh_fail(reterr, WH_E_STATE, "E7003", "the stored job of %s cannot be read",
-                       old->run);
+    WH_TRY(parse_both(a, old, &now, &was, &is, &p, reterr));
     e.was = was;
     e.is = is;
     WH_TRY(edits_of_run(&e));
