@@ -188,6 +188,8 @@ static const struct words_row spoken[] = {
      "give the certificate of the authority that signed the server's (tls_ca=FILE); "
      "'tls: insecure' gives up the proof"},
     {"could not get server's host name from server certificate", WH_E_AUTH, "E2004", NULL},
+    /* A record of the handshake that was damaged on its way: the next one may arrive. */
+    {"bad record mac", WH_E_IO, "E2008", NULL},
     {"SSL error", WH_E_AUTH, "E2004", NULL},
     {"private key file", WH_E_AUTH, "E2004", NULL},
     {"certificate file", WH_E_AUTH, "E2004", NULL},

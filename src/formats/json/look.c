@@ -391,6 +391,8 @@ wh_status wh_json_guess_add(struct wh_json_guess *g, enum wh_json_layout layout,
         return WH_E_NOMEM;
     memcpy(p, data, n);
     memset(p + n, 0, JSON_PADDING);
+    if (whole && n && p[n - 1] == 0x1a)
+        p[n - 1] = ' '; /* as the reader does: the row before it counts */
     return add_rows(g, layout, p, n, whole, max_rows, scratch);
 }
 
