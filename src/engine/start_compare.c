@@ -160,8 +160,8 @@ static int parse_both(struct wh_arena *a, const struct wh_run_record *old, const
     if (st == WH_E_NOMEM)
         return wh_fail(reterr, st, "E8002", "no memory to compare two jobs");
     return st == WH_OK ? WH_OK
-                       : wh_fail(reterr, WH_E_STATE, "E7003",
-                                 "the stored job of %s cannot be read", old->run);
+                       : wh_fail(reterr, WH_E_STATE, "E7003", "the stored job of %s cannot be read",
+                                 old->run);
 }
 
 /* What was given beside the job and may not change under way is as it was when the run began. */
