@@ -233,6 +233,7 @@ static int move(struct wh_runtime *run, struct wh_error *reterr)
         WH_TRY(wh_run_load(run, reterr));
     if (run->recorded_state >= WH_RUN_CLOSING)
         return WH_OK;
+    WH_TRY(wh_run_restart_dropped(run, reterr));
     WH_TRY(wh_run_snapshots(run, reterr));
     WH_TRY(wh_state_run_set(run->state, run->id, run->epoch, WH_RUN_MOVING, reterr));
     run->recorded_state = WH_RUN_MOVING;

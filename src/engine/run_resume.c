@@ -182,6 +182,31 @@ static int look_up_open(struct wh_runtime *run, struct wh_run_flow *fr, struct w
     return st;
 }
 
+static bool staged(const struct wh_run_flow *fr)
+{
+    return fr->flow->tgt.commit_class == WH_CLASS_P || fr->flow->tgt.atomic_given != WH_ATOMIC_UNIT;
+}
+
+/* An earlier process began to drop what is staged, to start the flow again: some of it may be gone,
+ * and none of it counts. */
+static int look_for_drop(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
+{
+    struct wh_arena *arena WH_CLEANUP(wh_arena_freep) = wh_arena_new(PAGE_BYTES);
+    struct wh_step_record *v = NULL;
+    bool journalled = false;
+    size_t n = 0;
+
+    if (!staged(fr) || run->recorded_state >= WH_RUN_CLOSING || fr->stage >= WH_AT_PUBLISHED)
+        return WH_OK;
+    if (!arena)
+        return wh_fail(reterr, WH_E_NOMEM, "E8002", "steps of %s", fr->flow->table);
+    WH_TRY(wh_state_steps(run->state, run->id, fr->flow->index, fr->fence.generation, WH_DROP,
+                          arena, &v, &n, &journalled, reterr));
+    for (size_t i = 0; i < n; i++)
+        fr->dropped |= v[i].state != WH_STEP_NONE;
+    return WH_OK;
+}
+
 /* The target is still the same object and holds what was committed to it. */
 static int verify(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_error *reterr)
 {
@@ -264,6 +289,9 @@ int wh_run_load(struct wh_runtime *run, struct wh_error *reterr)
         int st;
 
         WH_TRY(load_flow(run, fr, &v[i], reterr));
+        WH_TRY(look_for_drop(run, fr, reterr));
+        if (fr->dropped)
+            continue;
         st = look_up_open(run, fr, &err);
         if (st == WH_FENCED) {
             *reterr = err;
@@ -375,18 +403,27 @@ int wh_flow_restart(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_er
     fr->fence.generation++;
     fr->flow->generation = fr->fence.generation;
     fr->recorded_state = WH_FLOW_PLANNED;
-    fr->resumed = false;
+    fr->resumed = fr->dropped = false;
     fr->stage = WH_AT_WAITING;
     return reopen_target(fr, reterr);
 }
 
+int wh_run_restart_dropped(struct wh_runtime *run, struct wh_error *reterr)
+{
+    for (size_t i = 0; i < run->n_flows; i++) {
+        struct wh_run_flow *fr = &run->flows[i];
+
+        if (!fr->dropped)
+            continue;
+        wh_note(run, WH_EV_WARNING, fr, 0, 0, NULL,
+                "%s starts again, as the process before was about to", fr->flow->table);
+        WH_TRY(wh_flow_restart(run, fr, reterr));
+    }
+    return WH_OK;
+}
+
 /* ---- the snapshot ------------------------------------------------------------------------------
  */
-
-static bool staged(const struct wh_run_flow *fr)
-{
-    return fr->flow->tgt.commit_class == WH_CLASS_P || fr->flow->tgt.atomic_given != WH_ATOMIC_UNIT;
-}
 
 static void say_mixed(const struct wh_runtime *run, const struct wh_run_flow *fr, int64_t units,
                       struct wh_error *err)

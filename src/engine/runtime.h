@@ -265,6 +265,7 @@ struct wh_run_flow {
     int read_cap, write_cap;  /* bounds below cap: turns are taken; 0 = none */
     int n_reading, n_writing; /* turns that are taken, under run->mutex */
     bool drawn, resumed, stepping, active;
+    bool dropped; /* an earlier process began to drop what is staged: to be started again */
     struct wh_bytes cursor; /* owned */
     int64_t next_unit;
     struct wh_counts counts; /* of recorded units */
@@ -618,6 +619,8 @@ wh_status wh_run_rejoin(struct wh_runtime *, struct wh_endpoint *, struct wh_err
 /* A flow lost its snapshot under way: what the next resume can do decides how it ends. */
 void wh_flow_gone(struct wh_runtime *, struct wh_run_flow *, struct wh_error *err);
 wh_status wh_flow_restart(struct wh_runtime *, struct wh_run_flow *, struct wh_error *reterr);
+/* Flows that an earlier process was about to start again. */
+wh_status wh_run_restart_dropped(struct wh_runtime *, struct wh_error *reterr);
 /* run_draw.c */
 wh_status wh_flow_draw(struct wh_runtime *, struct wh_run_flow *, struct wh_error *reterr);
 /* Whether the source has any row for this flow: reads first batches, moves nothing. */

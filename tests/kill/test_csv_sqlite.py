@@ -393,6 +393,19 @@ def busy(t, job):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def begun_anew(t, d):
+    """A resume that starts again, its instant being gone, is killed at each moment of dropping what was staged: the next
+    one goes on from there. Red when it takes what is gone for what somebody removed (E7009)."""
+    for point in ('before', 'intended', 'applied', 'recorded'):
+        d.clean()
+        codes = [d.place.run(*args, WH_TEST_KILL=at)[0] for args, at in
+                 ((d.args, 'commit-before:3'), (('resume', '--json'), 'drop-step-%s:1' % point))]
+        t.check(codes == [-signal.SIGKILL] * 2, 'begun anew: killed twice, at %s' % point, codes)
+        code, _, said = d.to_the_end()
+        why = d.judge(ended=True)
+        t.check(code == 0 and why is None, 'begun anew: killed at %s' % point, 'exit %s, %s\n%s' % (code, why, said))
+
+
 def control_markers(t, source):
     """Markers off: a kill between commit and record must double rows, else this test proves nothing."""
     want = source_digest(source)
@@ -487,6 +500,7 @@ def jobs(source, base):
     return [('kill csv -> sqlite', there, (kills, source, base)),
             ('kill sqlite -> csv', back, (kills, source, base)),
             ('kill busy sqlite -> csv', busy, (kills,)),
+            ('kill begun anew', busy, (begun_anew,)),
             ('kill over a table', over_table, (lambda t, d: kills(t, d, 0.4), source, base)),
             ('kill over a file', over_file, (lambda t, d: kills(t, d, 0.4), source, base)),
             ('zombies csv -> sqlite', there, (zombies, source, base)),

@@ -272,11 +272,16 @@ def report(s, seconds, cpu):
     for p in s.problems[:20]:
         print('    ' + p)
     if s.failed:
-        with open(s.path, encoding='utf-8', errors='replace') as f:
-            tail = f.readlines()[-40:]
-        print('    ---- the end of %s' % os.path.relpath(s.path, ROOT))
-        for line in tail:
-            print('    ' + line.rstrip()[:240])
+        kept = s.path + '.failed'   # the same stage of a later call leaves it
+        shutil.copyfile(s.path, kept)
+        with open(kept, encoding='utf-8', errors='replace') as f:
+            lines = f.readlines()
+        said = [i for i, line in enumerate(lines) if line.startswith('FAILED')][:12]
+        shown = sorted({k for i in said for k in range(i, min(i + 6, len(lines)))} | set(range(len(lines)))
+                       - set(range(len(lines) - 25)))
+        print('    ---- what failed in %s, and its end' % os.path.relpath(kept, ROOT))
+        for i in shown:
+            print('    ' + lines[i].rstrip()[:400])
         sys.stdout.flush()
 
 
