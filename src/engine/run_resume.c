@@ -109,9 +109,20 @@ static enum wh_stage stage_of(enum wh_flow_state s)
     }
 }
 
+/* The refused rows of a generation that counts no more: only when a later one is recorded, or a
+ * process whose run was taken over would drop those of its follower. */
+static void drop_archive(struct wh_runtime *run, struct wh_run_flow *fr, uint32_t generation)
+{
+    wh_dirty_drop_generation(
+        run->services->state_dir, &fr->flow->stream->dirty_archive,
+        &(struct wh_dirty_of){.run = run->id, .flow = fr->flow->index, .generation = generation});
+}
+
 static int load_flow(struct wh_runtime *run, struct wh_run_flow *fr, const struct wh_flow_record *r,
                      struct wh_error *reterr)
 {
+    if (run->epoch && r->generation > 1) /* the process before may have died ahead of it */
+        drop_archive(run, fr, r->generation - 1);
     fr->resumed = true;
     fr->recorded_state = r->state;
     fr->stage = stage_of(r->state);
@@ -394,11 +405,8 @@ int wh_flow_restart(struct wh_runtime *run, struct wh_run_flow *fr, struct wh_er
     wh_session_put(run, s);
     if (st != WH_OK)
         return st;
-    wh_dirty_drop_generation(run->services->state_dir, &fr->flow->stream->dirty_archive,
-                             &(struct wh_dirty_of){.run = run->id,
-                                                   .flow = fr->flow->index,
-                                                   .generation = fr->fence.generation});
     WH_TRY(wh_state_flow_restart(run->state, run->id, run->epoch, fr->flow->index, reterr));
+    drop_archive(run, fr, fr->fence.generation);
     forget(fr);
     fr->fence.generation++;
     fr->flow->generation = fr->fence.generation;
