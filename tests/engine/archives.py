@@ -220,7 +220,7 @@ def links(t):
 
 
 def broken(t):
-    """Red when a cut or flipped archive is read with fewer or other rows than it had, and ends well."""
+    """Red when a cut or flipped archive is read with fewer or other rows than it had, ends well and says nothing."""
     place = harness.Place('archive-broken')
     rng = harness.rng_for('archives')[0]
     try:
@@ -236,6 +236,8 @@ def broken(t):
                 clear(place)
                 code, _, err = place.run('copy', name, 'sqlite:o.db#t', WH_TEST_UNIT_BYTES='5000')
                 same = code == 0 and held(place, 'id, name') == want
+                # Names and kinds in a zip's directory have no checksum: what is left out for them is said.
+                same |= name.endswith('.zip') and code == 0 and 'left out' in err and set(held(place, 'id, name')) < set(want)
                 t.check(same and 'bit' in what or (code in (1, 2, 6, 7) and 'E' in err), '%s, %s' % (name, what), '%s %s' % (code, err))
     finally:
         place.remove()
