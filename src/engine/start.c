@@ -220,8 +220,7 @@ static int stored_job(const struct wh_run_record *r, const struct wh_start *star
     if (st == WH_OK && start->override)
         st = wh_job_override(*ret, start->override, true, &p);
     if (st != WH_OK && p.n) {
-        bool memory = st == WH_E_NOMEM || strcmp(p.v[0].code, "E8002") == 0;
-        if (memory)
+        if (st == WH_E_NOMEM || strcmp(p.v[0].code, "E8002") == 0)
             return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for the job of run %s", r->run);
         st = wh_fail(reterr, WH_E_USAGE, p.v[0].code, "%s", p.v[0].message);
         wh_error_where(reterr, "%s", p.v[0].where ? p.v[0].where : r->run);
