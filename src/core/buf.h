@@ -36,6 +36,8 @@ WH_EXPORT struct wh_str wh_str_clip(struct wh_str a, size_t max); /* at most max
 WH_EXPORT bool wh_utf8_valid(const char *s, size_t n);
 /* Bytes of the character at s, 0 if it is not valid or cut off. */
 WH_EXPORT size_t wh_utf8_len(const char *s, size_t n);
+/* n less the bytes of a character that is cut off at the end: at most 3. */
+WH_EXPORT size_t wh_utf8_whole(const char *s, size_t n);
 WH_EXPORT int64_t wh_utf8_chars(const char *s, size_t n); /* code points of valid UTF-8 */
 /* Nearest of a NULL-terminated list by edit distance, or NULL when none is near. */
 WH_EXPORT const char *wh_did_you_mean(struct wh_str word, const char *const *words);

@@ -91,6 +91,20 @@ size_t wh_utf8_len(const char *s, size_t n)
     return len;
 }
 
+size_t wh_utf8_whole(const char *s, size_t n)
+{
+    for (size_t k = 1; k < 4 && k <= n; k++) {
+        unsigned char c = (unsigned char)s[n - k];
+
+        if (tail_byte(c))
+            continue;
+        size_t len = c < 0xC2 || c > 0xF4 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+
+        return len > k ? n - k : n;
+    }
+    return n;
+}
+
 struct wh_str wh_str_clip(struct wh_str a, size_t max)
 {
     if (a.n <= max)

@@ -141,6 +141,22 @@ static WH_AVX2 bool ascii_avx2(const uint8_t *p, size_t n)
 }
 #endif
 
+wh_status textin_check_utf8(const char *p, size_t n, bool whole, struct wh_error *reterr)
+{
+    size_t at = 0, step;
+    int64_t line = 1;
+    if (!whole)
+        n = wh_utf8_whole(p, n);
+    if (wh_utf8_valid(p, n))
+        return WH_OK;
+    while (at < n && (step = wh_utf8_len(p + at, n - at)) > 0) {
+        line += p[at] == '\n';
+        at += step;
+    }
+    return wh_fail(reterr, WH_E_DATA, "E4006", "line %lld, byte %zu is not valid UTF-8",
+                   (long long)line, at);
+}
+
 bool textin_is_ascii(const uint8_t *p, size_t n, bool plain)
 {
 #if defined(__x86_64__)

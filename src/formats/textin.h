@@ -67,6 +67,9 @@ wh_status textin_scratch(struct textin *);
 /* Line ends in [p, p + n): LF, with cr_ends also a CR alone. Reads p[n]. `plain`: not with the best
  * that this machine has, for tests. */
 int64_t textin_count_lines(const uint8_t *p, size_t n, bool cr_ends, bool plain);
+/* Whether a sample is UTF-8; where it is not, E4006 says. A sample that is not the whole file may
+ * end inside a character. */
+wh_status textin_check_utf8(const char *sample, size_t n, bool whole, struct wh_error *reterr);
 bool textin_is_ascii(const uint8_t *p, size_t n, bool plain);
 int64_t textin_line_at(const struct textin *, size_t pos); /* 0 = not known */
 /* The same for places that seldom go back: counts from the place before. */

@@ -49,6 +49,25 @@ static void test_count_lines(void **state)
     wh_free(text);
 }
 
+/* Fails if a sample that is cut anywhere in characters of two, three or four bytes is refused, if
+ * one that is whole may end so, or if what is wrong before the cut passes. */
+static void test_check_utf8(void **state)
+{
+    static const char text[] = "a\u0436\u0436\u0436\u4e2d\u4e2d\u4e2d\U0001f389\U0001f389"
+                               "\u0436\u4e2d\U0001f389b";
+    static const char *const wrong[] = {"\x80", "\xc3(", "\xff", "\xf5\x80", "\xd0\xb6\x80"};
+    struct wh_error err = {0};
+    for (size_t n = 0; n < sizeof text; n++) {
+        bool inside = n < sizeof text - 1 && ((uint8_t)text[n] & 0xc0) == 0x80;
+        assert_ok(textin_check_utf8(text, n, false, &err));
+        assert_int_equal(n - wh_utf8_whole(text, n) > 0, inside);
+        assert_true(wh_utf8_valid(text, wh_utf8_whole(text, n)));
+        assert_int_equal(textin_check_utf8(text, n, true, &err), inside ? WH_E_DATA : WH_OK);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(textin_check_utf8(wrong[i], strlen(wrong[i]), false, &err), WH_E_DATA);
+}
+
 /* Fails if a byte above 127 is not seen, or one outside of the text is. */
 static void test_is_ascii(void **state)
 {
@@ -74,6 +93,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_count_lines),
+        cmocka_unit_test(test_check_utf8),
         cmocka_unit_test(test_is_ascii),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -277,7 +277,7 @@ def report(s, seconds, cpu):
         with open(kept, encoding='utf-8', errors='replace') as f:
             lines = f.readlines()
         said = [i for i, line in enumerate(lines) if line.startswith('FAILED')][:12]
-        shown = sorted({k for i in said for k in range(i, min(i + 6, len(lines)))} | set(range(len(lines)))
+        shown = sorted({k for i in said for k in range(i, min(i + 12, len(lines)))} | set(range(len(lines)))
                        - set(range(len(lines) - 25)))
         print('    ---- what failed in %s, and its end' % os.path.relpath(kept, ROOT))
         for i in shown:

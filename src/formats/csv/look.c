@@ -5,6 +5,7 @@
 
 #include "data/number.h"
 #include "formats/csv/sample.h"
+#include "formats/textin.h"
 
 enum {
     TRY_BYTES = 64 * 1024, /* of the sample, to choose a delimiter */
@@ -376,24 +377,6 @@ static wh_status shape_of(struct look *l, const struct csv_sample *s, struct wh_
     return take_names(shape, s, first);
 }
 
-static wh_status check_text(const struct look *l, struct wh_error *reterr)
-{
-    size_t n = l->n;
-    /* A cut sample may end inside a character. */
-    for (int k = 0; !l->whole && k < 4 && n && (uint8_t)l->p[n - 1] >= 0x80; k++)
-        n--;
-    if (wh_utf8_valid(l->p, n))
-        return WH_OK;
-    size_t at = 0, step;
-    int64_t line = 1;
-    while (at < n && (step = wh_utf8_len(l->p + at, n - at)) > 0) {
-        line += l->p[at] == '\n';
-        at += step;
-    }
-    return wh_fail(reterr, WH_E_DATA, "E4006", "line %lld, byte %zu is not valid UTF-8",
-                   (long long)line, at);
-}
-
 wh_status wh_csv_look(const struct wh_csv_ask *ask, const void *sample, size_t n, bool whole,
                       struct wh_csv_shape *ret, struct wh_error *reterr)
 {
@@ -401,7 +384,7 @@ wh_status wh_csv_look(const struct wh_csv_ask *ask, const void *sample, size_t n
     struct csv_sample s = {0};
     *ret = (struct wh_csv_shape){.dialect = ask->dialect};
     if (!ask->any_text)
-        WH_TRY(check_text(&l, reterr));
+        WH_TRY(textin_check_utf8(sample, n, whole, reterr));
     drop_mark(&l);
     bool sep = drop_sep(&l);
     for (int64_t i = 0; i < ask->skip_lines; i++)

@@ -7,26 +7,10 @@
 #include "data/number.h"
 #include "formats/csv/cell.h"
 #include "formats/json/tree.h"
+#include "formats/textin.h"
 
 /* ---- layout -----------------------------------------------------------------------------------
  */
-
-static wh_status check_text(const char *p, size_t n, bool whole, struct wh_error *reterr)
-{
-    size_t at = 0, step;
-    int64_t line = 1;
-    /* A cut sample may end inside a character. */
-    for (int k = 0; !whole && k < 4 && n && (uint8_t)p[n - 1] >= 0x80; k++)
-        n--;
-    if (wh_utf8_valid(p, n))
-        return WH_OK;
-    while (at < n && (step = wh_utf8_len(p + at, n - at)) > 0) {
-        line += p[at] == '\n';
-        at += step;
-    }
-    return wh_fail(reterr, WH_E_DATA, "E4006", "line %lld, byte %zu is not valid UTF-8",
-                   (long long)line, at);
-}
 
 /* Is the first value alone on its line? Lone CRs end no line here. */
 static bool alone_on_line(const uint8_t *p, size_t n, bool *ret_cut)
@@ -94,7 +78,7 @@ wh_status wh_json_look(const struct wh_json_ask *ask, const void *sample, size_t
 {
     *ret = (struct wh_json_shape){.layout = WH_JSON_VALUES};
     if (!ask->any_text)
-        WH_TRY(check_text(sample, n, whole, reterr));
+        WH_TRY(textin_check_utf8(sample, n, whole, reterr));
     WH_CLEANUP(wh_freep) uint8_t *p = wh_alloc(n + JSON_PADDING);
     if (!p)
         return wh_fail(reterr, WH_E_NOMEM, "E8002", "no memory for a sample of %zu bytes", n);
