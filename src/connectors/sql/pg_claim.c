@@ -128,6 +128,12 @@ static wh_status where_kept(struct pg_ep *ep, const struct wh_name *name, struct
 /* ---- our tables --------------------------------------------------------------------------------
  */
 
+bool pg_made_meanwhile(const struct wh_error *err)
+{
+    return !strcmp(err->sqlstate, "42P07") || !strcmp(err->sqlstate, "42710") ||
+           !strcmp(err->sqlstate, "23505");
+}
+
 static const char *const make_tables[] = {
     "create table if not exists %i.wherry_run(run text primary key, epoch bigint not null, "
     "state text not null, pid int, host text, since text, closed_at timestamptz, memo bytea)",
@@ -165,8 +171,7 @@ static wh_status make(struct pg_se *se, const char *schema, struct wh_error *err
         if (sql_add(&b, make_tables[i], &s) != WH_OK)
             return no_memory(err);
         st = pg_exec(se->c, b.p, err);
-        /* "if not exists" races with another run that makes it: 23505 on pg_type, 42P07. */
-        if (st < 0 && (!strcmp(err->sqlstate, "23505") || !strcmp(err->sqlstate, "42P07")))
+        if (st < 0 && pg_made_meanwhile(err))
             st = pg_exec(se->c, b.p, err);
         if (st != WH_OK)
             return cannot_make(schema, st, err);

@@ -26,6 +26,10 @@ wh_status pg_of_many(struct pg_se *, int st, const struct wh_error *why, struct 
 /* "wherry/<12 hex of run>/": how its sessions are tagged. */
 void pg_run_tag(struct wh_str run, char out[64]);
 
+/* "create .. if not exists" raced with another session that makes it: the table is there (42P07),
+ * its row type is (42710), or both came to pg_type at once (23505). Once more, then. */
+bool pg_made_meanwhile(const struct wh_error *);
+
 /* pg_units.c: the tables of markers of this database, whoever made them, as SQL; those of other
  * names that this process's targets have; and deleting the markers of a closed run. */
 wh_status pg_units_list(struct pg_se *, struct pg_rows **ret, struct wh_error *reterr);

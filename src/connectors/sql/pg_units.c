@@ -124,8 +124,7 @@ wh_status pg_units_make(struct pg_ep *ep, struct pg_se *se, struct wh_error *ret
         if (sql_add(&b, "create table if not exists %s" PG_MARKER_TABLE, u->name) != WH_OK)
             return no_memory(reterr);
         st = pg_exec(se->c, b.p, &err);
-        /* It races with another run that makes it: 23505 on pg_type, 42P07. */
-        if (st < 0 && (!strcmp(err.sqlstate, "23505") || !strcmp(err.sqlstate, "42P07")))
+        if (st < 0 && pg_made_meanwhile(&err))
             st = pg_exec(se->c, b.p, &err);
         if (st == WH_OK)
             continue;

@@ -417,7 +417,26 @@ def hosts(t, server):
     place.remove()
 
 
-TESTS = [refused_in_frames, frames_of_casts, away, away_for_long, source_restarts, discarded, infinities, sequences, killed_elsewhere, statements, comments, schemas, hosts]
+# ---- first runs at once -----------------------------------------------------------------------------
+
+
+def first_runs(t, server):
+    """Runs that begin at once in a schema of none of our tables all make them: none fails by that."""
+    place = harness.Place('first')
+    try:
+        with open(place.path('in.csv'), 'w', encoding='utf-8') as f:
+            f.write('k\n1\n')
+        for i in range(15):
+            server.sql('create schema first%d' % i)
+            runs = [place.start('copy', 'in.csv', server.url('first%d.t%d' % (i, k)), '--no-progress', '--state', 'state%d' % k)
+                    for k in range(6)]
+            ends = [harness.finish(p, 60) for p in runs]
+            t.check(all(code == 0 for code, _, _ in ends), 'first runs at once', [e[-600:] for code, _, e in ends if code][:2])
+    finally:
+        place.remove()
+
+
+TESTS = [first_runs, refused_in_frames, frames_of_casts, away, away_for_long, source_restarts, discarded, infinities, sequences, killed_elsewhere, statements, comments, schemas, hosts]
 
 
 def main():
